@@ -1,0 +1,1 @@
+"""Numbers over plain arrays: agreement, statistics, metrics."""

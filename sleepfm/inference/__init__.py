@@ -1,0 +1,1 @@
+"""One engine a task, device and precision, and the cache of results."""

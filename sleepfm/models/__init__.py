@@ -1,0 +1,1 @@
+"""The SleepFM networks, the import of published checkpoints, and the shelf."""

@@ -1,0 +1,1 @@
+"""What came out of the sleep lab: files, channels, quality, scorings."""

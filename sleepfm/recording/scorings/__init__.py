@@ -1,0 +1,1 @@
+"""Scorings and events, one file a format."""

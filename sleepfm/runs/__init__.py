@@ -1,0 +1,1 @@
+"""Every background job in one table, each in its own process."""

@@ -1,0 +1,1 @@
+"""Model-ready signals: recipes that resample and standardise, and the HDF5 store."""

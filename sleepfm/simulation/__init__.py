@@ -1,0 +1,1 @@
+"""Simulated polysomnography, marked as simulated wherever it goes."""

@@ -1,0 +1,17 @@
+"""What every test may use: the shared real data, where it is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of real recordings and vectors, or skip with the reason."""
+    folder = Path(os.environ.get("SLEEPFM_SHARED", Path(__file__).parents[2] / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no shared data at {folder}: set SLEEPFM_SHARED to the folder that holds data/ and reference/")
+    return folder
