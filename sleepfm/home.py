@@ -1,0 +1,63 @@
+"""Where things live: `SLEEPFM_HOME`, one folder that can be copied to another machine (contracts, "Where things live")."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from sleepfm.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders of one installation."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The library's SQLite file."""
+        return self.root / "library.sqlite"
+
+    @property
+    def studies(self) -> Path:
+        """What was derived from each study, and uploaded files."""
+        return self.root / "studies"
+
+    @property
+    def models(self) -> Path:
+        """The model shelf."""
+        return self.root / "models"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a background job."""
+        return self.root / "runs"
+
+
+def open_home(root: Path | str | None = None) -> Home:
+    """Return the home folder, made if it is not there.
+
+    Parameters
+    ----------
+    root
+        The folder; default `$SLEEPFM_HOME`, else the platform's user-data folder.
+
+    Raises
+    ------
+    RequestError
+        When the folder cannot be made or written.
+    """
+    chosen = Path(root or os.environ.get("SLEEPFM_HOME") or platformdirs.user_data_path("sleepfm")).expanduser().absolute()
+    home = Home(chosen)
+    try:
+        for folder in (home.root, home.studies, home.models, home.runs):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(
+            f"{chosen}: the home folder cannot be made ({error.strerror}); set SLEEPFM_HOME or --home to a folder you may write"
+        ) from error
+    return home

@@ -1,0 +1,141 @@
+"""The one SQLite file of a home folder: opening it, and its tables by version.
+
+Several processes use it at once (app, dispatcher, workers, command line): write-ahead logging, a busy timeout, and short
+transactions that begin IMMEDIATE.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sleepfm.errors import SleepFMError
+
+_MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE studies (
+        id TEXT PRIMARY KEY,
+        path TEXT NOT NULL UNIQUE,
+        format TEXT NOT NULL,
+        start TEXT,
+        duration_s REAL NOT NULL,
+        channels INTEGER NOT NULL,
+        modalities TEXT NOT NULL,
+        problems TEXT NOT NULL,
+        simulated INTEGER NOT NULL,
+        montage TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        sha256 TEXT,
+        quality REAL,
+        bad_channels TEXT,
+        added_at TEXT NOT NULL
+    );
+    CREATE INDEX studies_added ON studies (added_at DESC, id);
+    CREATE TABLE scorings (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        study TEXT NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
+        engine TEXT NOT NULL,
+        model TEXT NOT NULL,
+        file TEXT NOT NULL,
+        provenance TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    );
+    CREATE INDEX scorings_study ON scorings (study, created_at DESC);
+    CREATE TABLE corrections (
+        montage TEXT NOT NULL,
+        channel INTEGER NOT NULL,
+        label TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        PRIMARY KEY (montage, channel)
+    );
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        title TEXT NOT NULL,
+        subject TEXT,
+        parameters TEXT NOT NULL,
+        state TEXT NOT NULL,
+        progress REAL NOT NULL DEFAULT 0,
+        message TEXT NOT NULL DEFAULT '',
+        result TEXT,
+        error TEXT,
+        stop_requested INTEGER NOT NULL DEFAULT 0,
+        pid INTEGER,
+        pid_started REAL,
+        created_at TEXT NOT NULL,
+        started_at TEXT,
+        finished_at TEXT
+    );
+    CREATE INDEX jobs_state ON jobs (state, created_at);
+    CREATE INDEX jobs_subject ON jobs (subject, created_at DESC);
+    """,
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the database, bringing its tables to the current version.
+
+    Raises
+    ------
+    SleepFMError
+        When the file is not a database, or was written by a newer version.
+    """
+    try:
+        # autocommit mode: transactions are begun by `transaction`, never by the driver behind our back
+        connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise SleepFMError(
+            f"{path}: the library cannot be opened ({error}); restore it from a backup or move the file away to start anew"
+        ) from error
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection) == len(_MIGRATIONS):
+        return
+    with transaction(connection):
+        version = _version(connection)  # again: another process may have migrated while this one waited
+        if version > len(_MIGRATIONS):
+            raise SleepFMError(f"{path}: this library was written by a newer SleepFM Workbench; update the software to open it")
+        for number in range(version, len(_MIGRATIONS)):
+            for statement in _MIGRATIONS[number].split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block as one transaction: all of it is stored, or nothing.
+
+    Raises
+    ------
+    SleepFMError
+        When the disk is full or the database stays locked; nothing of the block is stored then.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        raise SleepFMError(f"the library is busy ({error}); try again in a moment") from error
+    try:
+        yield
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        connection.execute("ROLLBACK")
+        raise SleepFMError(f"the library could not be written ({error}); free some space and try again") from error
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

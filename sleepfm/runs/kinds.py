@@ -1,0 +1,36 @@
+"""Which function does a kind of job. Only what stands here can be run from the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from sleepfm.errors import RequestError
+from sleepfm.home import Home
+from sleepfm.progress import Progress
+
+JobFunction = Callable[[Home, dict[str, Any], Progress], dict[str, Any]]
+"""Does the work: (home, parameters, progress) → a result that fits in JSON."""
+
+KINDS: dict[str, str] = {
+    "import": "sleepfm.library.jobs:import_folder",
+    "prepare": "sleepfm.library.jobs:prepare",
+    "stage": "sleepfm.library.jobs:stage",
+    "fetch": "sleepfm.library.jobs:fetch_official",
+}
+
+
+def function_of(kind: str) -> JobFunction:
+    """Return the function of a kind, importing its module (torch and YASA are loaded here, never in the app).
+
+    Raises
+    ------
+    RequestError
+        When this version knows no such kind.
+    """
+    if kind not in KINDS:
+        raise RequestError(f"this version knows no job of kind {kind!r}; known: {', '.join(KINDS)}")
+    module, name = KINDS[kind].split(":")
+    function: JobFunction = getattr(import_module(module), name)
+    return function
