@@ -1,0 +1,91 @@
+"""The channel-agnostic encoder: any set of channels of one modality in, one vector per 5 s and one per window out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sleepfm.models.pooling import AttentionPooling, Pooling, PositionalEncoding
+from sleepfm.models.tokenizer import Tokenizer
+from sleepfm.vocabulary import TOKEN_SAMPLES
+
+MAX_TOKENS = 128
+"""Longest sequence of tokens that the published encoder holds positions for (a window has 60)."""
+
+
+def temporal_transformer(embed_dim: int, num_heads: int, num_layers: int, dropout: float) -> nn.TransformerEncoder:
+    """Return the pre-norm transformer over tokens that encoder and staging head share in form."""
+    layer = nn.TransformerEncoderLayer(embed_dim, num_heads, dropout=dropout, batch_first=True, norm_first=True)
+    return nn.TransformerEncoder(layer, num_layers=num_layers, enable_nested_tensor=False)
+
+
+class Encoder(nn.Module):
+    """SleepFM's encoder, one for all modalities (published as SetTransformer).
+
+    Tokens of each channel are pooled over the channels, get their position, pass a transformer over time, and are pooled
+    into one vector of the window.
+
+    Parameters
+    ----------
+    embed_dim, num_heads, num_layers, dropout
+        Of the transformer over time (published: 128, 8, 6, 0.3).
+    pooling_head
+        Attention heads of the two poolings (published: 8).
+    patch_size
+        Samples in a token.
+    pooling
+        See `sleepfm.models.pooling.Pooling`.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int = 128,
+        num_heads: int = 8,
+        num_layers: int = 6,
+        pooling_head: int = 8,
+        dropout: float = 0.3,
+        patch_size: int = TOKEN_SAMPLES,
+        pooling: Pooling = "per_sample",
+    ) -> None:
+        super().__init__()
+        self.patch_embedding = Tokenizer(embed_dim, patch_size)
+        self.spatial_pooling = AttentionPooling(embed_dim, pooling_head, dropout, pooling)
+        self.positional_encoding = PositionalEncoding(MAX_TOKENS, embed_dim)
+        self.layer_norm = nn.LayerNorm(embed_dim)
+        self.transformer_encoder = temporal_transformer(embed_dim, num_heads, num_layers, dropout)
+        self.temporal_pooling = AttentionPooling(embed_dim, pooling_head, dropout, pooling)
+
+    def forward(self, x_bct: Tensor, padding_mask_bc: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Embed windows of one modality.
+
+        Parameters
+        ----------
+        x_bct
+            (batch, channel, time) standardised signal at 128 Hz; time is a whole number of tokens, at most `MAX_TOKENS`.
+        padding_mask_bc
+            (batch, channel) bool, True for a channel that only fills up the batch; None when there is none.
+
+        Returns
+        -------
+        window_be, tokens_bse
+            (batch, E) for the window and (batch, token, E) for its 5-s tokens. A sample without any channel says nothing:
+            its rows are finite but mean nothing, and a caller leaves such a modality out.
+        """
+        batch, channels, _ = x_bct.shape
+        z_bcse = self.patch_embedding(x_bct)
+        tokens = z_bcse.shape[2]
+        z_nce = z_bcse.transpose(1, 2).reshape(batch * tokens, channels, -1)
+        if padding_mask_bc is None:
+            padding_mask_bc = torch.zeros((batch, channels), dtype=torch.bool, device=x_bct.device)
+        mask_nc = padding_mask_bc.bool().repeat_interleave(tokens, dim=0)
+        z_bse = self.spatial_pooling(z_nce, mask_nc).reshape(batch, tokens, -1)
+        z_bse = self.layer_norm(self.positional_encoding(z_bse))
+        z_bse = self.transformer_encoder(z_bse)
+        window_be = self.temporal_pooling(z_bse)
+        return window_be, z_bse
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return how many trainable numbers a network has (4.83 million for the published encoder)."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
