@@ -1,0 +1,100 @@
+"""The events CSV: `Start,Stop,Event,Channel,Source` plus the columns of the events that have more to say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from sleepfm.errors import ScoringError
+from sleepfm.files import atomic_path
+from sleepfm.recording.scorings.scoring import Event
+from sleepfm.recording.scorings.tables import Row, number, read_table
+from sleepfm.vocabulary import EventName
+
+COLUMNS = ("Start", "Stop", "Event", "Channel", "Source")
+_NAMES = {name.value for name in EventName}
+
+
+def read_events(path: Path) -> tuple[Event, ...]:
+    """Read an events CSV.
+
+    Returns
+    -------
+    tuple of Event
+        In the file's order; times in seconds from the recording's start. A cell of a further column becomes a number where
+        it is one; an empty cell is left out.
+
+    Raises
+    ------
+    ScoringError
+        Naming the line: a time that is no number or runs backwards, an event with an unknown name.
+    RequestError
+        When there is no such file.
+    """
+    columns, rows = read_table(path, keep_case=True)
+    missing = [name for name in COLUMNS[:3] if name not in columns]
+    if missing:
+        raise ScoringError(f"{path}: the first line must name the columns {','.join(COLUMNS)}; {','.join(missing)} is missing")
+    try:
+        return tuple(_event(row) for row in rows)
+    except ScoringError as error:
+        raise ScoringError(f"{path}, {error}") from None
+
+
+def write_events(events: Iterable[Event], path: Path) -> None:
+    """Write events in the order given, whole or not at all.
+
+    Raises
+    ------
+    ScoringError
+        When an event's name is none of `EventName`, or its times are not finite or run backwards.
+    """
+    listed = list(events)
+    for k, event in enumerate(listed):
+        _check(event.start_s, event.stop_s, event.name, f"event {k + 1}")
+    further = list(dict.fromkeys(key for event in listed for key in event.extra))
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow([*COLUMNS, *further])
+    for event in listed:
+        cells = [_digits(event.start_s), _digits(event.stop_s), event.name, _cell(event.channel), _cell(event.source)]
+        table.writerow([*cells, *(_cell(event.extra.get(key, "")) for key in further)])
+    with atomic_path(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def _event(row: Row) -> Event:
+    start_s, stop_s = number(row, "Start"), number(row, "Stop")
+    name = row.cells.get("Event", "")
+    _check(start_s, stop_s, name, row.where)
+    extra = {key: _value(cell) for key, cell in row.cells.items() if key not in COLUMNS and cell}
+    return Event(start_s, stop_s, name, row.cells.get("Channel", ""), row.cells.get("Source", ""), extra)
+
+
+def _check(start_s: float, stop_s: float, name: str, where: str) -> None:
+    if name not in _NAMES:
+        raise ScoringError(f"{where}: {name[:40]!r} is none of the events {', '.join(EventName)}")
+    if not (math.isfinite(start_s) and math.isfinite(stop_s)) or stop_s < start_s:
+        raise ScoringError(f"{where}: {name} from {start_s:g} to {stop_s:g} s is not a stretch of time")
+
+
+def _digits(value: float) -> str:
+    """Write a number without losing any of it, and an integer as one."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def _cell(value: float | str) -> str:
+    if not isinstance(value, str):
+        return _digits(value)
+    return value.replace("\r", " ").replace("\n", " ")  # one line an event, for readers that know no quotes
+
+
+def _value(cell: str) -> float | str:
+    try:
+        value = float(cell)
+    except ValueError:
+        return cell
+    return value if math.isfinite(value) else cell

@@ -1,0 +1,78 @@
+"""Small comma-separated tables with a header line, read with the line kept so that a message can name it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from sleepfm.errors import RequestError, ScoringError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: its place in the file and its cells by column name."""
+
+    where: str
+    cells: dict[str, str]
+
+
+def read_lines(path: Path) -> str:
+    """Return a text file's content, UTF-8 (with or without BOM) or, where that fails, Latin-1.
+
+    Raises
+    ------
+    RequestError
+        When there is no such file or it may not be read.
+    ScoringError
+        When it holds bytes that no table has (NUL).
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror or error}") from error
+    if b"\x00" in raw:
+        raise ScoringError(f"{path} is not a text table: it holds binary data")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def read_table(path: Path, *, keep_case: bool = False) -> tuple[set[str], list[Row]]:
+    """Return the column names (lower case unless `keep_case`) and the rows that are not empty; cells are stripped.
+
+    Cells beyond the header's columns (trailing commas) mean nothing and are dropped.
+    """
+    text = read_lines(path)
+    reader = csv.reader(io.StringIO(text, newline=""))
+    names: list[str] = []
+    rows: list[Row] = []
+    try:
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if not any(stripped):
+                continue
+            if not names:
+                names = stripped if keep_case else [name.lower() for name in stripped]
+                continue
+            rows.append(Row(f"line {reader.line_num}", {n: c for n, c in zip(names, stripped, strict=False) if n}))
+    except csv.Error as error:
+        raise ScoringError(f"{path}, line {reader.line_num}: {error}") from error
+    if not names:
+        raise ScoringError(f"{path} is empty")
+    return set(names) - {""}, rows
+
+
+def number(row: Row, column: str) -> float:
+    """Return a finite number from a cell; ScoringError naming the line otherwise."""
+    text = row.cells.get(column, "")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ScoringError(f"{row.where}: {column} {text[:40]!r} is not a number")
+    return value
