@@ -17,6 +17,7 @@ from typing import Any
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.runs.database import connect, transaction
+from sleepfm.runs.kinds import KINDS
 from sleepfm.runs.processes import is_alive
 
 
@@ -70,18 +71,25 @@ class Job:
 
     def seconds_left(self, now: datetime | None = None) -> float | None:
         """Return the time left in seconds, from the pace so far; None until there is a pace to speak of."""
-        if self.state is not JobState.RUNNING or self.started_at is None or self.progress < 0.03:
+        if self.state is not JobState.RUNNING or self.started_at is None:
             return None
-        elapsed = ((now or datetime.now(UTC)) - self.started_at).total_seconds()
-        return elapsed * (1 - self.progress) / self.progress
+        return seconds_left(self.progress, self.started_at, now)
+
+
+def seconds_left(progress: float, started_at: datetime, now: datetime | None = None) -> float | None:
+    """Return the time left in seconds at the pace so far, None while too little is done to tell."""
+    if progress < 0.03:
+        return None
+    elapsed = ((now or datetime.now(UTC)) - started_at).total_seconds()
+    return elapsed * (1 - progress) / progress
 
 
 class JobTable:
     """Reads and changes the rows; starts nothing (see `sleepfm.runs.dispatcher`)."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, connection: sqlite3.Connection | None = None) -> None:
         self.home = home
-        self._connection = connect(home.database)
+        self._connection = connection or connect(home.database)
 
     def close(self) -> None:
         """Close the database connection."""
@@ -126,11 +134,16 @@ class JobTable:
         return row
 
     def list(
-        self, *, states: tuple[JobState, ...] = tuple(JobState), subject: str | None = None, limit: int = 200
+        self,
+        *,
+        states: tuple[JobState, ...] = tuple(JobState),
+        kinds: tuple[str, ...] = tuple(KINDS),
+        subject: str | None = None,
+        limit: int = 200,
     ) -> tuple[Job, ...]:
         """Return the newest jobs first."""
-        marks = ",".join("?" * len(states))
-        where, values = f"state IN ({marks})", [str(state) for state in states]
+        where = f"state IN ({','.join('?' * len(states))}) AND kind IN ({','.join('?' * len(kinds))})"
+        values = [*states, *kinds]
         if subject is not None:
             where, values = f"{where} AND subject = ?", [*values, subject]
         rows = self._connection.execute(
