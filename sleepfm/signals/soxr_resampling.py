@@ -5,6 +5,7 @@ Measured on one 70-Hz tone brought from 256 to 128 Hz: soxr -145 dB of alias, th
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -14,8 +15,8 @@ from sleepfm.vocabulary import MODEL_RATE_HZ
 
 QUALITY = "HQ"
 """soxr's 20-bit preset: float16 storage keeps 11 bits, so VHQ would cost time for nothing that is kept."""
-_PADDING = 64
-"""Input samples mirrored before and after the piece: longer than the half of soxr's filter that matters."""
+_PADDING = 128
+"""Samples (of the slower of the two rates) mirrored before and after the piece: all that soxr's filter sees of its ends."""
 
 
 def resample(samples: np.ndarray, rate_hz: float, first_s: float, centre: float, out: np.ndarray) -> None:
@@ -27,10 +28,9 @@ def resample(samples: np.ndarray, rate_hz: float, first_s: float, centre: float,
     """
     x = (samples - centre).astype(np.float32)
     ratio = Fraction(rate_hz).limit_denominator(1000) / MODEL_RATE_HZ
-    periods = min(-(-_PADDING // ratio.numerator), (len(x) - 1) // ratio.numerator)
-    pad = periods * ratio.numerator
-    before, after = 2 * x[0] - x[pad:0:-1], 2 * x[-1] - x[-2 : -2 - pad : -1]
-    y = soxr.resample(np.concatenate([before, x, after]), rate_hz, MODEL_RATE_HZ, quality=QUALITY)
+    periods = math.ceil(_PADDING / min(ratio.numerator, ratio.denominator))  # whole: the padding ends on the output's grid
+    padded = np.pad(x, periods * ratio.numerator, mode="reflect", reflect_type="odd")
+    y = soxr.resample(padded, rate_hz, MODEL_RATE_HZ, quality=QUALITY)
     start = periods * ratio.denominator + round(first_s * MODEL_RATE_HZ)
     y = y[start : start + len(out)]
     out[: len(y)] = y
