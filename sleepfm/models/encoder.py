@@ -39,6 +39,7 @@ class Encoder(nn.Module):
 
     def __init__(
         self,
+        *,
         embed_dim: int = 128,
         num_heads: int = 8,
         num_layers: int = 6,
@@ -88,4 +89,3 @@ class Encoder(nn.Module):
 def parameter_count(network: nn.Module) -> int:
     """Return how many trainable numbers a network has (4.83 million for the published encoder)."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
-

@@ -60,6 +60,7 @@ class StagingHead(nn.Module):
 
     def __init__(
         self,
+        *,
         embed_dim: int = 128,
         num_heads: int = 4,
         num_layers: int = 1,
@@ -129,6 +130,7 @@ class DiseaseHead(nn.Module):
 
     def __init__(
         self,
+        *,
         embed_dim: int = 128,
         num_heads: int = 8,  # noqa: ARG002 - stands in every published configuration of this head
         num_layers: int = 2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -48,7 +50,7 @@ class Tokenizer(nn.Module):
         self.patch_size = patch_size
         sizes = lengths(patch_size)
         layers: list[nn.Module] = []
-        for step, (narrow, wide) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False)):
+        for step, (narrow, wide) in enumerate(pairwise(WIDTHS)):
             layers += [
                 nn.Conv1d(narrow, wide, KERNEL, stride=STRIDE, padding=PADDING),
                 nn.BatchNorm1d(wide),

@@ -1,0 +1,60 @@
+"""The model card as a page for people (`README.md` in a model's folder)."""
+
+from __future__ import annotations
+
+from sleepfm.models.card import UNKNOWN, Condition, DemographicCoding, ModelCard
+
+
+def readme(card: ModelCard) -> str:
+    """Return the card as Markdown. It says what is not known as plainly as what is."""
+    rows = [
+        ("Task", card.task.value),
+        ("Trained on", _trained_on(card)),
+        ("Training data", card.training_data or "not stated"),
+        ("Licence", "not stated" if card.licence == UNKNOWN else card.licence),
+        ("Source", card.source or "not stated"),
+        ("Architecture", f"{card.architecture} ({', '.join(f'{k} {v:g}' for k, v in card.parameters.items())})"),
+        ("Weights", f"SHA-256 `{card.weights_sha256}`"),
+    ]
+    if card.encoder is not None:
+        rows.append(("Encoder", f"{card.encoder.name}, SHA-256 `{card.encoder.weights_sha256}`"))
+    if card.signals is not None:
+        rows.append(("Recipe", f"{card.signals.recipe}, {card.signals.rate_hz} Hz, windows of {card.signals.window_s:g} s"))
+        for modality, coding in card.signals.modalities.items():
+            rows.append((modality.value, f"{', '.join(coding.kinds)}; at most {coding.max_channels} channels"))
+    if card.demographics is not None:
+        rows.append(("Age and sex", _demographics(card.demographics)))
+    rows.append(("Outputs", _labels(card)))
+    table = "\n".join(f"| {name} | {text.replace('|', '/')} |" for name, text in rows)
+    metrics = "\n".join(
+        f"- {m.name}: {m.value:g}{_interval(m.low, m.high)}{f' on {m.data}' if m.data else ''}" for m in card.metrics
+    )
+    return (
+        f"# {card.name}\n\n| | |\n|---|---|\n{table}\n\n## Measured quality\n\n"
+        f"{metrics or 'None recorded: judge this model on your own recordings before you rely on it.'}\n\n"
+        "## Use\n\nFor research. Not a medical device; its output is no diagnosis.\n"
+    )
+
+
+def _trained_on(card: ModelCard) -> str:
+    return card.trained_on if card.real else f"{card.trained_on} (never chosen by `auto`)"
+
+
+def _demographics(coding: DemographicCoding) -> str:
+    age = "age: coding unknown" if isinstance(coding.age_scale, str) else f"age / {coding.age_scale:g} years"
+    sex = "sex: coding unknown"
+    if not isinstance(coding.sex_code, str):
+        sex = ", ".join(f"{name} {value:g}" for name, value in coding.sex_code.items())
+    return f"{age}; {sex}" + ("" if coding.known else "; absolute risks from this head are uncalibrated")
+
+
+def _labels(card: ModelCard) -> str:
+    if card.labels == UNKNOWN:
+        return "a vector per token and per window" if card.signals is not None else "names unknown"
+    if all(isinstance(label, Condition) for label in card.labels):
+        return f"{len(card.labels)} conditions, named in `model.json`"
+    return ", ".join(str(label) for label in card.labels)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" ({low:g} to {high:g})"
