@@ -1,0 +1,147 @@
+// The rows of the night's overview, each drawn once for a study and a size.
+
+import { FONT } from "./layout.js";
+import { worstOf } from "./quality.js";
+
+const UNSCORED = "#eef0f3";
+
+/** Where each stage lies in a hypnogram of a height: Wake on top, then REM, N1, N2, N3 (AASM). */
+export function stageLevels(theme, height) {
+  const margin = 8;
+  const gap = (height - 2 * margin) / (theme.stages.length - 1);
+  return theme.stages.map((stage, level) => ({ ...stage, y: margin + level * gap }));
+}
+
+export function drawHypnogram(context, scene, height) {
+  const { night, theme, width } = scene;
+  if (!night.scorings.length) {
+    context.fillStyle = UNSCORED;
+    context.fillRect(0, 0, width, height);
+    context.font = `12px ${FONT}`;
+    context.textBaseline = "middle";
+    context.textAlign = "center";
+    context.fillStyle = theme.quietInk;
+    context.fillText("Not staged yet: press Stage to score this night", width / 2, height / 2);
+    return;
+  }
+  const part = height / night.scorings.length;
+  night.scorings.forEach((scoring, index) => {
+    context.save();
+    context.translate(0, index * part);
+    drawOne(context, scene, scoring.stages, part);
+    context.restore();
+  });
+}
+
+function drawOne(context, { night, theme, width, perEpoch, perSecond }, stages, height) {
+  const levels = new Map(stageLevels(theme, height).map((level) => [level.number, level]));
+  context.fillStyle = "#fbfcfd";
+  context.fillRect(0, 0, width, height - 1);
+  context.fillStyle = theme.grid;
+  for (const { y } of levels.values()) context.fillRect(0, Math.round(y), width, 1);
+  drawLights(context, { night, theme, perSecond }, height);
+  let before = null;
+  for (let start = 0; start < night.epochs; ) {
+    const number = stages[start] ?? -1;
+    let stop = start + 1;
+    while (stop < night.epochs && (stages[stop] ?? -1) === number) stop += 1;
+    const left = start * perEpoch;
+    const right = stop * perEpoch;
+    const level = levels.get(number);
+    if (level) {
+      if (before) {
+        context.fillStyle = theme.quietInk;
+        context.fillRect(Math.round(left), Math.min(before.y, level.y), 1, Math.abs(before.y - level.y));
+      }
+      const thickness = level.short === "R" ? 5 : 3;
+      context.fillStyle = level.colour;
+      context.fillRect(left, level.y - thickness / 2, Math.max(1, right - left), thickness);
+    } else {
+      context.fillStyle = UNSCORED;
+      context.fillRect(left, 0, right - left, height - 1);
+    }
+    before = level ?? null;
+    start = stop;
+  }
+}
+
+function drawLights(context, { night, theme, perSecond }, height) {
+  context.fillStyle = theme.cursor;
+  context.font = `9px ${FONT}`;
+  context.textBaseline = "top";
+  for (const event of night.events) {
+    if (!event.name.startsWith("Lights ")) continue;
+    const x = Math.round(event.start * perSecond);
+    for (let y = 0; y < height; y += 4) context.fillRect(x, y, 1, 2);
+    context.textAlign = event.name === "Lights off" ? "right" : "left";
+    context.fillText(event.name, x + (event.name === "Lights off" ? -3 : 3), height - 12);
+  }
+}
+
+/** Ticks where somebody should look: the engines disagree, or the one there is was least certain. */
+export function drawMarks(context, { night, theme, perEpoch }, height) {
+  context.fillStyle = theme.disagreement;
+  for (const { epoch } of night.to_review) context.fillRect((epoch - 1) * perEpoch, 0, Math.max(1, perEpoch), height);
+}
+
+export function drawDensity(context, { night, theme, perEpoch }, height) {
+  const { probabilities } = night.scorings.find((scoring) => scoring.probabilities);
+  const stages = [...theme.stages].reverse(); // N3 at the bottom, Wake on top, as in the hypnogram
+  context.fillStyle = UNSCORED;
+  context.fillRect(0, 0, night.epochs * perEpoch, height);
+  for (let epoch = 0; epoch < probabilities.length / 5; epoch += 1) {
+    let below = 0;
+    const left = Math.floor(epoch * perEpoch);
+    const right = Math.ceil((epoch + 1) * perEpoch);
+    for (const { number, colour } of stages) {
+      const share = (probabilities[epoch * 5 + number] / 65535) * height;
+      if (share === 0) continue;
+      context.fillStyle = colour;
+      context.fillRect(left, height - below - share, right - left, share + 0.5);
+      below += share;
+    }
+  }
+}
+
+export function drawSpectrogram(context, { width, theme }, height, image) {
+  if (!image) {
+    context.fillStyle = UNSCORED;
+    context.fillRect(0, 0, width, height);
+    return;
+  }
+  if (image.error) {
+    context.font = `11px ${FONT}`;
+    context.textBaseline = "middle";
+    context.fillStyle = theme.quietInk;
+    context.fillText(image.error, 8, height / 2);
+    return;
+  }
+  context.imageSmoothingEnabled = true;
+  context.drawImage(image.canvas, 0, 0, (width * image.canvas.width) / image.epochs, height);
+}
+
+export function drawQuality(context, { night, theme, perEpoch }, height) {
+  const worst = worstOf(night.quality);
+  const colours = [theme.quality.good, theme.quality.noted, theme.quality.bad];
+  for (let start = 0; start < worst.length; ) {
+    let stop = start + 1;
+    while (stop < worst.length && worst[stop] === worst[start]) stop += 1;
+    context.fillStyle = colours[worst[start]];
+    context.fillRect(Math.floor(start * perEpoch), 0, Math.ceil((stop - start) * perEpoch), height);
+    start = stop;
+  }
+}
+
+export function drawAxis(context, { theme, width, perSecond }, ticks) {
+  context.font = `10px ${FONT}`;
+  context.textBaseline = "alphabetic";
+  for (const { at, text } of ticks) {
+    const x = at * perSecond;
+    context.fillStyle = theme.quietInk;
+    context.fillRect(Math.round(x), 0, 1, 4);
+    const half = context.measureText(text).width / 2;
+    context.textAlign = x < half ? "left" : x > width - half ? "right" : "center";
+    context.fillStyle = theme.ink;
+    context.fillText(text, x, 14);
+  }
+}

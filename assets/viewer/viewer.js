@@ -1,0 +1,267 @@
+// The review page's viewer: one component that owns the night's overview, the traces and every key.
+//
+// Streamlit calls `mount` when the component appears and again whenever its data changes. What is drawn is fetched straight
+// from the app's own routes, so turning a page never waits for Streamlit.
+
+import { Overview } from "./overview.js";
+import { Keyboard } from "./keyboard.js";
+import { Navigation } from "./navigation.js";
+import { Settings } from "./settings.js";
+import { Toolbar } from "./toolbar.js";
+import { TracePanel } from "./trace_panel.js";
+import { TraceStore } from "./trace_store.js";
+import { Help } from "./help.js";
+import { bytesFromBase64, element, fetchJson } from "./dom.js";
+
+const viewers = new WeakMap();
+// Where each study was last looked at: coming back from another page goes on there.
+const lastEpochs = new Map();
+const POSITION_DELAY_MS = 300;
+const LOADING_DELAY_MS = 150;
+
+export function mount({ data, parentElement, setStateValue }) {
+  let viewer = viewers.get(parentElement);
+  if (!viewer) {
+    viewer = new Viewer(parentElement);
+    viewers.set(parentElement, viewer);
+  }
+  const visit = viewer.update(data, setStateValue);
+  // Streamlit may call an older visit's clean-up after a newer visit began; only the last one ends the viewer.
+  return () => {
+    if (viewer.visit === visit) {
+      viewer.close();
+      viewers.delete(parentElement);
+    }
+  };
+}
+
+class Viewer {
+  constructor(parent) {
+    this.visit = 0;
+    this.data = null;
+    this.night = null;
+    this.settings = new Settings();
+    this.root = element("div", { className: "viewer", data: { sleepfm: "viewer", unsaved: "0" } });
+    this.root.setAttribute("role", "application");
+    this.root.setAttribute("aria-label", "Night overview and traces. Press ? for the keys.");
+    this.keyboard = new Keyboard(this.root, (action) => this.act(action));
+    this.toolbar = new Toolbar(this.settings, (action) => this.act(action));
+    this.overview = new Overview((epoch) => this.act({ go: epoch }));
+    this.store = new TraceStore(() => this.navigation.wake(), (url, message) => this.failed(url, message));
+    this.panel = new TracePanel(this.settings, (action) => this.act(action));
+    this.help = new Help(() => this.keyboard.focus());
+    this.navigation = new Navigation((epoch) => this.show(epoch), (epoch) => this.asked(epoch));
+    this.root.append(this.keyboard.input, this.toolbar.root, this.overview.root, this.panel.root, this.help.root);
+    parent.append(this.root);
+    this.resize = new ResizeObserver(() => this.layout());
+    this.resize.observe(this.root);
+    this.onWindowResize = () => this.layout();
+    window.addEventListener("resize", this.onWindowResize);
+  }
+
+  close() {
+    this.store.close();
+    this.resize.disconnect();
+    window.removeEventListener("resize", this.onWindowResize);
+    clearTimeout(this.positionTimer);
+    clearTimeout(this.loadingTimer);
+    this.navigation.close();
+    this.root.remove();
+  }
+
+  /** Take over new data from Python; returns the number of this visit. */
+  update(data, setStateValue) {
+    this.visit += 1;
+    this.setStateValue = setStateValue;
+    const before = this.data;
+    this.data = data;
+    if (!before || before.study !== data.study || before.overview !== data.overview) {
+      this.loadNight(before?.study === data.study);
+    }
+    const moved = before && (before.study !== data.study || before.goto.nonce !== data.goto.nonce);
+    if (moved && before.study === data.study && this.night) this.navigation.jump(data.goto.epoch);
+    return this.visit;
+  }
+
+  async loadNight(keepPlace) {
+    const { study, overview, theme, goto } = this.data;
+    this.root.dataset.study = study;
+    if (!keepPlace) {
+      this.night = null;
+      this.navigation.reset();
+      delete this.root.dataset.drawnEpoch;
+      this.panel.message("Opening the study …");
+    }
+    let night;
+    try {
+      night = await fetchJson(overview);
+    } catch (error) {
+      if (this.data.study === study) this.panel.message(error.message, () => this.loadNight(keepPlace));
+      return;
+    }
+    if (this.data.study !== study || this.data.overview !== overview) return;
+    decode(night);
+    this.night = night;
+    this.settings.openNight(night);
+    this.panel.open(night, theme);
+    this.overview.open(night, theme, this.data.routes.spectrogram);
+    this.toolbar.open(night, theme);
+    this.layout();
+    if (!night.montages.length) {
+      this.panel.message("This recording has no signals that can be drawn.");
+      return;
+    }
+    const key = `${study} ${goto.nonce}`;
+    const place = keepPlace && this.navigation.epoch ? this.navigation.epoch : (lastEpochs.get(key) ?? goto.epoch);
+    this.navigation.open(night.epochs, place);
+    this.keyboard.focusUnlessTyping();
+  }
+
+  /** What a key, a button or a click asks for. */
+  act(action) {
+    if (action.say) this.panel.say(action.say);
+    if (action.help) this.help.toggle();
+    if (action.escape) {
+      if (this.help.isOpen) this.help.close();
+      else this.panel.select(null);
+    }
+    if (this.night?.montages.length) {
+      if (action.step) this.navigation.step(action.step, action.held);
+      if (action.go !== undefined) this.navigation.jump(action.go === "last" ? this.night.epochs : action.go);
+      if (action.page) this.turnPage(action.page, action.held);
+      if (action.next) this.nextToReview();
+      if (action.change) this.change(action.change, action.value);
+    }
+    if (action.refocus !== false) this.keyboard.focus();
+  }
+
+  change(name, value) {
+    const said = this.settings.change(name, value, this.panel);
+    if (said) this.panel.say(said);
+    this.toolbar.refresh();
+    this.panel.relayout();
+    this.navigation.redraw();
+  }
+
+  /** One screenful forth or back; with 10 or 15 s on the screen that is a part of an epoch. */
+  turnPage(direction, held) {
+    const span = this.settings.span(this.night);
+    if (span >= 30) {
+      this.navigation.step(direction * Math.round(span / 30), held);
+      return;
+    }
+    const parts = Math.round(30 / span);
+    const part = this.settings.part + direction;
+    if (part >= 0 && part < parts) {
+      this.settings.part = part;
+      this.navigation.redraw();
+    } else if (this.navigation.target + direction >= 1 && this.navigation.target + direction <= this.night.epochs) {
+      this.partAfterJump = direction > 0 ? 0 : parts - 1;
+      this.navigation.jump(this.navigation.target + direction);
+    }
+  }
+
+  nextToReview() {
+    const list = this.night.to_review;
+    if (!list.length) {
+      this.panel.say(this.night.scorings.length ? "No epoch is marked for a look." : "Not staged yet: no epoch is marked for a look.");
+      return;
+    }
+    const at = list.findIndex((item) => item.epoch > this.navigation.target);
+    const index = at < 0 ? 0 : at;
+    this.navigation.jump(list[index].epoch);
+    this.panel.say(`To look at: ${index + 1} of ${list.length} · ${list[index].why}`);
+  }
+
+  asked(epoch) {
+    this.root.dataset.epoch = String(epoch);
+    this.settings.part = this.partAfterJump ?? 0;
+    this.partAfterJump = undefined;
+    clearTimeout(this.positionTimer);
+    this.positionTimer = setTimeout(() => {
+      lastEpochs.set(`${this.data.study} ${this.data.goto.nonce}`, epoch);
+      this.setStateValue("epoch", epoch);
+    }, POSITION_DELAY_MS);
+  }
+
+  /** Draw an epoch if its pixels can be had now; false asks to be woken when its window has arrived. */
+  show(epoch) {
+    const view = this.settings.view(epoch, this.night);
+    const request = (at) => this.panel.request(this.data.routes.window, this.data.study, at);
+    const url = request(view);
+    this.store.want(url, this.ahead(epoch, view).map(request));
+    const windows = this.store.get(url);
+    if (!windows) {
+      this.waiting = { url, epoch };
+      if (!this.loadingTimer) {
+        this.loadingTimer = setTimeout(() => {
+          this.loadingTimer = null;
+          if (this.waiting) this.panel.busy(true);
+        }, LOADING_DELAY_MS);
+      }
+      return false;
+    }
+    this.waiting = null;
+    clearTimeout(this.loadingTimer);
+    this.loadingTimer = null;
+    this.panel.busy(false);
+    this.panel.draw(epoch, view, windows);
+    this.overview.moveCursor(epoch, view);
+    this.toolbar.showEpoch(epoch);
+    this.root.dataset.drawnEpoch = String(epoch);
+    return true;
+  }
+
+  /** The views likely to be asked for next, nearest first. */
+  ahead(epoch, view) {
+    const span = view.stop - view.start;
+    if (span > 600) return [];
+    const { direction, isHeld } = this.navigation;
+    const views = [];
+    const depth = isHeld ? 8 : 3;
+    for (let k = 1; k <= depth; k += 1) views.push(this.settings.neighbour(epoch, view, direction * k, this.night));
+    views.push(this.settings.neighbour(epoch, view, -direction, this.night));
+    return views.filter((other) => other !== null);
+  }
+
+  failed(url, message) {
+    if (this.waiting?.url !== url) return;
+    this.waiting = null;
+    clearTimeout(this.loadingTimer);
+    this.loadingTimer = null;
+    this.panel.busy(false);
+    this.navigation.stop();
+    delete this.root.dataset.drawnEpoch;
+    this.panel.message(message, () => {
+      this.navigation.redraw();
+      this.keyboard.focus();
+    });
+  }
+
+  /** Fill the window below where the viewer starts, so that overview and traces fit one screen. */
+  layout() {
+    const top = this.root.getBoundingClientRect().top + scrolledBy(this.root);
+    const height = Math.max(480, Math.floor(window.innerHeight - top - (this.data?.below ?? 0)));
+    if (this.root.style.height !== `${height}px`) this.root.style.height = `${height}px`;
+    if (!this.night) return;
+    this.overview.relayout();
+    if (this.panel.relayout()) this.navigation.redraw();
+  }
+}
+
+/** Turn the packed parts of an overview into arrays. */
+function decode(night) {
+  for (const scoring of night.scorings) {
+    if (scoring.probabilities) scoring.probabilities = new Uint16Array(bytesFromBase64(scoring.probabilities).buffer);
+  }
+  for (const channel of night.quality?.channels ?? []) channel.flags = bytesFromBase64(channel.flags);
+}
+
+function scrolledBy(node) {
+  let sum = 0;
+  for (let at = node; at; at = at.parentNode ?? at.host) {
+    if (at.host) at = at.host;
+    sum += at.scrollTop ?? 0;
+  }
+  return sum;
+}

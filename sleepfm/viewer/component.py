@@ -1,0 +1,66 @@
+"""The trace viewer as a Streamlit component: mounts the front end in `assets/viewer` and hears which epoch it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from sleepfm.viewer.asset_urls import asset_url
+from sleepfm.viewer.assets import app_folder, asset_text
+from sleepfm.viewer.routes import OVERVIEW_PATH, SPECTROGRAM_PATH, WINDOW_PATH
+from sleepfm.viewer.theme import for_browser
+
+_LOADER = """
+export default async function (component) {
+  const { mount } = await import(new URL(component.data.module, window.location.origin).href);
+  return mount(component);
+}
+"""
+"""Streamlit runs a component's script as a blob, which cannot import its neighbours; this fetches the real modules."""
+
+# Registered once, when the module is first imported: a script run only mounts it.
+_mount = st.components.v2.component("sleepfm.viewer", css=asset_text("viewer/viewer.css"), js=_LOADER)
+
+SPACE_BELOW_PX = 44
+"""Left free below the viewer for the line that says what made the scoring."""
+
+
+def trace_viewer(
+    study_id: str, *, epoch: int, visit: str, scorings: Sequence[str] = (), revision: str = "", key: str = "viewer"
+) -> int | None:
+    """Show a study and return the epoch on the screen (1-based), None until the viewer has said so.
+
+    The viewer turns pages on its own; the script (or the fragment this is called in) runs again about 0.3 s after the last one.
+
+    Parameters
+    ----------
+    study_id
+        The study, as the routes' source knows it.
+    epoch
+        Where to open (1-based).
+    visit
+        Anything; when it changes the viewer goes to `epoch`, else it stays where its user is.
+    scorings
+        Ids of up to two scorings, from top to bottom.
+    revision
+        Anything; when it changes the viewer fetches the night's overview again (a scoring was made, a channel corrected).
+    """
+    base = f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
+    upper, lower = [*scorings, "", ""][:2]
+    query = urlencode({"study": study_id, "upper": upper, "lower": lower, "revision": revision})
+    result = _mount(
+        key=key,
+        data={
+            "study": study_id,
+            "goto": {"epoch": epoch, "nonce": visit},
+            "module": base + asset_url(app_folder() / "assets", "viewer/viewer.js"),
+            "overview": f"{base}{OVERVIEW_PATH}?{query}",
+            "routes": {"window": base + WINDOW_PATH, "spectrogram": base + SPECTROGRAM_PATH},
+            "theme": for_browser(),
+            "below": SPACE_BELOW_PX,
+        },
+        on_epoch_change=lambda: None,
+    )
+    return int(result.epoch) if result.epoch is not None else None

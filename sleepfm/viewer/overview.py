@@ -1,0 +1,153 @@
+"""What the viewer needs of a whole night: channels and montages, scorings, marks, events, quality, the stored spectrogram."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sleepfm.analysis.spectrogram import read_spectrogram
+from sleepfm.errors import RequestError
+from sleepfm.recording.derivations import montages
+from sleepfm.recording.quality import QualityReport
+from sleepfm.recording.recording import Recording
+from sleepfm.text import printable
+from sleepfm.viewer.display_filters import default_filter
+from sleepfm.viewer.display_scales import display_scales
+from sleepfm.viewer.review_marks import review_marks
+from sleepfm.viewer.study_source import NamedScoring, StudySource
+from sleepfm.viewer.trace_windows import Trace
+from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES
+
+PROBABILITY_ONE = 65535
+SPECTRUM_PERCENTILES = (5.0, 98.0)
+"""Powers from which the colours of the spectrogram run; outside they stay at the ends."""
+
+
+def overview(source: StudySource, study_id: str, chosen: Sequence[str]) -> dict[str, Any]:
+    """Return everything but the signals, ready for JSON.
+
+    Parameters
+    ----------
+    source, study_id
+        The study.
+    chosen
+        Ids of the scorings to show, from top to bottom; "" for none. Unknown ids (a scoring that was made anew) are left out.
+    """
+    recording = source.recording(study_id)
+    epochs = max(1, int(np.ceil(recording.duration_s / EPOCH_S - 1e-6)))
+    by_id = {scoring.id: scoring for scoring in source.scorings(study_id)}
+    scorings = [by_id[one] for one in dict.fromkeys(chosen) if one in by_id]
+    quality = source.quality(study_id)
+    return {
+        "study": study_id,
+        "epochs": epochs,
+        "duration_s": recording.duration_s,
+        "start": None if recording.start is None else recording.start.isoformat(timespec="milliseconds"),
+        "simulated": recording.simulated,
+        "gaps": [list(gap) for gap in recording.gaps],
+        **_traces(recording),
+        "scorings": [_scoring(scoring, epochs) for scoring in scorings],
+        "to_review": [{"epoch": mark.epoch, "why": mark.why} for mark in review_marks(scorings) if mark.epoch <= epochs],
+        "events": [
+            {"start": event.start_s, "stop": event.stop_s, "name": printable(event.name), "channel": printable(event.channel)}
+            for event in sorted(source.events(study_id), key=lambda event: event.start_s)
+        ],
+        "quality": None if quality is None else _quality(quality, recording, epochs),
+        "spectrograms": [
+            {"channel": index, "label": printable(recording.channel(index).label)}
+            for index in sorted(source.spectrograms(study_id))
+        ],
+    }
+
+
+def _traces(recording: Recording) -> dict[str, Any]:
+    """Every trace any montage shows, once, and the montages as lists of their keys."""
+    offered = montages(recording)
+    traces: dict[str, dict[str, Any]] = {}
+    parts: list[tuple[Trace, Any, str]] = []
+    for montage in offered:
+        for derivation in montage.traces:
+            key = trace_key(derivation.plus, derivation.minus)
+            if key in traces:
+                continue
+            channel = recording.channel(derivation.plus)
+            display_filter = default_filter(derivation.kind)
+            traces[key] = {
+                "key": key,
+                "label": printable(derivation.label),
+                "kind": derivation.kind.value,
+                "unit": channel.unit,
+                "rate_hz": channel.rate_hz,
+                "channels": [printable(recording.channel(index).label) for index in (derivation.plus, *derivation.minus)],
+                "filter": {"high_pass_hz": display_filter.high_pass_hz, "low_pass_hz": display_filter.low_pass_hz},
+            }
+            parts.append((Trace(derivation.plus, derivation.minus, display_filter), derivation.kind, channel.unit))
+    for trace, scale in zip(traces.values(), display_scales(recording, parts), strict=True):
+        trace["scale"] = {"per_lane": scale.per_lane, "centre": scale.centre, "fixed": scale.fixed}
+    return {
+        "traces": list(traces.values()),
+        "montages": [
+            {"name": montage.name, "title": montage.name, "traces": [trace_key(one.plus, one.minus) for one in montage.traces]}
+            for montage in offered
+            if montage.traces
+        ],
+    }
+
+
+def trace_key(plus: int, minus: Sequence[int]) -> str:
+    """Return "3", or "3-5.6" for channel 3 minus the mean of 5 and 6: what `routes.parse_traces` reads."""
+    return f"{plus}-{'.'.join(map(str, minus))}" if minus else str(plus)
+
+
+def _scoring(named: NamedScoring, epochs: int) -> dict[str, Any]:
+    stages, probabilities = named.scoring.stages[:epochs], named.scoring.probabilities
+    packed = None
+    if probabilities is not None:
+        shares = np.nan_to_num(probabilities[:epochs], nan=0.0).reshape(-1, len(SCORED_STAGES))
+        packed = _base64(np.rint(np.clip(shares, 0, 1) * PROBABILITY_ONE).astype("<u2"))
+    return {"id": named.id, "label": named.label, "note": named.note, "stages": stages.tolist(), "probabilities": packed}
+
+
+def _quality(report: QualityReport, recording: Recording, epochs: int) -> dict[str, Any]:
+    raise NotImplementedError
+
+
+def pack_spectrogram(source: StudySource, study_id: str, channel: int) -> bytes:
+    """Pack a stored spectrogram for the browser: header length (uint32), JSON header, one byte an epoch and frequency.
+
+    Code 0 is "no signal"; 1 to 255 run from `low_db` to `high_db`.
+
+    Raises
+    ------
+    RequestError
+        When none is stored for the channel.
+    """
+    file = source.spectrograms(study_id).get(channel)
+    if file is None:
+        raise RequestError(f"no spectrogram of channel {channel} is stored; stage the study again to make it")
+    stored = read_spectrogram(file)
+    power = stored.power_db
+    present = power[np.isfinite(power)]
+    low, high = np.percentile(present, SPECTRUM_PERCENTILES) if present.size else (0.0, 1.0)
+    span = max(float(high - low), 1e-3)
+    code = np.rint(1 + 254 * np.clip((power - low) / span, 0, 1))
+    image = np.where(np.isfinite(power), code, 0).astype(np.uint8)
+    header = json.dumps(
+        {
+            "epochs": int(power.shape[0]),
+            "frequencies": [round(float(one), 4) for one in stored.frequencies_hz],
+            "low_db": float(low),
+            "high_db": float(low) + span,
+            "unit": source.recording(study_id).channel(channel).unit or "unit",
+        }
+    ).encode()
+    return struct.pack("<I", len(header)) + header + image.tobytes()
+
+
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode("ascii")

@@ -1,0 +1,183 @@
+"""The viewer's own HTTP routes, beside Streamlit's: windows of traces, the night's overview, stored spectrograms, the front end.
+
+They only read. `SameOriginMiddleware` keeps other sites' pages out; here every parameter is checked before a file is touched.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from sleepfm.errors import RecordingChangedError, RequestError, SleepFMError
+from sleepfm.viewer.asset_urls import asset_mount
+from sleepfm.viewer.display_filters import DisplayFilter
+from sleepfm.viewer.overview import overview, pack_spectrogram
+from sleepfm.viewer.study_source import StudySource
+from sleepfm.viewer.trace_windows import PIECE_S, Trace, WindowReader, pack
+
+WINDOW_PATH = "/sleepfm/window"
+OVERVIEW_PATH = "/sleepfm/overview"
+SPECTROGRAM_PATH = "/sleepfm/spectrogram"
+
+MAX_TRACES = 128
+MAX_BINS = 8192
+HERTZ_RANGE = (0.01, 10_000.0)
+_TRACE = re.compile(r"(\d{1,4})(?:-(\d{1,4}(?:\.\d{1,4}){0,7}))?_(\d*\.?\d*)_(\d*\.?\d*)_(\d*\.?\d*)", re.ASCII)
+_HEADERS = {
+    # Signals of patients: not kept by the browser, not embedded by other sites, never guessed to be something executable.
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_BINARY_HEADERS = _HEADERS | {"Content-Encoding": "identity"}
+"""Noise does not compress: Streamlit's gzip middleware leaves alone what says it is encoded."""
+_long_window = threading.Semaphore(1)
+"""Hours of signal are read for one request at a time, so that paging elsewhere stays quick."""
+
+
+def viewer_routes(source: StudySource, assets: Path) -> list[BaseRoute]:
+    """Return the routes for one source of studies.
+
+    Parameters
+    ----------
+    source
+        Resolves study ids.
+    assets
+        The folder of the front end's files.
+    """
+
+    async def window(request: Request) -> Response:
+        reader = await run_in_threadpool(_window_reader, source, request)
+        if len(reader.pieces) == 1:
+            return Response(
+                await run_in_threadpool(_read_all, reader), headers=_BINARY_HEADERS, media_type="application/octet-stream"
+            )
+        for piece in reader.pieces:
+            if await request.is_disconnected():
+                return Response(status_code=499)
+            await run_in_threadpool(_read_piece, reader, piece)
+        payload = await run_in_threadpool(lambda: pack(reader.windows()))
+        return Response(payload, headers=_BINARY_HEADERS, media_type="application/octet-stream")
+
+    async def night(request: Request) -> Response:
+        study = _study(request)
+        chosen = [request.query_params.get(name, "") for name in ("upper", "lower")]
+        return JSONResponse(await run_in_threadpool(overview, source, study, chosen), headers=_HEADERS)
+
+    async def spectrogram(request: Request) -> Response:
+        study, channel = _study(request), _whole(request, "channel", 0, 9999)
+        payload = await run_in_threadpool(pack_spectrogram, source, study, channel)
+        return Response(payload, headers=_BINARY_HEADERS, media_type="application/octet-stream")
+
+    return [
+        Route(WINDOW_PATH, _answering(window)),
+        Route(OVERVIEW_PATH, _answering(night)),
+        Route(SPECTROGRAM_PATH, _answering(spectrogram)),
+        asset_mount(assets),
+    ]
+
+
+def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Turn errors that people read into JSON {"error": ...}; anything else stays a defect with its traceback."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except RequestError as error:
+            return JSONResponse({"error": str(error)}, status_code=400, headers=_HEADERS)
+        except RecordingChangedError as error:
+            return JSONResponse({"error": str(error)}, status_code=410, headers=_HEADERS)
+        except SleepFMError as error:
+            return JSONResponse({"error": str(error)}, status_code=422, headers=_HEADERS)
+
+    return answer
+
+
+def _window_reader(source: StudySource, request: Request) -> WindowReader:
+    study = _study(request)
+    bins = _whole(request, "bins", 16, MAX_BINS)
+    start_s, stop_s = _number(request, "start"), _number(request, "stop")
+    traces = parse_traces(request.query_params.get("traces", ""))
+    recording = source.recording(study)
+    if not 0 <= start_s < stop_s or start_s >= max(recording.duration_s, 1.0):
+        raise RequestError(
+            f"a window from {start_s:g} s to {stop_s:g} s is not within the recording of {recording.duration_s:g} s"
+        )
+    if stop_s - start_s > max(recording.duration_s, PIECE_S) + 7200:
+        raise RequestError(f"a window of {stop_s - start_s:g} s is longer than the recording of {recording.duration_s:g} s")
+    return WindowReader(recording, traces, start_s, stop_s, bins)
+
+
+def _read_all(reader: WindowReader) -> bytes:
+    for piece in reader.pieces:
+        reader.read(piece)
+    return pack(reader.windows())
+
+
+def _read_piece(reader: WindowReader, piece: tuple[int, int]) -> None:
+    with _long_window:
+        reader.read(piece)
+
+
+def parse_traces(text: str) -> list[Trace]:
+    """Read `3-5.6_0.3_35_50~7___`: traces joined by ~, each channel[-channel.channel]_high-pass_low-pass_notch (Hz, or nothing).
+
+    Raises
+    ------
+    RequestError
+        When the text is not of this form, or a frequency is out of range.
+    """
+    parts = text.split("~") if text else []
+    if not 1 <= len(parts) <= MAX_TRACES:
+        raise RequestError(f"a window shows 1 to {MAX_TRACES} traces, not {len(parts)}")
+    traces = []
+    for part in parts:
+        match = _TRACE.fullmatch(part)
+        if match is None:
+            raise RequestError(f"{part[:60]!r} is no trace")
+        plus, minus, *corners = match.groups()
+        traces.append(
+            Trace(
+                int(plus),
+                tuple(int(index) for index in minus.split(".")) if minus else (),
+                DisplayFilter(*(_hertz(corner) for corner in corners)),
+            )
+        )
+    return traces
+
+
+def _hertz(text: str) -> float | None:
+    if not text:
+        return None
+    value = float(text) if text != "." else 0.0
+    if not HERTZ_RANGE[0] <= value <= HERTZ_RANGE[1]:
+        raise RequestError(f"{text} Hz is no frequency for a filter")
+    return value
+
+
+def _study(request: Request) -> str:
+    study = request.query_params.get("study", "")
+    if not study or len(study) > 255:
+        raise RequestError("the request names no study")
+    return study
+
+
+def _number(request: Request, name: str) -> float:
+    text = request.query_params.get(name, "")
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+        raise RequestError(f"{name} must be a number of seconds, not {text[:40]!r}")
+    return float(text)
+
+
+def _whole(request: Request, name: str, low: int, high: int) -> int:
+    text = request.query_params.get(name, "")
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+        raise RequestError(f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
+    return int(text)

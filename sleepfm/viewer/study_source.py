@@ -1,0 +1,59 @@
+"""What the viewer's routes need of a study, whoever keeps it: the library in the app, a folder in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sleepfm.recording.quality import QualityReport
+from sleepfm.recording.recording import Recording
+from sleepfm.recording.scorings.scoring import Event, Scoring
+
+
+@dataclass(frozen=True)
+class NamedScoring:
+    """A scoring as it stands beside the hypnogram.
+
+    Attributes
+    ----------
+    id
+        Chooses it in a request.
+    label
+        Who scored, in a word or two ("YASA", "Expert").
+    note
+        What is said in small print below: model, weights, "simulated model".
+    """
+
+    id: str
+    label: str
+    note: str
+    scoring: Scoring
+
+
+class StudySource(Protocol):
+    """Resolves a study's id; every method raises RequestError for an unknown one.
+
+    The methods are called from several threads.
+    """
+
+    def recording(self, study_id: str) -> Recording:
+        """Return the open recording, the user's channel corrections applied; the source keeps and closes it."""
+        ...
+
+    def scorings(self, study_id: str) -> Sequence[NamedScoring]:
+        """Return the study's scorings, the one to show first first."""
+        ...
+
+    def quality(self, study_id: str) -> QualityReport | None:
+        """Return the quality report, None until it was made."""
+        ...
+
+    def events(self, study_id: str) -> Sequence[Event]:
+        """Return the events to be marked, the recording's own annotations among them where they are events."""
+        ...
+
+    def spectrograms(self, study_id: str) -> dict[int, Path]:
+        """Return the stored spectrograms: channel index → file of `sleepfm.analysis.spectrogram.write_spectrogram`."""
+        ...

@@ -1,0 +1,113 @@
+"""The colours of the screen, in one place: Python figures use them directly, the trace viewer gets them with its data.
+
+The NREM stages are one blue ramp whose lightness falls with depth; Wake and REM stand off in hue and lightness, so that the
+five stages stay apart with protanopia, deuteranopia and tritanopia and in grey (checked in the tests).
+"""
+
+from __future__ import annotations
+
+from sleepfm.vocabulary import STAGE_SHORT, Kind, Stage
+
+STAGE_COLOURS: dict[Stage, str] = {
+    Stage.WAKE: "#f2b134",
+    Stage.REM: "#c2272d",
+    Stage.N1: "#8ccbe8",
+    Stage.N2: "#3d86c6",
+    Stage.N3: "#1b2f6e",
+    Stage.UNKNOWN: "#c9ced6",
+}
+
+HYPNOGRAM_ORDER: tuple[Stage, ...] = (Stage.WAKE, Stage.REM, Stage.N1, Stage.N2, Stage.N3)
+"""From top to bottom, as the AASM manual draws it."""
+
+TRACE_COLOURS: dict[Kind, str] = {
+    Kind.EEG: "#1f2933",
+    Kind.EOG: "#2f5d8a",
+    Kind.CHIN_EMG: "#7a3e65",
+    Kind.LEG_EMG: "#7a3e65",
+    Kind.ARM_EMG: "#7a3e65",
+    Kind.OTHER_EMG: "#7a3e65",
+    Kind.ECG: "#a3342c",
+    Kind.FLOW: "#1d6f63",
+    Kind.NASAL_PRESSURE: "#1d6f63",
+    Kind.THERMISTOR: "#1d6f63",
+    Kind.EFFORT_THORAX: "#45702b",
+    Kind.EFFORT_ABDOMEN: "#45702b",
+    Kind.EFFORT_SUM: "#45702b",
+    Kind.SNORE: "#6b5b2a",
+    Kind.SPO2: "#9b3d12",
+    Kind.CO2: "#9b3d12",
+    Kind.PULSE: "#a3342c",
+    Kind.PLETH: "#a3342c",
+}
+"""Dark enough to read on white; what is not listed is drawn in `OTHER_TRACE_COLOUR`."""
+
+OTHER_TRACE_COLOUR = "#4a5563"
+
+INK = "#1f2933"
+QUIET_INK = "#5b6673"
+GRID = "#e6e9ee"
+GRID_STRONG = "#c8ced7"
+AMPLITUDE_LINE = "#e3b7b0"
+CURSOR = "#111827"
+EPOCH_BAND = "#fff6d6"
+GAP = "#eceef1"
+DISAGREEMENT = "#8e24aa"
+
+QUALITY_COLOURS: dict[str, str] = {"good": "#dfe9e2", "noted": "#f0d48a", "bad": "#b3402a"}
+"""The quality strip: nothing found, something that can be filtered away (line noise), unusable."""
+
+EVENT_COLOURS: dict[str, str] = {
+    "Obstructive apnea": "#b4436c",
+    "Central apnea": "#6a4fa3",
+    "Mixed apnea": "#8a4a8f",
+    "Hypopnea": "#d0823b",
+    "RERA": "#b29a2e",
+    "Desaturation": "#9b3d12",
+    "Arousal": "#2a7f9e",
+    "Leg movement": "#5b7f3a",
+    "PLM": "#3d6b2f",
+    "Snore": "#7d7466",
+    "Lights off": "#37474f",
+    "Lights on": "#37474f",
+    "Artifact": "#7a7f87",
+}
+OTHER_EVENT_COLOUR = "#54606e"
+
+
+STREAMLIT_THEME: dict[str, object] = {
+    "theme.base": "light",
+    "theme.primaryColor": "#2f6fab",
+    "theme.backgroundColor": "#ffffff",
+    "theme.secondaryBackgroundColor": "#f4f6f8",
+    "theme.textColor": INK,
+    "theme.borderColor": "#d3d8df",
+    "theme.showWidgetBorder": True,
+    "theme.baseRadius": "small",
+    "theme.baseFontSize": 15,
+}
+"""Streamlit's own widgets in the same light, quiet look."""
+
+
+def for_browser() -> dict[str, object]:
+    """Return every colour the trace viewer needs, with string keys, ready for JSON."""
+    return {
+        "stages": [
+            {"number": int(stage), "short": STAGE_SHORT[stage], "colour": STAGE_COLOURS[stage]} for stage in HYPNOGRAM_ORDER
+        ],
+        "unknown": STAGE_COLOURS[Stage.UNKNOWN],
+        "traces": {kind.value: colour for kind, colour in TRACE_COLOURS.items()},
+        "otherTrace": OTHER_TRACE_COLOUR,
+        "ink": INK,
+        "quietInk": QUIET_INK,
+        "grid": GRID,
+        "gridStrong": GRID_STRONG,
+        "amplitudeLine": AMPLITUDE_LINE,
+        "cursor": CURSOR,
+        "epochBand": EPOCH_BAND,
+        "gap": GAP,
+        "disagreement": DISAGREEMENT,
+        "quality": QUALITY_COLOURS,
+        "events": EVENT_COLOURS,
+        "otherEvent": OTHER_EVENT_COLOUR,
+    }
