@@ -1,0 +1,165 @@
+"""The shelf: what is there, what is taken by default, and that nothing half-written appears."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sleepfm.errors import ModelError, RequestError
+from sleepfm.models import networks
+from sleepfm.models.card import Task, read_card
+from sleepfm.models.importing import import_model
+from sleepfm.models.networks import load_model
+from sleepfm.models.shelf import Shelf, ShelfEntry
+from tests.models.conftest import CheckpointMaker
+from tests.models.random_models import ENCODER_CONFIG, STAGING_CONFIG
+
+
+def retrained(entry: ShelfEntry, trained_on: str) -> None:
+    card = read_card(entry.folder).model_copy(update={"trained_on": trained_on})
+    (entry.folder / "model.json").write_text(card.model_dump_json())
+
+
+@pytest.fixture
+def stocked(shelf: Shelf, checkpoint: CheckpointMaker) -> Shelf:
+    import_model(shelf, checkpoint(ENCODER_CONFIG), "base")
+    for seed, name in enumerate(("first", "second", "third")):
+        import_model(shelf, checkpoint(STAGING_CONFIG, name, seed=seed), name)
+    return shelf
+
+
+def test_an_empty_shelf(shelf: Shelf) -> None:
+    assert shelf.entries() == []
+    assert shelf.problems() == []
+    assert shelf.default(Task.STAGING) is None
+    assert shelf.pick(Task.STAGING) is None
+    with pytest.raises(RequestError, match="no model named 'x'"):
+        shelf.get("x")
+
+
+def test_auto_takes_neither_unknown_nor_simulated(stocked: Shelf) -> None:
+    assert stocked.pick(Task.STAGING) is None
+    retrained(stocked.get("first"), "simulated")
+    assert stocked.pick(Task.STAGING) is None
+    retrained(stocked.get("second"), "MESA")
+    picked, default = stocked.pick(Task.STAGING), stocked.default(Task.STAGING)
+    assert picked is not None
+    assert default is not None
+    assert (picked.name, default.name) == ("second", "second")
+
+
+def test_the_default_is_the_newest_unless_chosen_and_real_ones_go_first(stocked: Shelf) -> None:
+    def default() -> str:
+        entry = stocked.default(Task.STAGING)
+        assert entry is not None
+        return entry.name
+
+    assert default() == "third"
+    retrained(stocked.get("first"), "MESA")
+    assert default() == "first"
+    stocked.choose("second")
+    assert default() == "second"
+    picked = stocked.pick(Task.STAGING)
+    assert picked is not None
+    assert picked.name == "first"
+    stocked.remove("second")
+    assert default() == "first"
+
+
+def test_names_that_would_leave_the_shelf_are_refused(stocked: Shelf, checkpoint: CheckpointMaker) -> None:
+    folder = checkpoint(ENCODER_CONFIG, "again")
+    for name in ("../x", "a/b", "", ".hidden", "a b", "ü", "x" * 200, "a\n"):
+        with pytest.raises(RequestError, match="model name"):
+            import_model(stocked, folder, name)
+        with pytest.raises(RequestError, match="model name"):
+            stocked.get(name)
+
+
+def test_a_taken_name_keeps_its_weights(stocked: Shelf, checkpoint: CheckpointMaker) -> None:
+    before = stocked.get("base")
+    with pytest.raises(RequestError, match="other weights"):
+        import_model(stocked, checkpoint(ENCODER_CONFIG, "other", seed=9), "base")
+    assert stocked.get("base") == before
+    assert load_model(before.folder).card == before.card
+
+
+def test_the_same_weights_make_the_same_file(stocked: Shelf, checkpoint: CheckpointMaker) -> None:
+    again = import_model(stocked, checkpoint(ENCODER_CONFIG, "again"), "twin")
+    assert again.card.weights_sha256 == stocked.get("base").card.weights_sha256
+
+
+def test_a_broken_folder_is_reported_and_the_rest_is_listed(stocked: Shelf) -> None:
+    (stocked.root / "empty").mkdir()
+    (stocked.root / "broken").mkdir()
+    (stocked.root / "broken" / "model.json").write_text('{"name": "broken\\u202e"}')
+    (stocked.root / "stray.txt").write_text("x")
+    assert [entry.name for entry in stocked.entries()] == ["base", "first", "second", "third"]
+    assert len(stocked.problems()) == 2
+    assert all("\u202e" not in problem and "\n" not in problem for problem in stocked.problems())
+    with pytest.raises(ModelError, match="not a model's card"):
+        stocked.get("broken")
+
+
+def test_weights_that_were_changed_are_not_loaded(stocked: Shelf) -> None:
+    path = stocked.get("base").folder / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="not the weights"):
+        load_model(path.parent)
+    path.write_bytes(content[:1000])
+    with pytest.raises(ModelError, match="not a whole safetensors file"):
+        load_model(path.parent)
+    path.unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_model(path.parent)
+
+
+def test_a_failed_write_leaves_the_shelf_as_it_was(
+    stocked: Shelf, checkpoint: CheckpointMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    folder = checkpoint(ENCODER_CONFIG, "again", seed=5)
+    before = sorted(path.name for path in stocked.root.iterdir())
+    monkeypatch.setattr(networks, "save_weights", full)
+    with pytest.raises(ModelError, match="No space left on device"):
+        import_model(stocked, folder, "new")
+    assert sorted(path.name for path in stocked.root.iterdir()) == before
+
+
+def test_export_refuses_to_overwrite_and_an_encoder_in_use_stays(stocked: Shelf, tmp_path: Path) -> None:
+    assert sorted(p.name for p in stocked.export("base", tmp_path / "out").iterdir()) == [
+        "README.md",
+        "model.json",
+        "weights.safetensors",
+    ]
+    with pytest.raises(RequestError, match="is there already"):
+        stocked.export("base", tmp_path / "out")
+    with pytest.raises(RequestError, match="encoder of first, second, third"):
+        stocked.remove("base")
+    stocked.remove("third")
+    with pytest.raises(RequestError, match="no model named"):
+        stocked.get("third")
+
+
+def test_a_head_whose_encoder_is_gone_says_which(stocked: Shelf) -> None:
+    head = stocked.get("first").card
+    assert head.encoder is not None
+    other = head.encoder.model_copy(update={"weights_sha256": "0" * 64})
+    with pytest.raises(ModelError, match="made for the encoder base"):
+        stocked.encoder_of(head.model_copy(update={"encoder": other}))
+
+
+def test_listing_loads_no_torch(stocked: Shelf) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sleepfm.models.shelf import Shelf; import sleepfm.models.importing;"
+        " import sleepfm.models.fetch; shelf = Shelf(Path(sys.argv[1]));"
+        " print(len(shelf.entries()), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(stocked.root)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["4", "False"]
