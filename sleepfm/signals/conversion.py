@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
@@ -17,10 +16,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sleepfm.errors import Cancelled, RecordingChangedError, RecordingError, RequestError
+from sleepfm.errors import Cancelled, RecordingError, RequestError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.derivations import apply_corrections
 from sleepfm.recording.edf import open_recording
+from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.recording import Channel, Recording
 from sleepfm.signals.dataset_names import unique_names
 from sleepfm.signals.recipes import RECIPES, Piece, UnusableChannelError, standardise
@@ -29,7 +29,6 @@ from sleepfm.vocabulary import Kind, Modality
 
 _MOST_THREADS = 4
 """Each thread holds one channel's night; more of them would only wait for memory."""
-_HASH_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def convert_file(
         raise RequestError(f"unknown recipe {recipe!r}: use one of {', '.join(sorted(RECIPES))}")
     if layout not in LAYOUTS:
         raise RequestError(f"unknown layout {layout!r}: use one of {', '.join(LAYOUTS)}")
-    with open_recording(path, mapped=True) as opened, _hashing(path) as digest:
+    with open_recording(path, mapped=True) as opened, _fingerprinting(path) as digest:
         recording: Recording = apply_corrections(opened, corrections) if corrections else opened
         used = {channel.index for channel in recording.channels if channel.modality}
         if not used:
@@ -156,40 +155,18 @@ def convert_file(
         )
 
 
-def sha256_of(path: Path, stop: threading.Event | None = None) -> str:
-    """Return the SHA-256 of a file in hex, read in blocks.
-
-    Raises
-    ------
-    RecordingError
-        The file cannot be read, or changed while it was read.
-    Cancelled
-        `stop` was set.
-    """
-    digest = hashlib.sha256()
-    block = bytearray(_HASH_BLOCK)
-    try:
-        with path.open("rb", buffering=0) as file:
-            before = os.fstat(file.fileno())
-            while count := file.readinto(block):
-                digest.update(memoryview(block)[:count])
-                if stop is not None and stop.is_set():
-                    raise Cancelled(f"{path}: hashing was stopped")
-        after = path.stat()
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read ({error.strerror}).") from error
-    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
-        raise RecordingChangedError(f"{path}: the file changed while it was converted; convert it again.")
-    return digest.hexdigest()
-
-
 @contextmanager
-def _hashing(path: Path) -> Iterator[Future[str]]:
+def _fingerprinting(path: Path) -> Iterator[Future[str]]:
     """Hash the file beside the work; leaving early stops it."""
     stop = threading.Event()
-    with ThreadPoolExecutor(1, thread_name_prefix="hash") as pool:
+
+    def watch(fraction: float, message: str) -> None:  # noqa: ARG001 - only whether to go on matters here
+        if stop.is_set():
+            raise Cancelled(f"{path}: hashing was stopped")
+
+    with ThreadPoolExecutor(1, thread_name_prefix="fingerprint") as pool:
         try:
-            yield pool.submit(sha256_of, path, stop)
+            yield pool.submit(fingerprint, path, watch)
         finally:
             stop.set()
 

@@ -22,7 +22,8 @@ import h5py
 
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.progress import Progress, silent
-from sleepfm.signals.conversion import ConvertRecord, convert_file, sha256_of
+from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.signals.conversion import ConvertRecord, convert_file
 from sleepfm.signals.store_writing import Layout
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import Kind
@@ -135,7 +136,7 @@ def _free_id(path: Path, out_dir: Path, taken: set[str]) -> str:
         there = out_dir / f"{identifier}.hdf5"
         if not there.exists():
             return identifier
-        sha256 = sha256 or sha256_of(path)
+        sha256 = sha256 or fingerprint(path)
         if _made_from(there) == sha256:
             return identifier
         refused.add(identifier)

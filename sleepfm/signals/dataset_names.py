@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 
 
@@ -14,7 +13,7 @@ def encode(label: str) -> str:
     """
     if not label.strip("."):
         return label.replace(".", "%2E") or "%"
-    return "".join(_escaped(c) if c in "/%" or unicodedata.category(c)[0] == "C" else c for c in label)
+    return "".join(_escaped(c) if c in "/%" or not c.isprintable() else c for c in label)
 
 
 def unique_names(labels: Iterable[str]) -> list[str]:

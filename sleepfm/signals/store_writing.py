@@ -9,7 +9,7 @@ the disk it would save is not worth that.
 from __future__ import annotations
 
 import glob
-import os
+import io
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -70,15 +70,15 @@ class SignalToStore:
 class SignalsWriter:
     """Adds channels to a file that is being written; made by `create_signals`."""
 
-    def __init__(self, file: h5py.File, header: SignalsHeader, path: Path) -> None:
+    def __init__(self, file: h5py.File, disk: _Disk, header: SignalsHeader) -> None:
         self._file = file
+        self._disk = disk
         self._header = header
-        self._path = path
 
     def add(self, signal: SignalToStore) -> None:
         """Append one channel."""
-        with _write_errors(self._path):
-            where = f"{encode(self._header.record_id)}/{signal.modality}/" if self._header.layout == "grouped" else ""
+        where = f"{encode(self._header.record_id)}/{signal.modality}/" if self._header.layout == "grouped" else ""
+        with self._disk.watched():
             dataset = self._file.create_dataset(
                 where + signal.name, data=signal.z, dtype=np.float16, chunks=(WINDOW_SAMPLES,), maxshape=(None,)
             )
@@ -97,7 +97,7 @@ class SignalsWriter:
 
     def set_source(self, sha256: str) -> None:
         """Record the hash of the file the signals came from."""
-        with _write_errors(self._path):
+        with self._disk.watched():
             self._file.attrs["source_sha256"] = sha256
 
 
@@ -119,24 +119,71 @@ def create_signals(path: Path, header: SignalsHeader) -> Iterator[SignalsWriter]
     except OSError as error:
         raise RequestError(f"{path.parent}: cannot be made or is no folder ({error.strerror}); choose another --out.") from None
     _sweep(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f"{_temporary_start(path)}{uuid.uuid4().hex}.tmp")
+    with _refusals(path):
+        disk = _Disk(temporary, path)
     try:
-        with _write_errors(path):
+        with disk.watched():
             # The 1.8 file format is the oldest that takes attributes above 64 kB (recordings with thousands of gaps).
-            file = h5py.File(temporary, "w", libver=("v108", "v110"), locking=False)
-        try:
-            with _write_errors(path):
-                _write_header(file, header)
-            yield SignalsWriter(file, header, path)
-        except BaseException:
-            with suppress(OSError, RuntimeError):  # the file is thrown away; what stopped the work is already under way
-                file.close()
-            raise
-        with _write_errors(path):
-            file.close()
+            file = h5py.File(disk, "w", libver=("v108", "v110"))
+        with disk.watched(), file:
+            _write_header(file, header)
+            yield SignalsWriter(file, disk, header)
+        with _refusals(path):
+            disk.close()
             temporary.replace(path)
     finally:
+        with suppress(OSError):  # said already, or of no matter for a file that is thrown away
+            disk.close()
         temporary.unlink(missing_ok=True)
+
+
+class _Disk(io.FileIO):
+    """The file below HDF5, which keeps its first failure for `watched` to raise.
+
+    HDF5 writes much of its data when it closes its objects, where h5py can only print an error and go on: a full disk would
+    give a damaged file that looks finished. So a failed write is remembered, HDF5 is told that all is well and closes in peace,
+    and the failure is raised here.
+    """
+
+    def __init__(self, temporary: Path, path: Path) -> None:
+        super().__init__(temporary, "w+")
+        self._path = path
+        self._failure: BaseException | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write all of data (an ordinary write may write less)."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and self._failure is None:
+            try:
+                done += super().write(view[done:])
+            except BaseException as error:  # raised later, Ctrl-C too: an exception must not pass through HDF5
+                self._failure = error
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the file's size."""
+        try:
+            return super().truncate(size)
+        except BaseException as error:
+            self._failure = self._failure or error
+            return size or 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Raise a failed write at the end of the block, or in the place of what it led to."""
+        try:
+            yield
+        except Exception:
+            self._raise()
+            raise
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            with _refusals(self._path):
+                raise self._failure
 
 
 def _write_header(file: h5py.File, header: SignalsHeader) -> None:
@@ -155,18 +202,23 @@ def _write_header(file: h5py.File, header: SignalsHeader) -> None:
 
 
 @contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    """Turn what HDF5 and the system say about a failed write into one line."""
+def _refusals(path: Path) -> Iterator[None]:
+    """Say in one line why the system refused to write."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).splitlines()[0]
-        raise SleepFMError(f"{path}: cannot be written ({reason}); free some disk space or choose another --out.") from error
+    except OSError as error:
+        raise SleepFMError(
+            f"{path}: cannot be written ({error.strerror}); free some disk space or choose another --out."
+        ) from error
+
+
+def _temporary_start(path: Path) -> str:
+    return f".{path.name[:200]}."  # a name and what is added to it must stay below 255 bytes
 
 
 def _sweep(path: Path) -> None:
     """Remove what a killed process left of this very file, a day or more ago."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    for left in path.parent.glob(f"{glob.escape(_temporary_start(path))}*.tmp"):
         with suppress(FileNotFoundError):  # another process sweeps too
             if time.time() - left.stat().st_mtime > _ABANDONED_S:
                 left.unlink()

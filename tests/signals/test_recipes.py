@@ -177,7 +177,9 @@ def test_filtering_never_crosses_a_gap(recipe: str, rate_hz: float, n: list[int]
         start = math.ceil(piece.start_s * 128 - 1e-6)
         span = slice(start, min(len(restored), math.ceil((piece.start_s + len(piece.samples) / rate_hz) * 128 - 1e-6)))
         if not alone.flat and not result.flat:
-            assert np.abs(restored[span] - (alone.z * alone.std + alone.mean)[span]).max(initial=0) < 0.2  # of ±500: soxr's 20 bits
+            assert (
+                np.abs(restored[span] - (alone.z * alone.std + alone.mean)[span]).max(initial=0) < 0.2
+            )  # of ±500: soxr's 20 bits
 
 
 def test_a_piece_that_starts_between_samples_keeps_its_time() -> None:
