@@ -1,0 +1,10 @@
+import streamlit as st
+
+st.set_page_config(page_title="SleepFM Workbench", page_icon="assets/icon.svg", layout="wide")
+
+# `/` and `/studies` must both load; a default page has no path of its own, so it only leads on
+home = st.Page("pages/home.py", title="SleepFM Workbench", default=True, visibility="hidden")
+studies = st.Page("pages/studies.py", title="Studies", icon=":material/folder_open:", url_path="studies")
+review = st.Page("pages/review.py", title="Review", icon=":material/monitor_heart:", url_path="review")
+
+st.navigation([home, studies, review], position="top").run()

@@ -1,0 +1,109 @@
+// The list of studies as a plain table. Every text from a file goes in as textContent, never as HTML.
+
+const COLUMNS = [
+  ["id", "Study"], ["status", "Status"], ["start", "Recorded"], ["duration", "Duration"],
+  ["channels", "Channels"], ["quality", "Quality"], ["engine", "Staged by"], ["actions", ""],
+];
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined && text !== null) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function button(text, label, action, className) {
+  const made = element("button", text, className);
+  made.type = "button";
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", action);
+  return made;
+}
+
+function statusCell(row, send) {
+  const cell = element("td");
+  const badge = element("span", row.status, `badge ${row.tone}`);
+  if (row.message) badge.title = row.message;
+  cell.append(badge);
+  if (row.progress !== null) {
+    const bar = element("progress");
+    bar.max = 1;
+    if (row.status !== "waiting") bar.value = row.progress;
+    bar.setAttribute("aria-label", `progress of ${row.id}`);
+    cell.append(bar, element("span", row.left, "muted"));
+  } else if (row.tone === "bad" && row.message) {
+    cell.append(element("div", row.message, "reason"));
+  }
+  return cell;
+}
+
+function actionsCell(row, send) {
+  const cell = element("td", null, "actions");
+  if (row.job) {
+    cell.append(button("Cancel", `Cancel the work on ${row.id}`, () => send("cancel", { job: row.job }), "quiet"));
+  } else {
+    if (row.canStage) {
+      cell.append(button(row.engine ? "Stage again" : "Stage", `Stage ${row.id}`, () => send("stage", { study: row.id })));
+    }
+    const remove = button("Remove", `Remove ${row.id} from the list`, () => {
+      // two clicks: a slip of the mouse must not take a study off the list
+      if (remove.dataset.sure) send("remove", { study: row.id });
+      else {
+        remove.dataset.sure = "1";
+        remove.textContent = "Really remove?";
+        setTimeout(() => { delete remove.dataset.sure; remove.textContent = "Remove"; }, 4000);
+      }
+    }, "quiet");
+    remove.title = "Takes the study and its results off the list. The recording stays where it is.";
+    cell.append(remove);
+  }
+  return cell;
+}
+
+function tableRow(row, send) {
+  const line = element("tr");
+  line.dataset.study = row.id;
+  const name = element("td", null, "name");
+  const link = element("a", row.id);
+  link.href = row.href;
+  link.title = row.path;
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab, as everywhere on the web
+    event.preventDefault();
+    send("open", { study: row.id });
+  });
+  name.append(link);
+  if (row.simulated) name.append(element("span", "simulated", "badge simulated"));
+  const quality = element("td", row.quality);
+  if (row.bad) quality.append(element("div", row.bad, "reason"));
+  const channels = element("td", row.channels);
+  if (row.problems) {
+    const problems = element("div", row.problems, "muted");
+    problems.title = row.problemList;
+    channels.append(problems);
+  }
+  line.append(
+    name, statusCell(row, send), element("td", row.start, "number"), element("td", row.duration, "number"),
+    channels, quality, element("td", row.engine || "–"), actionsCell(row, send),
+  );
+  return line;
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector("[data-sleepfm='studies']");
+  const send = (action, what) => setTriggerValue("action", { action, ...what, nonce: Date.now() });
+  const focused = root.querySelector(":focus")?.getAttribute("aria-label");
+  const table = element("table");
+  const head = element("tr");
+  for (const [, title] of COLUMNS) head.append(element("th", title));
+  const top = element("thead");
+  top.append(head);
+  const body = element("tbody");
+  for (const row of data.rows) body.append(tableRow(row, send));
+  table.append(top, body);
+  // a confirmation in progress survives the refresh that a running job brings
+  const sure = [...root.querySelectorAll("button[data-sure]")].map((one) => one.getAttribute("aria-label"));
+  root.replaceChildren(table);
+  for (const label of sure) root.querySelector(`button[aria-label="${CSS.escape(label)}"]`)?.click();
+  if (focused) root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+}

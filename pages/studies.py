@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from sleepfm.errors import SleepFMError
+from sleepfm.library.jobs import submit_folder_import, submit_staging, submit_study
+from sleepfm.library.library import ORDERS, Library
+from sleepfm.runs.table import OPEN_STATES
+from sleepfm.text import printable
+from sleepfm.viewer.study_list import drop_zone, study_list
+from sleepfm.viewer.uploads import UPLOAD_PATH
+from sleepfm.viewer.words import duration_words
+
+ROWS = 25
+
+
+def say(kind: str, text: str) -> None:
+    """Keep a message for the next run, so that it outlives the rerun that an action ends with."""
+    st.session_state.setdefault("messages", []).append((kind, text))
+
+
+def add(library: Library, text: str, *, stage: bool) -> None:
+    """Add the recording or folder that was typed."""
+    path = Path(text.strip().strip('"')).expanduser()
+    if not text.strip():
+        say("warning", "Type the path of a recording (EDF, BDF) or of a folder that holds some.")
+    elif path.is_dir():
+        submit_folder_import(library.home, path, stage=stage)
+        say("info", f"Looking through {path} in the background; studies appear below as they are found.")
+    else:
+        try:
+            study = library.add(path)
+        except SleepFMError as error:
+            say("error", str(error))
+        else:
+            submit_study(library, study.id, stage=stage)
+            say("success", f"Added {study.id}.")
+
+
+def act(library: Library, action: dict[str, Any]) -> None:
+    """Do what was clicked in the list."""
+    try:
+        if action["action"] == "open":
+            st.switch_page("pages/review.py", query_params={"study": action["study"]})
+        elif action["action"] == "stage":
+            submit_staging(library, action["study"])
+        elif action["action"] == "cancel":
+            library.jobs.request_stop(action["job"])
+        elif action["action"] == "remove":
+            library.remove(action["study"])
+            say("info", f"Took {action['study']} off the list; the recording itself was not touched.")
+    except SleepFMError as error:
+        say("error", str(error))
+
+
+def show_messages() -> None:
+    """Show what the last action had to say."""
+    for kind, text in st.session_state.pop("messages", []):
+        {"error": st.error, "warning": st.warning, "info": st.info, "success": st.success}[kind](printable(text))
+
+
+def show_imports(library: Library) -> None:
+    """Show folder imports: running ones with progress, and what the last one could not read."""
+    for job in library.jobs.list(kinds=("import", "demo"), limit=1):
+        if job.open:
+            left = job.seconds_left()
+            words = f"{job.title}: {job.message or 'waiting'}" + ("" if left is None else f", {duration_words(left)} left")
+            bar, stop = st.columns([6, 1])
+            bar.progress(job.progress, printable(words))
+            if stop.button("Cancel", key=f"stop-{job.id}"):
+                library.jobs.request_stop(job.id)
+        elif job.error:
+            st.error(printable(f"{job.title}: {job.error}"))
+        elif job.result is not None and job.result["failed"]:
+            with st.expander(f"{job.title}: {len(job.result['failed'])} files could not be added"):
+                st.dataframe(
+                    [{"File": printable(one["file"]), "Why": printable(one["error"])} for one in job.result["failed"]],
+                    hide_index=True,
+                )
+
+
+def show_list(library: Library) -> None:
+    """Show one page of the list, kept up to date while there is work going on."""
+    total = library.count()
+    if total == 0:
+        st.info("No studies yet. Type the path of a recording above, or drop a file into the box.", icon=":material/bedtime:")
+        return
+    left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
+    search = left.text_input("Search", placeholder="part of a name or folder", key="search")
+    order = middle.selectbox("Sort", list(ORDERS), key="order")
+    found = library.count(search)
+    pages = max(1, -(-found // ROWS))
+    page = right.number_input(f"Page (of {pages})", 1, pages, 1, key="page") if pages > 1 else 1
+
+    busy = bool(library.jobs.list(states=OPEN_STATES, limit=1))
+
+    @st.fragment(run_every=1.0 if busy else None)
+    def rows() -> None:
+        with Library(library.home) as fresh:
+            show_imports(fresh)
+            studies = fresh.studies(search=search, order=order, limit=ROWS, offset=(page - 1) * ROWS)
+            action = study_list(studies, key="list")
+            if action is not None and action["nonce"] != st.session_state.get("handled"):
+                st.session_state["handled"] = action["nonce"]
+                act(fresh, action)
+                st.rerun()
+            if busy and not fresh.jobs.list(states=OPEN_STATES, limit=1):
+                st.rerun()  # the work is done: stop asking every second
+
+    rows()
+    if not found:
+        st.caption(f"Nothing matches “{printable(search)}” among {total} studies.")
+    elif found > ROWS:
+        st.caption(f"{found} studies")
+
+
+def main() -> None:
+    """Draw the page."""
+    st.header("Studies", anchor=False)
+    with Library.open() as library:
+        with st.container(border=True):
+            with st.form("add", border=False, clear_on_submit=True):
+                words, go = st.columns([8, 1], vertical_alignment="bottom")
+                text = words.text_input(
+                    "Recording or folder path",
+                    placeholder="/data/psg/night.edf – nothing is copied, the file stays where it is",
+                    help="EDF, EDF+ or BDF. A folder is searched with everything below it.",
+                )
+                pressed = go.form_submit_button("Add", type="primary", width="stretch")
+            zone, choice = st.columns([8, 3], vertical_alignment="center")
+            with zone:
+                arrived = drop_zone(UPLOAD_PATH, key="upload")
+            stage = choice.toggle(
+                "Stage new studies at once", value=True, help="Uses the best engine there is; takes about half a minute a night."
+            )
+        if pressed:
+            add(library, text, stage=stage)
+        if arrived and st.session_state.get("arrived") != arrived:
+            st.session_state["arrived"] = arrived
+            submit_study(library, arrived, stage=stage)
+            say("success", f"Added {arrived}.")
+        show_messages()
+        show_list(library)
+    st.caption("Research use. Nothing here is a diagnosis; stages from an engine are proposals until a person has reviewed them.")
+
+
+main()

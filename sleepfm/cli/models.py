@@ -1,0 +1,123 @@
+"""Commands on the model shelf: models list, import, fetch, export."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from sleepfm.cli.console import Console
+from sleepfm.cli.options import add_home, command, group, positive_float
+from sleepfm.home import open_home
+from sleepfm.models.card import Task, parse_sex_code
+from sleepfm.models.shelf import Shelf, ShelfEntry
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    actions = group(commands, "models", does="the model shelf: list, import, fetch, export")
+
+    listed = command(actions, "list", _list, does="list the models on the shelf", example="sleepfm models list")
+    add_home(listed)
+
+    imported = command(
+        actions,
+        "import",
+        _import,
+        does="put weights on the shelf: a folder or file in the published form (with config.json) or in ours",
+        example="sleepfm models import checkpoints/model_base --name base",
+    )
+    imported.add_argument("path", type=Path, metavar="PATH")
+    imported.add_argument("--name", required=True, help="its name on the shelf")
+    imported.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: <stem>.config.json, then config.json)")
+    imported.add_argument("--task", choices=[task.value for task in Task], help="what it does, if not what its config says")
+    imported.add_argument("--encoder", metavar="NAME", help="the encoder of a head (default: the latest imported that fits)")
+    imported.add_argument("--labels", type=Path, metavar="CSV", help="label_idx,phecode,phenotype of a disease head")
+    imported.add_argument("--age-scale", type=positive_float, metavar="YEARS", help="years that stand for 1.0 in a disease head")
+    imported.add_argument("--sex-code", type=str, metavar="CODE", help="as a disease head takes it: female=0,male=1")
+    add_home(imported)
+
+    fetched = command(
+        actions,
+        "fetch",
+        _fetch,
+        does="download the released SleepFM models (MIT), verified and resumable",
+        example="sleepfm models fetch official",
+    )
+    fetched.add_argument("what", choices=["official"])
+    add_home(fetched)
+
+    exported = command(
+        actions, "export", _export, does="copy a model's folder elsewhere", example="sleepfm models export base --out /tmp/models"
+    )
+    exported.add_argument("name", metavar="NAME")
+    exported.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where its folder goes (default: here)")
+    add_home(exported)
+
+
+def _shelf(options: argparse.Namespace) -> Shelf:
+    return Shelf(open_home(options.home).models)
+
+
+def _describe(shelf: Shelf, entry: ShelfEntry) -> dict[str, Any]:
+    card = entry.card
+    default = shelf.default(card.task)
+    return {
+        "name": entry.name,
+        "task": card.task.value,
+        "trained_on": card.trained_on,
+        "default": default is not None and default.name == entry.name,
+        "weights_sha256": card.weights_sha256,
+        "encoder": None if card.encoder is None else card.encoder.name,
+        "licence": card.licence,
+    }
+
+
+def _line(model: dict[str, Any]) -> str:
+    mark = "*" if model["default"] else " "
+    return f"{mark} {model['name']:24} {model['task']:10} trained on {model['trained_on']}"
+
+
+def _list(options: argparse.Namespace, console: Console) -> int:
+    shelf = _shelf(options)
+    for problem in shelf.problems():
+        console.say(problem)
+    models = [_describe(shelf, entry) for entry in shelf.entries()]
+    text = "\n".join(_line(model) for model in models) or "the shelf is empty; `sleepfm models fetch official` fills it"
+    console.result({"models": models}, text)
+    return 0
+
+
+def _import(options: argparse.Namespace, console: Console) -> int:
+    from sleepfm.models.importing import import_model  # noqa: PLC0415 - commands load only what they use
+
+    shelf = _shelf(options)
+    entry = import_model(
+        shelf,
+        options.path,
+        options.name,
+        config=options.config,
+        task=None if options.task is None else Task(options.task),
+        encoder=options.encoder,
+        labels=options.labels,
+        age_scale=options.age_scale,
+        sex_code=None if options.sex_code is None else parse_sex_code(options.sex_code),
+    )
+    model = _describe(shelf, entry)
+    console.result(model, _line(model))
+    return 0
+
+
+def _fetch(options: argparse.Namespace, console: Console) -> int:
+    from sleepfm.models.fetch import fetch_official  # noqa: PLC0415
+
+    shelf = _shelf(options)
+    models = [_describe(shelf, entry) for entry in fetch_official(shelf, console.progress)]
+    console.result({"models": models}, "\n".join(_line(model) for model in models))
+    return 0
+
+
+def _export(options: argparse.Namespace, console: Console) -> int:
+    folder = _shelf(options).export(options.name, options.out)
+    console.result({"name": options.name, "out": str(folder)}, str(folder))
+    return 0

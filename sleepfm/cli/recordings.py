@@ -1,0 +1,96 @@
+"""Commands on recordings and scorings: inspect, simulate, agree."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sleepfm.analysis.agreement import Agreement, agree
+from sleepfm.cli.console import Console
+from sleepfm.cli.options import command, positive_float, positive_int
+from sleepfm.errors import RequestError
+from sleepfm.recording.scorings.formats import read_scoring
+from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    inspect = command(
+        commands,
+        "inspect",
+        _inspect,
+        does="show channels, rates, units, modalities, quality and header problems of a recording",
+        example="sleepfm inspect night.edf",
+    )
+    inspect.add_argument("file", type=Path, metavar="FILE")
+    inspect.add_argument("--no-quality", action="store_true", help="read only the header (quality needs the whole file)")
+
+    simulate = command(
+        commands,
+        "simulate",
+        _simulate,
+        does="make simulated PSG: EDF+ with true scoring and events, marked as simulated",
+        example="sleepfm simulate demo --studies 2 --hours 8 --seed 1",
+    )
+    simulate.add_argument("out", type=Path, metavar="OUT", help="folder for the files")
+    simulate.add_argument("--studies", type=positive_int, default=1, help="how many studies (default: 1)")
+    simulate.add_argument("--hours", type=positive_float, default=8.0, help="length of each night in hours (default: 8)")
+    simulate.add_argument("--seed", type=int, default=0, help="same seed, same files (default: 0)")
+
+    agree = command(
+        commands,
+        "agree",
+        _agree,
+        does="compare two scorings epoch by epoch; Unknown in either is left out",
+        example="sleepfm agree hypnogram.csv expert.csv",
+    )
+    agree.add_argument("a", type=Path, metavar="A")
+    agree.add_argument("b", type=Path, metavar="B")
+
+
+def _inspect(options: argparse.Namespace, console: Console) -> int:
+    from sleepfm.recording.inspection import inspect, inspection_text  # noqa: PLC0415 - commands load only what they use
+
+    found = inspect(options.file, quality=not options.no_quality)
+    console.result(found, inspection_text(found))
+    return 0
+
+
+def _simulate(options: argparse.Namespace, console: Console) -> int:
+    from sleepfm.simulation.study import simulate  # noqa: PLC0415
+
+    if options.seed < 0:
+        raise RequestError(f"--seed {options.seed}: give 0 or more")
+    made = simulate(options.out, studies=options.studies, hours=options.hours, seed=options.seed, progress=console.progress)
+    lines = [f"{one['id']}: {one['edf']}" for one in made["studies"]]
+    console.result(made, "\n".join(["Simulated signals, for trying the software only:", *lines]))
+    return 0
+
+
+def _agree(options: argparse.Namespace, console: Console) -> int:
+    a, b = read_scoring(options.a), read_scoring(options.b)
+    for path, scoring in ((options.a, a), (options.b, b)):
+        for warning in scoring.warnings:
+            console.say(f"{path}: {warning}")
+    found = agree(a.stages, b.stages)
+    for warning in found.warnings:
+        console.say(warning)
+    console.result(found.as_dict(), _agreement_text(found))
+    return 0
+
+
+def _agreement_text(found: Agreement) -> str:
+    names = [STAGE_SHORT[stage] for stage in SCORED_STAGES]
+    rows = [
+        f"{found.epochs} epochs compared, {found.unknown} left out as Unknown",
+        f"kappa {_number(found.kappa)}   accuracy {_number(found.accuracy)}   macro F1 {_number(found.macro_f1)}",
+        "",
+        "      " + "".join(f"{name:>7}" for name in names) + "     F1   (rows A, columns B)",
+    ]
+    for name, counts, f1 in zip(names, found.confusion.tolist(), found.f1.values(), strict=True):
+        rows.append(f"{name:>6}" + "".join(f"{count:7d}" for count in counts) + f"  {_number(f1)}")
+    return "\n".join(rows)
+
+
+def _number(value: float | None) -> str:
+    return "  –  " if value is None else f"{value:.3f}"

@@ -1,0 +1,417 @@
+"""Studies and what is known of them: the one place the app and the jobs look things up and store them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sleepfm.errors import RecordingError, RequestError
+from sleepfm.home import Home, open_home
+from sleepfm.recording.derivations import apply_corrections, montage_signature
+from sleepfm.recording.edf import EdfRecording, open_recording
+from sleepfm.recording.quality import QualityReport
+from sleepfm.recording.recording import Recording
+from sleepfm.recording.scorings.formats import read_scoring, write_scoring
+from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.runs.database import connect, transaction
+from sleepfm.runs.table import OPEN_STATES, JobState, JobTable, seconds_left
+from sleepfm.signals.study_ids import study_id
+from sleepfm.vocabulary import Kind
+
+
+class StudyStatus(StrEnum):
+    """What a technician sees in the list."""
+
+    NEW = "not staged"
+    QUEUED = "waiting"
+    WORKING = "working"
+    STAGED = "staged"
+    FAILED = "failed"
+    MISSING = "file missing"
+    CHANGED = "file changed"
+
+
+@dataclass(frozen=True)
+class Study:
+    """One row of the list.
+
+    Attributes
+    ----------
+    duration_s
+        Length of the recording in seconds, gaps included.
+    modalities
+        Channels by modality, e.g. {"BAS": 6, "RESP": 5}.
+    quality
+        Fraction of channel-epochs without a flag (0 to 1); None until it was assessed.
+    bad_channels
+        Labels of the channels that are bad for most of the night.
+    engine
+        What made the newest scoring, None when there is none.
+    message
+        What is being done, or what went wrong.
+    job, progress, seconds_left
+        Of the running or waiting job of this study, None when there is none (or no pace to speak of yet).
+    """
+
+    id: str
+    path: Path
+    format: str
+    start: datetime | None
+    duration_s: float
+    channels: int
+    modalities: dict[str, int]
+    problems: tuple[str, ...]
+    simulated: bool
+    montage: str
+    sha256: str | None
+    quality: float | None
+    bad_channels: tuple[str, ...]
+    added_at: datetime
+    engine: str | None
+    status: StudyStatus
+    message: str
+    job: str | None = None
+    progress: float | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class StoredScoring:
+    """A scoring of the library with where it came from.
+
+    Attributes
+    ----------
+    label
+        Who scored, in a word or two.
+    note
+        Engine, weights and version in one line, for small print.
+    """
+
+    id: int
+    scoring: Scoring
+    engine: str
+    model: str
+    label: str
+    note: str
+    created_at: datetime
+    provenance: dict[str, Any]
+
+
+_SELECT = """
+SELECT s.*,
+  (SELECT r.engine FROM scorings r WHERE r.study = s.id ORDER BY r.id DESC LIMIT 1) AS engine,
+  j.id AS job_id, j.state AS job_state, j.message AS job_message, j.error AS job_error, j.progress AS job_progress,
+  j.started_at AS job_started_at
+FROM studies s
+LEFT JOIN jobs j ON j.rowid = (
+  SELECT k.rowid FROM jobs k WHERE k.subject = s.id
+  ORDER BY k.state = 'running' DESC, k.state = 'queued' DESC, k.created_at DESC LIMIT 1)
+"""
+
+ORDERS: dict[str, str] = {
+    "Newest first": "s.added_at DESC, s.id",
+    "Name": "s.id COLLATE NOCASE",
+    "Recording date": "s.start IS NULL, s.start DESC, s.id",
+    "Longest first": "s.duration_s DESC, s.id",
+    "Worst quality first": "s.quality IS NULL, s.quality, s.id",
+}
+"""How the list can be sorted: the words on the screen and the SQL."""
+
+
+class Library:
+    """An open library. Cheap to open; one for each thread or request."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._connection = connect(home.database)
+        self.jobs = JobTable(home, self._connection)
+
+    @classmethod
+    def open(cls, root: Path | str | None = None) -> Self:
+        """Open the library of a home folder (default `$SLEEPFM_HOME`), made when it is not there."""
+        return cls(open_home(root))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database connection."""
+        self._connection.close()
+
+    # studies
+
+    def add(self, path: Path | str) -> Study:
+        """Add one recording by its path; nothing is copied, only the header is read.
+
+        Adding the same path again returns the study that is there, its header read anew.
+
+        Raises
+        ------
+        RequestError
+            When the path does not exist or is a folder.
+        RecordingError
+            When the file cannot be read as a recording.
+        """
+        file = Path(path).expanduser().absolute()
+        with open_recording(file) as recording:
+            values = _header_values(recording)
+        stat = file.stat()
+        values |= {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        with transaction(self._connection):
+            row = self._connection.execute("SELECT id, size, mtime_ns FROM studies WHERE path = ?", (str(file),)).fetchone()
+            if row is None:
+                identifier = study_id(file, self._ids_like(file))
+                values |= {"id": identifier, "added_at": datetime.now(UTC).isoformat()}
+                columns = ", ".join(values)
+                self._connection.execute(
+                    f"INSERT INTO studies ({columns}) VALUES ({', '.join(':' + name for name in values)})", values
+                )
+            else:
+                identifier = row["id"]
+                if (row["size"], row["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
+                    # another content under the old name: what was known of the old one is not true of the new
+                    values |= {"sha256": None, "quality": None, "bad_channels": None}
+                assignments = ", ".join(f"{name} = :{name}" for name in values)
+                self._connection.execute(f"UPDATE studies SET {assignments} WHERE id = :id", {**values, "id": identifier})
+        return self.study(identifier)
+
+    def _ids_like(self, file: Path) -> set[str]:
+        stem = re.sub(r"[^A-Za-z0-9._-]", "_", file.stem)
+        rows = self._connection.execute("SELECT id FROM studies WHERE substr(id, 1, ?) = ?", (len(stem), stem))
+        return {row["id"] for row in rows}
+
+    def study(self, identifier: str) -> Study:
+        """Return one study.
+
+        Raises
+        ------
+        RequestError
+            When there is none with this id.
+        """
+        row = self._connection.execute(f"{_SELECT} WHERE s.id = ?", (identifier,)).fetchone()
+        if row is None:
+            raise RequestError(f"no study {identifier!r} in the library; add its file on the Studies page")
+        return _study(row)
+
+    def studies(self, *, search: str = "", order: str = "Newest first", limit: int = 50, offset: int = 0) -> list[Study]:
+        """Return one page of the list; `search` matches the id and the path, anywhere, ignoring case."""
+        where, values = _search(search)
+        rows = self._connection.execute(f"{_SELECT} {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?", (*values, limit, offset))
+        return [_study(row) for row in rows]
+
+    def count(self, search: str = "") -> int:
+        """Return how many studies match."""
+        where, values = _search(search)
+        return int(self._connection.execute(f"SELECT COUNT(*) FROM studies s {where}", values).fetchone()[0])
+
+    def remove(self, identifier: str) -> None:
+        """Forget a study and what was derived from it; the recording itself is not touched."""
+        self.study(identifier)
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM studies WHERE id = ?", (identifier,))
+
+    def study_folder(self, identifier: str) -> Path:
+        """Return the folder of what was derived from a study."""
+        folder = self.home.studies / identifier
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def recording(self, identifier: str, *, mapped: bool = False) -> Recording:
+        """Open a study's recording with the user's channel corrections applied.
+
+        `mapped` maps the file into memory: for worker processes only (a mapped file that shrinks kills its process).
+        """
+        recording: EdfRecording = open_recording(self.study(identifier).path, mapped=mapped)
+        corrections = self.corrections(recording)
+        return apply_corrections(recording, corrections) if corrections else recording
+
+    def recording_version(self, identifier: str) -> object:
+        """Return a value that changes when the file or what users corrected of it changes."""
+        study = self.study(identifier)
+        rows = self._connection.execute(
+            "SELECT channel, kind FROM corrections WHERE montage = ? ORDER BY channel", (study.montage,)
+        )
+        try:
+            stat = study.path.stat()
+        except OSError:
+            return None
+        return (str(study.path), stat.st_size, stat.st_mtime_ns, tuple((row["channel"], row["kind"]) for row in rows))
+
+    def spectrograms(self, identifier: str) -> dict[int, Path]:
+        """Return the stored spectrograms of a study: channel index → file."""
+        files = self.study_folder(identifier).glob("spectrogram-*.npz")
+        return {int(file.stem.removeprefix("spectrogram-")): file for file in files}
+
+    def spectrogram_file(self, identifier: str, channel: int) -> Path:
+        """Return where the spectrogram of a channel is kept."""
+        return self.study_folder(identifier) / f"spectrogram-{channel}.npz"
+
+    def store_facts(self, identifier: str, *, sha256: str, quality: float, bad_channels: list[str]) -> None:
+        """Store what the preparation found out about a study's file."""
+        self._connection.execute(
+            "UPDATE studies SET sha256 = ?, quality = ?, bad_channels = ? WHERE id = ?",
+            (sha256, quality, json.dumps(bad_channels), identifier),
+        )
+
+    def quality(self, identifier: str) -> QualityReport | None:
+        """Return the stored quality report, None until the study was prepared."""
+        file = self.quality_file(identifier)
+        return QualityReport.load(file) if file.is_file() else None
+
+    def quality_file(self, identifier: str) -> Path:
+        """Return where the quality report of a study is kept."""
+        return self.study_folder(identifier) / "quality.npz"
+
+    # channels
+
+    def corrections(self, recording: Recording) -> dict[int, Kind]:
+        """Return what users corrected for recordings of this montage: channel index → kind."""
+        rows = self._connection.execute(
+            "SELECT channel, kind FROM corrections WHERE montage = ?", (montage_signature(recording.channels),)
+        )
+        return {row["channel"]: Kind(row["kind"]) for row in rows}
+
+    def correct_channel(self, identifier: str, index: int, kind: Kind | None) -> None:
+        """Remember what a channel really is, for this and every later study of the same montage; None takes it back.
+
+        Raises
+        ------
+        RequestError
+            When the study has no such channel.
+        """
+        with open_recording(self.study(identifier).path) as recording:
+            montage = montage_signature(recording.channels)
+            label = recording.channel(index).label
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM corrections WHERE montage = ? AND channel = ?", (montage, index))
+            if kind is not None:
+                self._connection.execute(
+                    "INSERT INTO corrections (montage, channel, label, kind) VALUES (?, ?, ?, ?)", (montage, index, label, kind)
+                )
+        with self.recording(identifier) as recording:
+            values = _header_values(recording)
+        self._connection.execute("UPDATE studies SET modalities = ? WHERE montage = ?", (values["modalities"], montage))
+
+    # scorings
+
+    def store_scoring(self, identifier: str, scoring: Scoring, *, engine: str, model: str, provenance: dict[str, Any]) -> int:
+        """Store a scoring; the same engine and model again replaces its older result."""
+        folder = self.study_folder(identifier) / "scorings"
+        with transaction(self._connection):
+            old = self._connection.execute(
+                "SELECT id, file FROM scorings WHERE study = ? AND engine = ? AND model = ?", (identifier, engine, model)
+            ).fetchall()
+            cursor = self._connection.execute(
+                "INSERT INTO scorings (study, engine, model, file, provenance, created_at) VALUES (?, ?, ?, '', ?, ?)",
+                (identifier, engine, model, json.dumps(provenance), datetime.now(UTC).isoformat()),
+            )
+            number = int(cursor.lastrowid or 0)
+            file = folder / f"{number}-{engine}.csv"
+            write_scoring(scoring, file, to="sleepfm")
+            self._connection.execute("UPDATE scorings SET file = ? WHERE id = ?", (file.name, number))
+            self._connection.executemany("DELETE FROM scorings WHERE id = ?", [(row["id"],) for row in old])
+        for row in old:
+            (folder / row["file"]).unlink(missing_ok=True)
+        return number
+
+    def scorings(self, identifier: str) -> list[StoredScoring]:
+        """Return the scorings of a study, newest first; one whose file was deleted is left out (staging makes it again)."""
+        folder = self.study_folder(identifier) / "scorings"
+        stored = []
+        for row in self._connection.execute("SELECT * FROM scorings WHERE study = ? ORDER BY id DESC", (identifier,)):
+            file = folder / row["file"]
+            if file.is_file():
+                provenance = json.loads(row["provenance"])
+                stored.append(
+                    StoredScoring(
+                        id=row["id"],
+                        scoring=read_scoring(file),
+                        engine=row["engine"],
+                        model=row["model"],
+                        label=provenance["label"],
+                        note=provenance["note"],
+                        created_at=datetime.fromisoformat(row["created_at"]),
+                        provenance=provenance,
+                    )
+                )
+        return stored
+
+
+def _header_values(recording: Recording) -> dict[str, Any]:
+    modalities: dict[str, int] = {}
+    for channel in recording.channels:
+        if channel.modality is not None:
+            modalities[channel.modality] = modalities.get(channel.modality, 0) + 1
+    if not recording.channels:
+        raise RecordingError(f"{recording.path}: holds annotations but no signals; open it as a scoring of its recording")
+    return {
+        "format": recording.format,
+        "start": None if recording.start is None else recording.start.isoformat(),
+        "duration_s": recording.duration_s,
+        "channels": len(recording.channels),
+        "modalities": json.dumps(modalities),
+        "problems": json.dumps(list(recording.problems)),
+        "simulated": int(recording.simulated),
+        "montage": montage_signature(recording.channels),
+    }
+
+
+def _search(text: str) -> tuple[str, tuple[str, ...]]:
+    if not text.strip():
+        return "", ()
+    escaped = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return "WHERE (s.id LIKE ? ESCAPE '\\' OR s.path LIKE ? ESCAPE '\\')", (f"%{escaped}%", f"%{escaped}%")
+
+
+def _study(row: sqlite3.Row) -> Study:
+    status, message = _status(row)
+    return Study(
+        id=row["id"],
+        path=Path(row["path"]),
+        format=row["format"],
+        start=None if row["start"] is None else datetime.fromisoformat(row["start"]),
+        duration_s=row["duration_s"],
+        channels=row["channels"],
+        modalities=json.loads(row["modalities"]),
+        problems=tuple(json.loads(row["problems"])),
+        simulated=bool(row["simulated"]),
+        montage=row["montage"],
+        sha256=row["sha256"],
+        quality=row["quality"],
+        bad_channels=tuple(json.loads(row["bad_channels"] or "[]")),
+        added_at=datetime.fromisoformat(row["added_at"]),
+        engine=row["engine"],
+        status=status,
+        message=message,
+        job=row["job_id"] if row["job_state"] in OPEN_STATES else None,
+        progress=row["job_progress"] if row["job_state"] in OPEN_STATES else None,
+        seconds_left=None
+        if row["job_state"] != JobState.RUNNING
+        else seconds_left(row["job_progress"], datetime.fromisoformat(row["job_started_at"])),
+    )
+
+
+def _status(row: sqlite3.Row) -> tuple[StudyStatus, str]:
+    try:
+        stat = Path(row["path"]).stat()
+    except OSError as error:
+        return StudyStatus.MISSING, f"{row['path']}: {error.strerror}; put the file back or remove the study"
+    if (stat.st_size, stat.st_mtime_ns) != (row["size"], row["mtime_ns"]):
+        return StudyStatus.CHANGED, f"{row['path']} was changed since it was added; add it again to read it anew"
+    if row["job_state"] == "running":
+        return StudyStatus.WORKING, row["job_message"]
+    if row["job_state"] == "queued":
+        return StudyStatus.QUEUED, ""
+    if row["job_state"] in ("failed", "crashed"):
+        return StudyStatus.FAILED, row["job_error"] or ""
+    return (StudyStatus.STAGED if row["engine"] else StudyStatus.NEW), ""

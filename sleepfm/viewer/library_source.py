@@ -1,0 +1,75 @@
+"""The viewer's studies from the library, with recordings kept open between requests."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+from sleepfm.home import Home
+from sleepfm.library.library import Library
+from sleepfm.recording.quality import QualityReport
+from sleepfm.recording.recording import Recording
+from sleepfm.recording.scorings.event_texts import events_from_annotations
+from sleepfm.recording.scorings.scoring import Event
+from sleepfm.viewer.study_source import NamedScoring
+
+_KEPT_OPEN = 16
+
+
+class LibrarySource:
+    """Resolves study ids through the library; recordings stay open for the next page turn, the least used are closed.
+
+    A recording that is closed here may still be read by a request of another thread; it is only forgotten, and closes itself
+    when the last reader lets go of it.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, tuple[object, Recording]] = OrderedDict()
+        self._local = threading.local()
+
+    @property
+    def _library(self) -> Library:
+        # one connection a thread: the routes run in a thread pool
+        library: Library | None = getattr(self._local, "library", None)
+        if library is None:
+            library = self._local.library = Library(self._home)
+        return library
+
+    def recording(self, study_id: str) -> Recording:
+        """Return the open recording; opened anew when the file or a channel correction has changed."""
+        version = self._library.recording_version(study_id)
+        with self._lock:
+            kept = self._open.get(study_id)
+            if kept is not None and kept[0] == version:
+                self._open.move_to_end(study_id)
+                return kept[1]
+        recording = self._library.recording(study_id)
+        with self._lock:
+            self._open[study_id] = (version, recording)
+            self._open.move_to_end(study_id)
+            while len(self._open) > _KEPT_OPEN:
+                self._open.popitem(last=False)
+        return recording
+
+    def scorings(self, study_id: str) -> Sequence[NamedScoring]:
+        """Return the study's scorings, newest first."""
+        return [
+            NamedScoring(id=str(stored.id), label=stored.label, note=stored.note, scoring=stored.scoring)
+            for stored in self._library.scorings(study_id)
+        ]
+
+    def quality(self, study_id: str) -> QualityReport | None:
+        """Return the quality report, None until the study was prepared."""
+        return self._library.quality(study_id)
+
+    def events(self, study_id: str) -> Sequence[Event]:
+        """Return the recording's own annotations that are events."""
+        return events_from_annotations(self.recording(study_id).annotations())
+
+    def spectrograms(self, study_id: str) -> dict[int, Path]:
+        """Return the stored spectrograms by channel index."""
+        return self._library.spectrograms(study_id)

@@ -1,0 +1,85 @@
+"""The list of studies and the drop zone, as two small components; the rows are made here, drawn in assets/studies."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+import streamlit as st
+
+from sleepfm.library.library import Study, StudyStatus
+from sleepfm.text import printable
+from sleepfm.viewer.assets import asset_text
+from sleepfm.viewer.words import duration_words, time_left_words
+
+_TONES = {
+    StudyStatus.NEW: "",
+    StudyStatus.QUEUED: "busy",
+    StudyStatus.WORKING: "busy",
+    StudyStatus.STAGED: "good",
+    StudyStatus.FAILED: "bad",
+    StudyStatus.MISSING: "bad",
+    StudyStatus.CHANGED: "bad",
+}
+
+
+def study_row(study: Study) -> dict[str, Any]:
+    """Return what the list shows of one study, as words."""
+    readable = study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED)
+    return {
+        "id": study.id,
+        "href": f"review?study={quote(study.id)}",
+        "path": printable(str(study.path)),
+        "status": study.status.value,
+        "tone": _TONES[study.status],
+        "message": printable(study.message),
+        "job": study.job,
+        "progress": study.progress,
+        "left": "" if study.progress is None else f"{100 * study.progress:.0f} %{time_left_words(study.seconds_left)}",
+        "start": "no date" if study.start is None else f"{study.start:%Y-%m-%d %H:%M}",
+        "duration": duration_words(study.duration_s),
+        "channels": " · ".join(f"{name} {count}" for name, count in sorted(study.modalities.items())) or "none known",
+        "problems": f"{len(study.problems)} remark{'s' if len(study.problems) != 1 else ''} on the file"
+        if study.problems
+        else "",
+        "problemList": printable("\n".join(study.problems)).replace("\\n", "\n"),
+        "quality": "–" if study.quality is None else f"{100 * study.quality:.0f} % good",
+        "bad": f"bad: {printable(', '.join(study.bad_channels))}" if study.bad_channels else "",
+        "engine": study.engine,
+        "simulated": study.simulated,
+        "canStage": readable,
+    }
+
+
+@cache
+def _list_component() -> Any:
+    return st.components.v2.component(
+        "sleepfm.study_list",
+        html='<div data-sleepfm="studies"></div>',
+        css=asset_text("studies/studies.css"),
+        js=asset_text("studies/list.js"),
+    )
+
+
+@cache
+def _upload_component() -> Any:
+    return st.components.v2.component(
+        "sleepfm.upload",
+        html='<div data-sleepfm="upload"></div>',
+        css=asset_text("studies/studies.css"),
+        js=asset_text("studies/upload.js"),
+    )
+
+
+def study_list(studies: list[Study], *, key: str) -> dict[str, Any] | None:
+    """Draw the list and return what was clicked: {"action": open|stage|cancel|remove, "study" or "job": …}."""
+    clicked = _list_component()(key=key, data={"rows": [study_row(study) for study in studies]}, on_action_change=lambda: None)
+    action: dict[str, Any] | None = clicked.action
+    return action
+
+
+def drop_zone(url: str, *, key: str) -> str | None:
+    """Draw the drop zone and return the id of a study that has just arrived."""
+    arrived = _upload_component()(key=key, data={"url": url}, on_uploaded_change=lambda: None).uploaded
+    return None if arrived is None else str(arrived["study"])

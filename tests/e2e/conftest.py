@@ -1,0 +1,114 @@
+"""A real app in a process of its own, and a real browser to look at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass
+class RunningApp:
+    """An app that answers."""
+
+    url: str
+    home: Path
+    process: subprocess.Popen[bytes]
+
+
+def chromium() -> str:
+    """Return the browser's program; without one CI fails and another machine skips."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        reason = "no Chromium on this machine: install the package chromium to run the browser tests"
+        if os.environ.get("SLEEPFM_CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_app(home: Path, port: int, *words: str) -> RunningApp:
+    """Start `sleepfm app` and wait until it answers."""
+    log = home.parent / "app.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sleepfm", "app", "--port", str(port), "--home", str(home), *words],
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
+                return RunningApp(url, home, process)
+        except OSError:
+            time.sleep(0.1)
+    process.kill()
+    pytest.fail(f"the app did not come up:\n{log.read_text('utf-8', 'replace')[-4000:]}")
+
+
+def stop_app(app: RunningApp) -> None:
+    app.process.terminate()
+    try:
+        app.process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        app.process.kill()
+        app.process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """Give a headless browser for the whole run."""
+    program = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=program, headless=True, args=list(CHROMIUM_FLAGS))
+        yield instance
+        instance.close()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[RunningApp]:
+    """Give an app with an empty library."""
+    running = start_app(tmp_path / "home", free_port())
+    yield running
+    stop_app(running)
+
+
+@pytest.fixture
+def page(browser: object) -> Iterator[object]:
+    """Give a fresh page at a laptop's size."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, accept_downloads=True)
+    yield context.new_page()
+    context.close()
