@@ -46,7 +46,7 @@ class ConvertRecord:
     seconds
         Wall time, without process start.
     problems
-        What is wrong with the recording's header, as `sleepfm inspect` lists it.
+        What is wrong with the recording's header and its channels', as `sleepfm inspect` lists it.
     """
 
     id: str
@@ -149,7 +149,7 @@ def convert_file(
             channels=channels,
             left_out=[{"label": c.label, "reason": left_out[c.index]} for c in recording.channels if c.index in left_out],
             gaps=list(recording.gaps),
-            problems=list(recording.problems),
+            problems=[*recording.problems, *(f"{c.label}: {problem}" for c in recording.channels for problem in c.problems)],
             source_sha256=sha256,
             seconds=time.perf_counter() - started,
         )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from sleepfm.errors import Cancelled, RecordingError, RequestError, SleepFMError
+from sleepfm.recording.edf import EdfRecording
 from sleepfm.signals.conversion import ConvertRecord
 from sleepfm.signals.convert import convert
 from sleepfm.signals.store import SignalsFile, StoredChannel, open_signals
@@ -104,21 +105,60 @@ def test_names_never_shift(tmp_path_factory: pytest.TempPathFactory, flat: froze
     assert "does not use it" in record.left_out[0]["reason"]
 
 
-def test_a_channel_without_a_scale_is_left_out_by_name_and_shifts_nobody(tmp_path: Path) -> None:
-    edf = a_night(tmp_path / "night.edf")
-    content = bytearray(edf.read_bytes())
-    n = len(LABELS)
-    for offset, text in ((16 + 80 + 8, b"5"), (16 + 80 + 8 + 8, b"5")):  # physical minimum and maximum of the second channel
-        at = 256 + n * offset + 8
-        content[at : at + 8] = text.ljust(8)
-    edf.write_bytes(content)
-    record = convert(edf, tmp_path)
-    stored = [channel["label"] for channel in record.channels]
-    assert stored + [left["label"] for left in record.left_out] != []
+@pytest.mark.parametrize("gone", [0, 1, 6])
+def test_a_channel_without_usable_samples_is_left_out_by_name_and_shifts_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: int
+) -> None:
+    """The published code drops a bad signal but not its name, so that every later channel gets the wrong one."""
+    samples = EdfRecording.digital
+
+    def digital(self: EdfRecording, index: int, segment: int) -> np.ndarray:
+        x = samples(self, index, segment)
+        return np.full(len(x), np.nan) if index == gone else x
+
+    monkeypatch.setattr(EdfRecording, "digital", digital)
+    record = convert(a_night(tmp_path / "night.edf"), tmp_path)
+    labels = list(LABELS)
+    assert [left["label"] for left in record.left_out] == [labels[gone]]
+    assert "not numbers" in record.left_out[0]["reason"]
+    assert [channel["label"] for channel in record.channels] == labels[:gone] + labels[gone + 1 :]
     with open_signals(Path(record.out)) as file:
         for channel in file.channels:
-            assert frequency(file, channel) == list(LABELS).index(channel.label) + 1
-    assert set(stored) | {left["label"] for left in record.left_out} == set(LABELS)
+            assert frequency(file, channel) == labels.index(channel.label) + 1
+
+
+def test_no_usable_channel_at_all_is_an_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EdfRecording, "digital", lambda *_: np.empty(0, np.int16))
+    edf = a_night(tmp_path / "night.edf")
+    with pytest.raises(RecordingError, match=r"night\.edf: none of its channels can be used: it has no samples"):
+        convert(edf, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_channel_whose_header_has_no_scale_is_kept_and_said(tmp_path: Path) -> None:
+    edf = a_night(tmp_path / "night.edf")
+    content = bytearray(edf.read_bytes())
+    for width_before in (16 + 80 + 8, 16 + 80 + 8 + 8):  # physical minimum and maximum of the second channel
+        at = 256 + len(LABELS) * width_before + 8
+        content[at : at + 8] = b"5".ljust(8)
+    edf.write_bytes(content)
+    record = convert(edf, tmp_path)
+    assert [channel["label"] for channel in record.channels] == list(LABELS)
+    (problem,) = record.problems
+    assert problem.startswith("EEG C4-M1: ")
+
+
+@pytest.mark.parametrize("recipe", ["published", "hq"])
+def test_swapped_physical_limits_turn_the_signal_over(tmp_path: Path, recipe: str) -> None:
+    """EDF lets the physical maximum lie below the minimum: the gain is negative, and z must follow the physical values."""
+    edf = write_edf(tmp_path / "a.edf", [("EEG C3-M2", 128.0, sine(1, 128))])
+    content = bytearray(edf.read_bytes())
+    content[256 + 104 : 256 + 120] = b"3000    -3000   "
+    edf.write_bytes(content)
+    record = convert(edf, tmp_path, recipe=recipe)
+    with open_signals(Path(record.out)) as file:
+        (channel,) = file.channels
+        assert np.abs(file.read(channel, units="original") + sine(1, 128)).max() < 0.2
 
 
 def test_duplicate_labels_keep_their_signals(tmp_path: Path) -> None:
