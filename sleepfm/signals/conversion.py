@@ -105,10 +105,7 @@ def convert_file(
         The result cannot be written.
     """
     started = time.perf_counter()
-    if recipe not in RECIPES:
-        raise RequestError(f"unknown recipe {recipe!r}: use one of {', '.join(sorted(RECIPES))}")
-    if layout not in LAYOUTS:
-        raise RequestError(f"unknown layout {layout!r}: use one of {', '.join(LAYOUTS)}")
+    check_options(recipe, layout)
     with open_recording(path, mapped=True) as opened, _fingerprinting(path) as digest:
         recording: Recording = apply_corrections(opened, corrections) if corrections else opened
         used = {channel.index for channel in recording.channels if channel.modality}
@@ -153,6 +150,14 @@ def convert_file(
             source_sha256=sha256,
             seconds=time.perf_counter() - started,
         )
+
+
+def check_options(recipe: str, layout: str) -> None:
+    """Raise RequestError for a recipe or layout that is not known."""
+    if recipe not in RECIPES:
+        raise RequestError(f"unknown recipe {recipe!r}: use one of {', '.join(sorted(RECIPES))}")
+    if layout not in LAYOUTS:
+        raise RequestError(f"unknown layout {layout!r}: use one of {', '.join(LAYOUTS)}")
 
 
 @contextmanager

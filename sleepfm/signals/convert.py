@@ -23,8 +23,8 @@ import h5py
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.fingerprint import fingerprint
-from sleepfm.signals.conversion import ConvertRecord, convert_file
-from sleepfm.signals.store_writing import Layout
+from sleepfm.signals.conversion import ConvertRecord, check_options, convert_file
+from sleepfm.signals.store_writing import Layout, make_folder
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import Kind
 
@@ -73,11 +73,14 @@ def convert_many(
     Raises
     ------
     RequestError
-        An input is missing or a folder holds no recording; nothing was converted.
+        An input is missing, a folder holds no recording, `out_dir` cannot be made, or the recipe or layout is not known;
+        nothing was converted.
     Cancelled
         `progress` raised it (or anything else): the workers stop, nothing half-written is left.
     """
+    check_options(recipe, layout)
     files = find_recordings(inputs)
+    make_folder(out_dir)
     done: dict[int, ConvertRecord | str] = {}
     tasks: dict[int, _Task] = {}
     taken: set[str] = set()

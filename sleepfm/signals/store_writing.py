@@ -114,10 +114,7 @@ def create_signals(path: Path, header: SignalsHeader) -> Iterator[SignalsWriter]
     """
     if header.layout not in LAYOUTS:
         raise RequestError(f"unknown layout {header.layout!r}: use one of {', '.join(LAYOUTS)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"{path.parent}: cannot be made or is no folder ({error.strerror}); choose another --out.") from None
+    make_folder(path.parent)
     _sweep(path)
     temporary = path.with_name(f"{_temporary_start(path)}{uuid.uuid4().hex}.tmp")
     with _refusals(path):
@@ -136,6 +133,14 @@ def create_signals(path: Path, header: SignalsHeader) -> Iterator[SignalsWriter]
         with suppress(OSError):  # said already, or of no matter for a file that is thrown away
             disk.close()
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that results go to; RequestError when the system refuses."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{folder}: cannot be made or is no folder ({error.strerror}); choose another --out.") from None
 
 
 class _Disk(io.FileIO):

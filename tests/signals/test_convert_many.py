@@ -55,8 +55,12 @@ def test_a_batch_goes_on_after_a_bad_file_and_lists_it(tmp_path: Path) -> None:
     assert fractions[-1] == pytest.approx(1)
 
 
-def test_missing_inputs_and_empty_folders_are_refused_before_any_work(tmp_path: Path) -> None:
+def test_wrong_requests_are_refused_before_any_work(tmp_path: Path) -> None:
     night = a_night(tmp_path / "night.edf")
+    with pytest.raises(RequestError, match="choose another --out"):
+        convert_many([night], night / "out")
+    with pytest.raises(RequestError, match="hq, published"):
+        convert_many([night], tmp_path / "out", recipe="best")
     (tmp_path / "empty").mkdir()
     for bad, says in ((tmp_path / "nobody.edf", "no such file"), (tmp_path / "empty", "holds no EDF or BDF")):
         with pytest.raises(RequestError, match=says):
