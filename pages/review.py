@@ -185,7 +185,11 @@ def main() -> None:
         refused = st.session_state.pop("staging refused", None) or (study.message if study.status is StudyStatus.FAILED else None)
         if refused:
             st.error(printable(refused))
-        revision = (library.recording_version(study.id), sorted(library.spectrograms(study.id)), library.quality_file(study.id).is_file())
+        revision = (
+            library.recording_version(study.id),
+            sorted(library.spectrograms(study.id)),
+            library.quality_file(study.id).is_file(),
+        )
         show_viewer(study, visit, scorings, revision=str(revision))
         made_by = " · ".join(f"{one.label}: {one.note}" for one in scorings) or "Not staged yet"
         st.caption(printable(f"{made_by}. Stages from an engine are proposals until a person has reviewed them."))

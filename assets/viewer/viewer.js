@@ -51,7 +51,9 @@ class Viewer {
     this.panel = new TracePanel(this.settings, (action) => this.act(action));
     this.help = new Help(() => this.keyboard.focus());
     this.navigation = new Navigation((epoch) => this.show(epoch), (epoch) => this.asked(epoch));
-    this.root.append(this.keyboard.input, this.toolbar.root, this.overview.root, this.panel.root, this.help.root);
+    this.simulated = element("div", { className: "simulated" });
+    this.simulated.hidden = true;
+    this.root.append(this.keyboard.input, this.toolbar.root, this.simulated, this.overview.root, this.panel.root, this.help.root);
     parent.append(this.root);
     this.resize = new ResizeObserver(() => this.layout());
     this.resize.observe(this.root);
@@ -106,6 +108,8 @@ class Viewer {
     this.panel.open(night, theme);
     this.overview.open(night, theme, this.data.routes.spectrogram);
     this.toolbar.open(night, theme);
+    this.simulated.textContent = simulatedText(night);
+    this.simulated.hidden = !this.simulated.textContent;
     this.layout();
     if (!night.montages.length) {
       this.panel.message("This recording has no signals that can be drawn.");
@@ -179,8 +183,9 @@ class Viewer {
     this.partAfterJump = undefined;
     clearTimeout(this.positionTimer);
     this.positionTimer = setTimeout(() => {
-      lastEpochs.set(`${this.data.study} ${this.data.goto.nonce}`, epoch);
-      this.setStateValue("epoch", epoch);
+      const { study, goto } = this.data;
+      lastEpochs.set(`${study} ${goto.nonce}`, epoch);
+      this.setStateValue("place", { study, epoch });
     }, POSITION_DELAY_MS);
   }
 
@@ -247,6 +252,14 @@ class Viewer {
     this.overview.relayout();
     if (this.panel.relayout()) this.navigation.redraw();
   }
+}
+
+function simulatedText(night) {
+  const parts = night.simulated ? ["SIMULATED RECORDING: made by sleepfm simulate, nobody slept it"] : [];
+  for (const { label, simulated } of night.scorings) {
+    if (simulated) parts.push(`${label}: SIMULATED MODEL, trained on simulated data only`);
+  }
+  return parts.join(" · ");
 }
 
 /** Turn the packed parts of an overview into arrays. */

@@ -61,6 +61,8 @@ def trace_viewer(
             "theme": for_browser(),
             "below": SPACE_BELOW_PX,
         },
-        on_epoch_change=lambda: None,
+        on_place_change=lambda: None,
     )
-    return int(result.epoch) if result.epoch is not None else None
+    place = result.place
+    # Until the viewer has spoken, the state is that of the study before.
+    return int(place["epoch"]) if place and place["study"] == study_id else None

@@ -58,7 +58,7 @@ DEFAULT_FILTERS: dict[Kind, DisplayFilter] = {
     Kind.EFFORT_SUM: _BREATH,
     Kind.SNORE: DisplayFilter(10.0, 100.0),
 }
-"""AASM manual, recommended filter settings for routine PSG; kinds that are not listed (SpO2, position, …) are shown as they are."""
+"""AASM manual, recommended filter settings for routine PSG; what is not listed (SpO2, position, …) is shown as it is."""
 
 
 def default_filter(kind: Kind) -> DisplayFilter:

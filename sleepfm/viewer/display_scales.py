@@ -11,7 +11,7 @@ from sleepfm.recording.recording import Recording
 from sleepfm.viewer.trace_windows import Trace, read_window
 from sleepfm.vocabulary import EPOCH_S, Kind
 
-SAMPLED_EPOCHS = 6
+SAMPLED_EPOCHS = 8
 """Epochs, spread over the night, from which the usual range of a signal without a standard scale is taken."""
 SMALLEST = 1e-9
 """A range below this is rounding noise of a flat line, not a signal to be blown up."""
@@ -53,8 +53,8 @@ def standard_scale(kind: Kind, unit: str) -> Scale | None:
 def display_scales(recording: Recording, traces: Sequence[tuple[Trace, Kind, str]]) -> list[Scale]:
     """Return the opening scale of each trace (trace, kind, unit).
 
-    Where no standard applies, a few epochs over the night are read and the row is made to hold the usual range: the median
-    over the epochs of the 2nd and the 98th percentile.
+    Where no standard applies, a few epochs over the night are read and the row is made to hold their usual range, without
+    the outliers within an epoch and without outlying epochs.
     """
     scales = [standard_scale(kind, unit) for _, kind, unit in traces]
     open_ones = [number for number, scale in enumerate(scales) if scale is None]
@@ -77,10 +77,15 @@ def _usual_ranges(recording: Recording, traces: list[Trace]) -> list[tuple[float
             if present.size:
                 low, high = np.percentile(present, [2, 98])
                 per_epoch[number].append((float(low), float(high)))
-    return [
-        (float(np.median([one[0] for one in some])), float(np.median([one[1] for one in some]))) if some else (0.0, 0.0)
-        for some in per_epoch
-    ]
+    return [_over_the_night(some) for some in per_epoch]
+
+
+def _over_the_night(ranges: list[tuple[float, float]]) -> tuple[float, float]:
+    """Leave a fifth of the epochs out on either side: a loose probe or a movement must not flatten everything else."""
+    if not ranges:
+        return 0.0, 0.0
+    lows, highs = zip(*ranges, strict=True)
+    return float(np.percentile(lows, 20)), float(np.percentile(highs, 80))
 
 
 def _fitted(kind: Kind, unit: str, low: float, high: float) -> Scale:

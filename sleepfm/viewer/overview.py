@@ -110,7 +110,14 @@ def _scoring(named: NamedScoring, epochs: int) -> dict[str, Any]:
     if probabilities is not None:
         shares = np.nan_to_num(probabilities[:epochs], nan=0.0).reshape(-1, len(SCORED_STAGES))
         packed = _base64(np.rint(np.clip(shares, 0, 1) * PROBABILITY_ONE).astype("<u2"))
-    return {"id": named.id, "label": named.label, "note": named.note, "stages": stages.tolist(), "probabilities": packed}
+    return {
+        "id": named.id,
+        "label": named.label,
+        "note": named.note,
+        "simulated": named.simulated,
+        "stages": stages.tolist(),
+        "probabilities": packed,
+    }
 
 
 def _quality(report: QualityReport, recording: Recording, epochs: int) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sleepfm.vocabulary import STAGE_SHORT, Stage
 from sleepfm.viewer.study_source import NamedScoring
+from sleepfm.vocabulary import STAGE_SHORT, Stage
 
 LEAST_CERTAIN = 0.05
 """Share of the scored epochs put forward when there is one scoring: what a technician can look through in a few minutes."""

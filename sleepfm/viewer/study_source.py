@@ -23,13 +23,16 @@ class NamedScoring:
     label
         Who scored, in a word or two ("YASA", "Expert").
     note
-        What is said in small print below: model, weights, "simulated model".
+        What is said in small print below: model, weights, version.
+    simulated
+        Made by a model that was trained on simulated data: said in large print.
     """
 
     id: str
     label: str
     note: str
     scoring: Scoring
+    simulated: bool = False
 
 
 class StudySource(Protocol):

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from sleepfm.recording.quality import QualityReport
+
 from sleepfm.errors import RequestError
 from sleepfm.recording.edf import open_recording
-from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.viewer.study_source import NamedScoring
@@ -43,3 +44,8 @@ class FolderSource:
 
     def spectrograms(self, study_id: str) -> dict[int, Path]:
         return self.spectra.get(study_id, {})
+
+    def close(self) -> None:
+        with self._lock:
+            for recording in self._open.values():
+                recording.close()

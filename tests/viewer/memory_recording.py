@@ -35,7 +35,8 @@ class MemoryRecording:
         self.channels = tuple(
             Channel(
                 index=index, label=label, rate_hz=rate, unit=(units or {}).get(label, "µV"), original_unit="uV",
-                kind=(kinds or {}).get(label, Kind.EEG), modality=None, reason="", gain=1.0, offset=0.0, digital_min=-32768, digital_max=32767,
+                kind=(kinds or {}).get(label, Kind.EEG), modality=None, reason="",
+                gain=1.0, offset=0.0, digital_min=-32768, digital_max=32767,
             )
             for index, (label, (rate, _)) in enumerate(signals.items())
         )  # fmt: skip

@@ -1,29 +1,25 @@
-"""A page with nothing but the viewer: /?study=<id>&epoch=<n>&upper=<scoring>&lower=<scoring>."""
+"""A page with nothing but the viewer and a text field: /?study=<id>&epoch=<n>&upper=<scoring>&lower=<scoring>."""
 
 import streamlit as st
 
 from sleepfm.viewer.component import trace_viewer
+from sleepfm.viewer.visits import arrive, paged
 
 st.set_page_config(layout="wide")
-st.html("<style>.stMainBlockContainer { padding: 3.4rem 0.6rem 0 0.6rem; }</style>")
 st.session_state.runs = st.session_state.get("runs", 0) + 1
-study = st.query_params.get("study", "night")
-start = int(st.query_params.get("epoch", 1))
-st.session_state.setdefault("visit", f"{study} {start}")
+st.text_input("Note", key="note")
+study = st.query_params["study"]
+visit = arrive(st.session_state, study, st.query_params.get("epoch"))
+scorings = [st.query_params[name] for name in ("upper", "lower") if name in st.query_params]
 
 
 @st.fragment
 def viewer() -> None:
-    epoch = trace_viewer(
-        study,
-        epoch=start if "opened" not in st.session_state else st.session_state.opened,
-        visit=st.session_state.visit,
-        scorings=[one for one in (st.query_params.get("upper"), st.query_params.get("lower")) if one],
-    )
-    st.session_state.setdefault("opened", start)
-    if epoch:
+    epoch = trace_viewer(study, epoch=visit.opened_at, visit=str(visit.number), scorings=scorings)
+    if epoch is not None:
+        paged(st.session_state, study, epoch)
         st.query_params["epoch"] = str(epoch)
-    st.caption(f"runs {st.session_state.runs} epoch {epoch}")
 
 
 viewer()
+st.caption(f"script runs: {st.session_state.runs}")

@@ -1,0 +1,22 @@
+"""A scoring as a file to download."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from sleepfm.recording.scorings.formats import write_scoring
+from sleepfm.recording.scorings.scoring import Scoring
+
+SUFFIXES: dict[str, str] = {"sleepfm": ".csv", "edf": ".edf"}
+MIME_TYPES: dict[str, str] = {"sleepfm": "text/csv", "edf": "application/octet-stream"}
+
+
+def export_scoring(scoring: Scoring, to: Literal["sleepfm", "edf"], start: datetime | None) -> bytes:
+    """Return the content of a scoring file: the SleepFM CSV or EDF+ annotations that begin when the recording did."""
+    with tempfile.TemporaryDirectory(prefix="sleepfm-export-") as folder:
+        file = Path(folder) / f"scoring{SUFFIXES[to]}"
+        write_scoring(scoring, file, to=to, start=start)
+        return file.read_bytes()

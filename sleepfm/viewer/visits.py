@@ -1,0 +1,62 @@
+"""Where the review page should be: told apart from where its user has paged to.
+
+The address carries study and epoch, both ways: a link opens an epoch, and paging writes the epoch into the address. A *visit*
+begins when the address says something the page did not write itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+_KEY = "review visit"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One arrival at a study.
+
+    Attributes
+    ----------
+    study
+        Its id.
+    number
+        Counts arrivals; the viewer jumps when it changes.
+    opened_at
+        The epoch (1-based) the visit began at.
+    address
+        The epoch the address last held, as far as the page knows; None when it held none.
+    """
+
+    study: str
+    number: int
+    opened_at: int
+    address: str | None
+
+
+def arrive(state: MutableMapping[str, Any], study: str, epoch: str | None) -> Visit:
+    """Return the visit for what the address says now, a new one when the page did not write it itself."""
+    before: Visit | None = state.get(_KEY)
+    if before is not None and before.study == study and epoch in (before.address, None):
+        return before
+    visit = Visit(study, 1 if before is None else before.number + 1, _epoch(epoch), epoch)
+    state[_KEY] = visit
+    return visit
+
+
+def last_study(state: MutableMapping[str, Any]) -> str | None:
+    """Return the study of the latest visit."""
+    visit: Visit | None = state.get(_KEY)
+    return None if visit is None else visit.study
+
+
+def paged(state: MutableMapping[str, Any], study: str, epoch: int) -> None:
+    """Note that the user has paged to an epoch, which the page now writes into the address."""
+    visit: Visit | None = state.get(_KEY)
+    if visit is not None and visit.study == study:
+        state[_KEY] = replace(visit, address=str(epoch))
+
+
+def _epoch(text: str | None) -> int:
+    return max(1, int(text)) if text and text.isascii() and text.isdigit() and len(text) < 9 else 1

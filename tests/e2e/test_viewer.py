@@ -1,0 +1,315 @@
+"""The viewer in a real browser: keys, clicks, pixels, addresses. AppTest cannot see any of these."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from e2e.conftest import free_port
+from make_edf import write_edf
+
+from sleepfm.recording.scorings.formats import write_scoring
+from sleepfm.recording.scorings.scoring import Scoring
+
+pytestmark = pytest.mark.browser
+
+EPOCHS = 80
+VIEWER = '[data-sleepfm="viewer"]'
+CANVAS = f"{VIEWER} .panel canvas"
+APP = Path(__file__).parents[1] / "viewer" / "app.py"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recordings")
+    labels = ("C4-M1", "C3-M2", "E1-M2", "Chin", "ECG", "Flow", '<b onclick="1">')
+    write_edf(folder / "night.edf", seconds=EPOCHS * 30, labels=labels)
+    write_edf(folder / "bare.edf", seconds=95, labels=labels[:2])
+    stages = np.repeat(np.array([0, 1, 2, 3, 4], dtype=np.int8), EPOCHS // 5)
+    other = stages.copy()
+    other[[19, 41, 60]] = 0
+    write_scoring(Scoring(stages), folder / "night.csv")
+    write_scoring(Scoring(other), folder / "night.second.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    port = free_port()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, str(APP), str(folder), str(port)], stdout=log, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).close()
+            break
+        except OSError:
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.1)
+    yield url
+    process.terminate()
+    process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Any) -> Iterator[Any]:
+    """Give one tab for the module: Streamlit's own files are loaded once."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    yield page
+    context.close()
+    assert page.problems == []
+
+
+def open_at(tab: Any, address: str, query: str, epoch: int) -> Any:
+    tab.goto(f"{address}/?{query}&epoch={epoch}")
+    tab.wait_for_selector(f'{VIEWER}[data-drawn-epoch="{epoch}"]')
+    tab.wait_for_function("document.activeElement !== document.body")
+    return tab.locator(VIEWER)
+
+
+def wait_drawn(tab: Any, epoch: int) -> None:
+    tab.wait_for_selector(f'{VIEWER}[data-drawn-epoch="{epoch}"][data-epoch="{epoch}"]', timeout=10_000)
+
+
+def picture(tab: Any) -> str:
+    """Return the traces' pixels."""
+    data: str = tab.locator(CANVAS).evaluate("canvas => canvas.toDataURL()")
+    return data
+
+
+def runs(tab: Any) -> str:
+    text: str = tab.get_by_text("script runs:").inner_text()
+    return text
+
+
+def test_it_opens_where_the_address_says_and_the_keys_work_at_once(tab: Any, address: str) -> None:
+    viewer = open_at(tab, address, "study=night&upper=night.csv", 7)
+    assert viewer.get_attribute("data-study") == "night"
+    assert viewer.get_attribute("data-epoch") == "7"
+    assert viewer.get_attribute("data-unsaved") == "0"
+    assert viewer.get_by_text(f"Epoch 7 / {EPOCHS}").is_visible()
+    for key, epoch in [
+        ("ArrowRight", 8), ("ArrowLeft", 7), ("PageDown", 17), ("PageUp", 7), ("End", EPOCHS),
+        ("ArrowRight", EPOCHS), ("Home", 1), ("ArrowLeft", 1), ("PageUp", 1), ("Shift+ArrowRight", 2),
+    ]:  # fmt: skip
+        tab.keyboard.press(key)
+        wait_drawn(tab, epoch)
+
+
+def test_the_address_follows_and_the_script_is_not_run_again(tab: Any, address: str) -> None:
+    open_at(tab, address, "study=night", 3)
+    before = runs(tab)
+    for _ in range(4):
+        tab.keyboard.press("ArrowRight")
+    wait_drawn(tab, 7)
+    tab.wait_for_url("**epoch=7*")
+    assert runs(tab) == before
+    tab.reload()
+    wait_drawn(tab, 7)
+
+
+def test_streamlits_own_keys_are_the_viewers(tab: Any, address: str) -> None:
+    viewer = open_at(tab, address, "study=night", 3)
+    before = runs(tab)
+    for key in ("r", "c", "w", "1", "2", "3", "u", "Control+z", "Control+y", "Shift+R"):
+        tab.keyboard.press(key)
+    assert viewer.get_by_text("Scoring is read-only in this version.").first.is_visible()
+    tab.wait_for_timeout(400)
+    assert runs(tab) == before
+    assert tab.get_by_role("dialog").filter(has_text="ache").count() == 0
+    wait_drawn(tab, 3)
+
+
+def test_every_epoch_on_the_way_is_drawn_while_the_key_is_held(tab: Any, address: str) -> None:
+    viewer = open_at(tab, address, "study=night", 5)
+    viewer.evaluate(
+        """viewer => {
+          window.seen = [];
+          new MutationObserver(() => window.seen.push(Number(viewer.dataset.drawnEpoch)))
+            .observe(viewer, { attributes: true, attributeFilter: ["data-drawn-epoch"] });
+        }"""
+    )
+    for _ in range(30):
+        tab.keyboard.down("ArrowRight")
+        tab.wait_for_timeout(33)
+    tab.keyboard.up("ArrowRight")
+    tab.wait_for_function("document => document.dataset.epoch === document.dataset.drawnEpoch", arg=viewer.element_handle())
+    seen = tab.evaluate("window.seen")
+    assert seen == list(range(6, 6 + len(seen)))
+    assert len(seen) >= 10
+    assert viewer.get_attribute("data-epoch") == str(seen[-1])
+
+
+def test_presses_faster_than_frames_all_count(tab: Any, address: str) -> None:
+    viewer = open_at(tab, address, "study=night", 10)
+    viewer.evaluate(
+        """viewer => {
+          const input = viewer.querySelector("input");
+          for (let k = 0; k < 40; k += 1) {
+            input.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true, composed: true }));
+          }
+        }"""
+    )
+    assert viewer.get_attribute("data-epoch") == "50"
+    wait_drawn(tab, 50)
+
+
+def test_the_pixels_are_those_of_the_epoch(tab: Any, address: str) -> None:
+    """However an epoch was reached, it looks the same, and no other epoch looks like it."""
+    open_at(tab, address, "study=night", 20)
+    direct = picture(tab)
+    tab.keyboard.press("ArrowRight")
+    wait_drawn(tab, 21)
+    neighbour = picture(tab)
+    assert neighbour != direct
+    tab.keyboard.press("End")
+    wait_drawn(tab, EPOCHS)
+    tab.keyboard.press("Home")
+    wait_drawn(tab, 1)
+    tab.keyboard.press("PageDown")
+    tab.keyboard.press("PageDown")
+    wait_drawn(tab, 21)
+    assert picture(tab) == neighbour
+    tab.keyboard.press("ArrowLeft")
+    wait_drawn(tab, 20)
+    assert picture(tab) == direct
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.26, 0.503, 0.99])
+def test_a_click_in_the_hypnogram_goes_to_that_epoch(tab: Any, address: str, fraction: float) -> None:
+    open_at(tab, address, "study=night&upper=night.csv&lower=night.second.csv", 40)
+    hypnogram = tab.locator('[data-sleepfm="hypnogram"]')
+    box = hypnogram.bounding_box()
+    hypnogram.click(position={"x": min(fraction * box["width"], box["width"] - 1), "y": box["height"] / 2})
+    wait_drawn(tab, min(EPOCHS, int(fraction * EPOCHS) + 1))
+
+
+def test_overview_and_traces_begin_and_end_on_the_same_pixel(tab: Any, address: str) -> None:
+    viewer = open_at(tab, address, "study=night&upper=night.csv", 30)
+    hypnogram = tab.locator('[data-sleepfm="hypnogram"]').bounding_box()
+    ink = viewer.locator(".panel canvas").evaluate(
+        """canvas => {
+          // the line below the plot runs from its first pixel to its last
+          const context = canvas.getContext("2d");
+          const box = canvas.getBoundingClientRect();
+          for (let y = canvas.height - 25; y > canvas.height - 45; y -= 1) {
+            const row = context.getImageData(0, y, canvas.width, 1).data;
+            const dark = [];
+            for (let x = 0; x < canvas.width; x += 1) if (row[4 * x] < 230) dark.push(x);
+            if (dark.length > canvas.width * 0.8) return [box.left + dark[0], box.left + dark.at(-1) + 1];
+          }
+          return null;
+        }"""
+    )
+    assert ink == pytest.approx([hypnogram["x"], hypnogram["x"] + hypnogram["width"]], abs=1)
+
+
+def test_a_plain_click_only_gives_the_focus(tab: Any, address: str) -> None:
+    open_at(tab, address, "study=night", 12)
+    before = picture(tab)
+    tab.get_by_label("Note").click()
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_timeout(200)
+    wait_drawn(tab, 12)
+    box = tab.locator(CANVAS).bounding_box()
+    tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    wait_drawn(tab, 12)
+    assert picture(tab) == before
+    tab.keyboard.press("ArrowRight")
+    wait_drawn(tab, 13)
+
+
+def test_typing_elsewhere_is_left_alone(tab: Any, address: str) -> None:
+    open_at(tab, address, "study=night", 12)
+    tab.keyboard.press("ArrowRight")  # its echo, a run of the fragment, comes while somebody types
+    note = tab.get_by_label("Note")
+    note.click()
+    tab.keyboard.type("rare 123 w", delay=60)
+    assert note.input_value() == "rare 123 w"
+    tab.wait_for_url("**epoch=13*")
+    wait_drawn(tab, 13)
+
+
+def test_n_goes_through_the_disagreements(tab: Any, address: str) -> None:
+    viewer = open_at(tab, address, "study=night&upper=night.csv&lower=night.second.csv", 1)
+    for epoch in (20, 42, 61, 20):
+        tab.keyboard.press("n")
+        wait_drawn(tab, epoch)
+    assert viewer.get_by_text("1 of 3").is_visible()
+
+
+def test_the_keys_are_listed_and_change_what_is_shown(tab: Any, address: str) -> None:
+    viewer = open_at(tab, address, "study=night", 8)
+    tab.keyboard.press("?")
+    assert viewer.get_by_role("heading", name="Keys").is_visible()
+    tab.keyboard.press("Escape")
+    assert not viewer.get_by_role("heading", name="Keys").is_visible()
+    shown = {picture(tab)}
+    for key in ("+", "f", "p", "g", "]", "]"):
+        tab.keyboard.press(key)
+        tab.wait_for_timeout(250)
+        shown.add(picture(tab))
+    assert len(shown) == 7
+    assert viewer.get_by_label("Time on the screen").input_value() == "2 min"
+    for key in ("[", "[", "g", "p", "f", "-"):
+        tab.keyboard.press(key)
+    tab.wait_for_timeout(250)
+    assert len(shown | {picture(tab)}) == 7
+
+
+def test_gain_of_one_channel_leaves_the_others(tab: Any, address: str) -> None:
+    open_at(tab, address, "study=night", 8)
+    halves = """canvas => [0, 0.5].map((part) => {
+      const height = canvas.height - 60;
+      const pixels = canvas.getContext("2d").getImageData(130, part * height, canvas.width - 130, height / 2 - 40).data;
+      return pixels.reduce((sum, value, at) => (sum * 31 + value * (at % 977)) % 1e9, 7);
+    })"""
+    top, bottom = tab.locator(CANVAS).evaluate(halves)
+    box = tab.locator(CANVAS).bounding_box()
+    tab.mouse.click(box["x"] + 20, box["y"] + box["height"] * 0.66)
+    tab.keyboard.press("+")
+    tab.wait_for_timeout(250)
+    new_top, new_bottom = tab.locator(CANVAS).evaluate(halves)
+    assert new_top == top
+    assert new_bottom != bottom
+
+
+def test_a_short_recording_without_a_scoring(tab: Any, address: str) -> None:
+    viewer = open_at(tab, address, "study=bare", 1)
+    assert viewer.get_by_text("not staged yet").is_visible()
+    tab.keyboard.press("End")
+    wait_drawn(tab, 4)  # 95 s: three whole epochs and a begun one
+    tab.keyboard.press("n")
+    assert viewer.get_by_text("Not staged yet: no epoch is marked for a look.").is_visible()
+
+
+def test_labels_from_the_file_never_become_elements(tab: Any, address: str) -> None:
+    open_at(tab, address, "study=night", 1)
+    assert tab.locator(f"{VIEWER} b[onclick]").count() == 0
+
+
+def test_a_file_that_vanishes_is_said_so_and_can_come_back(tab: Any, address: str, folder: Path) -> None:
+    viewer = open_at(tab, address, "study=night", 2)
+    (folder / "night.edf").rename(folder / "away")
+    tab.keyboard.press("End")
+    viewer.get_by_text("the file is gone").wait_for()
+    assert viewer.get_attribute("data-epoch") == str(EPOCHS)
+    assert viewer.get_attribute("data-drawn-epoch") is None
+    (folder / "away").rename(folder / "night.edf")
+    viewer.get_by_role("button", name="Try again").click()
+    wait_drawn(tab, EPOCHS)
+
+
+def test_an_unknown_study_is_said_so(tab: Any, address: str) -> None:
+    tab.goto(f"{address}/?study=nobody")
+    tab.locator(VIEWER).get_by_text("no study 'nobody'").wait_for()
