@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -97,6 +98,10 @@ class Recording(Protocol):
         Sample k lies at k / rate_hz from the recording's start. Gaps and anything outside the recording are NaN, so the
         length is always round((stop_s - start_s) * rate_hz) when both ends fall on the sample grid.
         """
+        ...
+
+    def read_many(self, indices: Sequence[int], start_s: float, stop_s: float) -> list[np.ndarray]:
+        """Return what `read` returns for each index, fetching every data record once."""
         ...
 
     def segments(self) -> tuple[tuple[float, float], ...]:
