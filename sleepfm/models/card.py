@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sleepfm.errors import ModelError, RequestError
+from sleepfm.recording.channels import MODALITY_OF_KIND
 from sleepfm.text import printable
 from sleepfm.vocabulary import MODEL_RATE_HZ, SCORED_STAGES, STAGE_NAMES, TOKEN_S, WINDOW_S, Kind, Modality
 
@@ -46,22 +47,7 @@ class ModalityCoding(_Part):
 
 
 PUBLISHED_KINDS: dict[Modality, tuple[Kind, ...]] = {
-    Modality.BAS: (Kind.EEG, Kind.EOG),
-    Modality.RESP: (
-        Kind.FLOW,
-        Kind.NASAL_PRESSURE,
-        Kind.THERMISTOR,
-        Kind.EFFORT_THORAX,
-        Kind.EFFORT_ABDOMEN,
-        Kind.EFFORT_SUM,
-        Kind.SNORE,
-        Kind.SPO2,
-        Kind.CO2,
-        Kind.PULSE,
-        Kind.PLETH,
-    ),
-    Modality.EKG: (Kind.ECG,),
-    Modality.EMG: (Kind.CHIN_EMG, Kind.LEG_EMG, Kind.ARM_EMG, Kind.OTHER_EMG),
+    modality: tuple(kind for kind, of in MODALITY_OF_KIND.items() if of is modality) for modality in Modality
 }
 """The published grouping, which counts heart rate, pulse and plethysmogram as RESP."""
 

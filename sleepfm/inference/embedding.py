@@ -1,0 +1,339 @@
+"""The embedding engine: a signals file and an encoder in, one vector per 5 s and per 5 min of each modality out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sleepfm
+from sleepfm.errors import ModelError, RecordingError, RequestError
+from sleepfm.inference.cache import key
+from sleepfm.inference.device import Device, Placement, Precision, place
+from sleepfm.inference.embedding_files import (
+    ROW_S,
+    EmbeddingOrigin,
+    Embeddings,
+    LeftOut,
+    embedding_paths,
+    read_embeddings,
+    stored_key,
+    write_embeddings,
+)
+from sleepfm.inference.window_encoding import Encoded, WindowEncoder, Windows
+from sleepfm.models.encoder import Encoder
+from sleepfm.models.networks import Model
+from sleepfm.progress import Progress, silent
+from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.signals.store import SignalsFile, StoredChannel, open_signals
+from sleepfm.signals.study_ids import study_id
+from sleepfm.vocabulary import TOKEN_SAMPLES, WINDOW_SAMPLES, Modality
+
+_PUBLISHED_RECIPE = "published"
+"""What files without a recipe were made by: the published code writes none."""
+
+
+@dataclass(frozen=True)
+class EmbedRecord:
+    """What embedding one recording made.
+
+    Attributes
+    ----------
+    id
+        The study's id.
+    modalities
+        Number of channels of each modality that was embedded.
+    tokens, windows
+        Rows per 5 s and per 5 min.
+    seconds
+        Wall time for this recording, without process start and model load.
+    left_out
+        Channels and modalities that are not in it, with the reason.
+    notes
+        What was done other than asked for.
+    device, precision
+        Where and how it ran.
+    files
+        The 5-s and the 5-min file.
+    reused
+        Whether the files were there already, made from the same signals by the same model.
+    """
+
+    id: str
+    modalities: dict[Modality, int]
+    tokens: int
+    windows: int
+    seconds: float
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+    device: str
+    precision: str
+    files: tuple[Path, Path]
+    reused: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as `embed --json` prints it."""
+        return {
+            "id": self.id,
+            "modalities": {modality.value: count for modality, count in self.modalities.items()},
+            "tokens": self.tokens,
+            "windows": self.windows,
+            "seconds": round(self.seconds, 3),
+            "left_out": [
+                {"modality": out.modality.value, "label": out.label or out.modality.value, "reason": out.reason}
+                for out in self.left_out
+            ],
+            "notes": list(self.notes),
+            "device": self.device,
+            "precision": self.precision,
+            "files": [str(path) for path in self.files],
+            "reused": self.reused,
+        }
+
+
+def embed(
+    signals_path: Path,
+    model: Model,
+    out_dir: Path,
+    *,
+    record_id: str | None = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    workers: int | None = None,
+    bad: Mapping[str, str] | None = None,
+    reuse: bool = False,
+    progress: Progress = silent,
+) -> EmbedRecord:
+    """Embed one recording into `out_dir`/5s/<id>.hdf5 and `out_dir`/5min/<id>.hdf5.
+
+    Parameters and errors as for `embed_into`; without `record_id` the id is the signals file's.
+    """
+    identifier = record_id or study_id(signals_path)
+    return embed_into(
+        signals_path,
+        model,
+        embedding_paths(out_dir, identifier),
+        record_id=identifier,
+        device=device,
+        precision=precision,
+        workers=workers,
+        bad=bad,
+        reuse=reuse,
+        progress=progress,
+    )
+
+
+def embed_into(
+    signals_path: Path,
+    model: Model,
+    files: tuple[Path, Path],
+    *,
+    record_id: str,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    workers: int | None = None,
+    bad: Mapping[str, str] | None = None,
+    reuse: bool = False,
+    progress: Progress = silent,
+) -> EmbedRecord:
+    """Embed one recording into two files, each of which appears whole or not at all.
+
+    Parameters
+    ----------
+    signals_path
+        A signals file of either layout.
+    model
+        An encoder.
+    files
+        Where the 5-s and the 5-min embeddings go.
+    device, precision, workers
+        See `sleepfm.inference.device.place`.
+    bad
+        Channels (by name in the signals file) that are not to be used, with the reason.
+    reuse
+        Leave the files alone when they were made from the same signals by the same model.
+
+    Raises
+    ------
+    RequestError
+        The model is no encoder, the device is not there, or the file is not.
+    RecordingError
+        The signals cannot be read, or no channel is usable.
+    ModelError
+        The signals were made by another recipe than the model's.
+    Cancelled
+        `progress` raised it; nothing was written.
+    """
+    started = time.perf_counter()
+    placement = place(device, precision, workers)
+    with open_signals(signals_path) as signals:
+        _check_recipe(signals, model)
+        chosen, left_out = choose_channels(signals, model, bad or {})
+        if not chosen or not signals.n_samples:
+            reasons = "; ".join(f"{out.modality}: {out.reason}" for out in left_out if not out.label)
+            raise RecordingError(f"{signals_path}: no channel that the encoder {model.card.name} can use ({reasons}).")
+        made_from = _key(signals, model, chosen, placement)
+        if reuse and all(stored_key(path) == made_from for path in files):
+            return _record(record_id, read_embeddings(files[0]), files, time.perf_counter() - started, reused=True)
+        encoder = WindowEncoder(_network(model), placement)
+        tokens, windows = _encode(signals, chosen, encoder, progress)
+        tail = signals.n_samples - (signals.n_windows - 1) * WINDOW_SAMPLES
+        origin = EmbeddingOrigin(
+            record_id=record_id,
+            model=model.card.name,
+            weights_sha256=model.card.weights_sha256,
+            recipe=signals.recipe or _PUBLISHED_RECIPE,
+            source_sha256=signals.source_sha256,
+            key=made_from,
+            duration_s=signals.duration_s,
+            last_window_tokens=_tokens(tail),
+            gaps=signals.gaps,
+            channels={modality: tuple(channel.label for channel in channels) for modality, channels in chosen.items()},
+            left_out=left_out,
+            notes=tuple(encoder.notes),
+            device=encoder.placement.device,
+            precision=precision,
+            simulated=signals.simulated,
+            sleepfm_version=sleepfm.__version__,
+        )
+    made = Embeddings(tokens, ROW_S[0], origin)
+    write_embeddings(files[0], made)
+    write_embeddings(files[1], Embeddings(windows, ROW_S[1], origin))
+    return _record(record_id, made, files, time.perf_counter() - started, reused=False)
+
+
+def choose_channels(
+    signals: SignalsFile, model: Model, bad: Mapping[str, str]
+) -> tuple[dict[Modality, tuple[StoredChannel, ...]], tuple[LeftOut, ...]]:
+    """Decide which channels are embedded.
+
+    Flat channels, those named bad and those with values that are not numbers are left out. Where more are left than the
+    encoder was made for (10 BAS, 7 RESP, 2 EKG and 4 EMG in the published one, whose code declares these numbers but does not
+    hold itself to them), one channel of each kind is taken in turn, in the file's order, until the number is reached, so that
+    every kind stays represented. A modality without any channel is left out and named.
+    """
+    coding = model.card.signals
+    if coding is None:
+        raise RequestError(f"{model.card.name} is a {model.card.task} head, not an encoder: name an encoder with --model")
+    chosen: dict[Modality, tuple[StoredChannel, ...]] = {}
+    left_out: list[LeftOut] = []
+    there = signals.modalities()
+    for modality in (m for m in Modality if m in coding.modalities):
+        reasons = {channel: _unusable(signals, channel, bad) for channel in there.get(modality, ())}
+        left_out += [LeftOut(modality, channel.label, reason) for channel, reason in reasons.items() if reason]
+        usable = [channel for channel, reason in reasons.items() if not reason]
+        most = coding.modalities[modality].max_channels
+        taken = _in_turn(usable, most)
+        left_out += [
+            LeftOut(modality, channel.label, f"the encoder takes {most} {modality} channels")
+            for channel in usable
+            if channel not in taken
+        ]
+        if taken:
+            chosen[modality] = taken
+        else:
+            why = "all its channels are left out" if reasons else "the recording has no such channel"
+            left_out.append(LeftOut(modality, "", why))
+    return chosen, tuple(left_out)
+
+
+def _unusable(signals: SignalsFile, channel: StoredChannel, bad: Mapping[str, str]) -> str | None:
+    if channel.flat:
+        return "it is flat"
+    if channel.name in bad:
+        return bad[channel.name]
+    if channel.mean is None:  # not made by us, so nobody has looked
+        for start in range(0, channel.n_samples, WINDOW_SAMPLES):
+            if not np.isfinite(signals.read(channel, start, start + WINDOW_SAMPLES)).all():
+                return "some of its values are not numbers"
+    return None
+
+
+def _in_turn(channels: Sequence[StoredChannel], most: int) -> tuple[StoredChannel, ...]:
+    """Return at most `most` channels: the first of every kind, then the second of every kind, …; in the given order."""
+    kinds = [channel.kind for channel in channels]
+    order = sorted(range(len(channels)), key=lambda i: (kinds[:i].count(kinds[i]), i))
+    return tuple(channels[i] for i in sorted(order[:most]))
+
+
+def _check_recipe(signals: SignalsFile, model: Model) -> None:
+    recipe = signals.recipe or _PUBLISHED_RECIPE
+    if model.card.signals is not None and recipe != model.card.signals.recipe:
+        raise ModelError(
+            f"{signals.path}: was made by the recipe {recipe}, but {model.card.name} was trained on {model.card.signals.recipe}:"
+            f" convert the recording with --recipe {model.card.signals.recipe}"
+        )
+
+
+def _network(model: Model) -> Encoder:
+    if not isinstance(model.network, Encoder):
+        raise RequestError(f"{model.card.name} is a {model.card.task} head, not an encoder: name an encoder with --model")
+    return model.network
+
+
+def _key(signals: SignalsFile, model: Model, chosen: Mapping[Modality, Sequence[StoredChannel]], placement: Placement) -> str:
+    inputs = {
+        "source": signals.source_sha256 or fingerprint(signals.path),
+        "recipe": signals.recipe,
+        "channels": {modality.value: [channel.name for channel in channels] for modality, channels in chosen.items()},
+        "weights": model.card.weights_sha256,
+        "precision": placement.precision,
+    }
+    return key("embedding", inputs)
+
+
+def _encode(
+    signals: SignalsFile,
+    chosen: Mapping[Modality, Sequence[StoredChannel]],
+    encoder: WindowEncoder,
+    progress: Progress,
+) -> tuple[dict[Modality, np.ndarray], dict[Modality, np.ndarray]]:
+    """Return (token, E) and (window, E) of each modality.
+
+    The last window is cut after the last token that holds samples of the recording, so that no token's embedding ever depends
+    on how far a recording was padded.
+    """
+    full = signals.n_samples // WINDOW_SAMPLES
+    tail_tokens = _tokens(signals.n_samples - full * WINDOW_SAMPLES)
+
+    def read(windows: range) -> Windows:
+        time_samples = WINDOW_SAMPLES if windows.stop <= full else tail_tokens * TOKEN_SAMPLES
+        return {
+            modality: np.stack([signals.window(modality, k, channels).x_ct[:, :time_samples] for k in windows])
+            for modality, channels in chosen.items()
+        }
+
+    batches = [batch for batch in (range(full), range(full, signals.n_windows)) if batch]
+    parts: list[Encoded] = []
+    progress(0.0, "embedding")
+    for done, encoded in encoder.encode(batches, read):
+        parts.append(encoded)
+        progress(done.stop / signals.n_windows, f"embedding: {done.stop} of {signals.n_windows} windows")
+    tokens = {m: np.concatenate([part[m][1].reshape(-1, part[m][1].shape[-1]) for part in parts]) for m in chosen}
+    windows = {m: np.concatenate([part[m][0] for part in parts]) for m in chosen}
+    return tokens, windows
+
+
+def _tokens(samples: int) -> int:
+    return -(-samples // TOKEN_SAMPLES)
+
+
+def _record(record_id: str, tokens: Embeddings, files: tuple[Path, Path], seconds: float, *, reused: bool) -> EmbedRecord:
+    origin = tokens.origin
+    return EmbedRecord(
+        id=record_id,
+        modalities={modality: len(labels) for modality, labels in origin.channels.items()},
+        tokens=tokens.n,
+        windows=-(-tokens.n * TOKEN_SAMPLES // WINDOW_SAMPLES),
+        seconds=seconds,
+        left_out=origin.left_out,
+        notes=origin.notes,
+        device=origin.device,
+        precision=origin.precision,
+        files=files,
+        reused=reused,
+    )

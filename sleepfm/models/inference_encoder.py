@@ -1,0 +1,124 @@
+"""The encoder's forward pass arranged for inference: the same numbers, up to rounding, in half the time on a CPU.
+
+What is gained, and where (one 8-h night of 16 channels, published size, one thread): the night is worked off in pieces whose
+activations stay in cache; batch norm is folded into the convolutions; ELU runs in place; a modality of one channel
+skips the pooling layer; all modalities of a window share one pass through the transformer over time; no mask is ever needed,
+since every modality comes with exactly its own channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, nn
+
+from sleepfm.models.encoder import Encoder
+from sleepfm.models.tokenizer import PADDING, STRIDE, WIDTHS
+
+CPU_ROWS = 120
+"""Patches tokenized at a time on a CPU: 120 × 1,280 × 4 bytes of activations stay in a core's second-level cache."""
+
+Name = TypeVar("Name")
+
+
+class InferenceEncoder:
+    """An encoder to infer with; give it whole modalities without padding.
+
+    Parameters
+    ----------
+    encoder
+        In evaluation mode. Its weights are shared, not copied, except for the convolutions.
+    rows
+        Patches tokenized at a time (see `CPU_ROWS`); more on a GPU.
+    """
+
+    def __init__(self, encoder: Encoder, rows: int = CPU_ROWS) -> None:
+        self._encoder = encoder
+        self._rows = rows
+        self._patch = encoder.patch_embedding.patch_size
+        with torch.no_grad():
+            layers = encoder.patch_embedding.tokenizer
+            self._stages = [_folded(layers, 4 * step) for step in range(len(WIDTHS) - 1)]
+        self._project = layers[-1]
+
+    def __call__(self, x_nct: Mapping[Name, Tensor]) -> dict[Name, tuple[Tensor, Tensor]]:
+        """Embed some windows of several modalities.
+
+        Parameters
+        ----------
+        x_nct
+            For each modality (window, channel, time), the same windows and time for all, at least one channel.
+
+        Returns
+        -------
+        dict
+            For each modality window_ne (window, E) and tokens_nse (window, token, E) in float32.
+        """
+        pooled = torch.cat([self._pooled_channels(x) for x in x_nct.values()])
+        encoder = self._encoder
+        z_bse = encoder.layer_norm(encoder.positional_encoding(pooled))
+        for layer in encoder.transformer_encoder.layers:
+            z_bse.add_(_attention(layer, layer.norm1(z_bse)))
+            z_bse.add_(_feed_forward(layer, layer.norm2(z_bse)))
+        window_be = _post_norm(encoder.temporal_pooling.transformer_layer, z_bse).mean(dim=1)
+        parts = [len(x) for x in x_nct.values()]
+        return dict(zip(x_nct, zip(window_be.split(parts), z_bse.split(parts), strict=True), strict=True))
+
+    def _pooled_channels(self, x_nct: Tensor) -> Tensor:
+        """Return (window, token, E): tokens of one modality, pooled over its channels."""
+        windows, channels, time = x_nct.shape
+        tokens = time // self._patch
+        z_re = self._tokens(x_nct.reshape(windows * channels * tokens, 1, self._patch))
+        z_ncse = z_re.view(windows, channels, tokens, -1)
+        if channels == 1:
+            return z_ncse[:, 0]
+        z_mce = z_ncse.transpose(1, 2).reshape(windows * tokens, channels, -1)
+        z_me = _post_norm(self._encoder.spatial_pooling.transformer_layer, z_mce).mean(dim=1)
+        return z_me.view(windows, tokens, -1)
+
+    def _tokens(self, x_r1p: Tensor) -> Tensor:
+        means = []
+        for x_rct in x_r1p.split(self._rows):
+            for weight, bias, norm in self._stages:
+                x_rct = F.elu_(F.conv1d(x_rct, weight, bias, stride=STRIDE, padding=PADDING))  # noqa: PLW2901
+                x_rct = norm(x_rct)  # noqa: PLW2901
+            means.append(x_rct.mean(dim=-1))
+        tokens: Tensor = self._project(torch.cat(means))
+        return tokens.float()
+
+
+def _folded(layers: nn.Sequential, first: int) -> tuple[Tensor, Tensor, nn.Module]:
+    """Return the weight and bias of a convolution that does the batch norm too, and the layer norm that follows its ELU."""
+    convolution, batch_norm, norm = layers[first], layers[first + 1], layers[first + 3]
+    if not isinstance(convolution, nn.Conv1d) or not isinstance(batch_norm, nn.BatchNorm1d):
+        raise TypeError("the tokenizer's stages are convolution, batch norm, ELU, layer norm")
+    mean, variance, bias = batch_norm.running_mean, batch_norm.running_var, convolution.bias
+    if mean is None or variance is None or bias is None:
+        raise ValueError("the tokenizer's batch norms must carry statistics and its convolutions a bias")
+    scale = batch_norm.weight * torch.rsqrt(variance + batch_norm.eps)
+    weight = convolution.weight * scale.view(-1, 1, 1)
+    return weight.detach(), ((bias - mean) * scale + batch_norm.bias).detach(), norm
+
+
+def _attention(layer: nn.TransformerEncoderLayer, x_bse: Tensor) -> Tensor:
+    attention = layer.self_attn
+    batch, length, embed_dim = x_bse.shape
+    qkv = F.linear(x_bse, attention.in_proj_weight, attention.in_proj_bias)
+    q, k, v = qkv.view(batch, length, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
+    mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, length, embed_dim)
+    out: Tensor = attention.out_proj(mixed)
+    return out
+
+
+def _feed_forward(layer: nn.TransformerEncoderLayer, x_bse: Tensor) -> Tensor:
+    out: Tensor = layer.linear2(F.relu_(layer.linear1(x_bse)))
+    return out
+
+
+def _post_norm(layer: nn.TransformerEncoderLayer, x_bse: Tensor) -> Tensor:
+    x_bse = layer.norm1(x_bse + _attention(layer, x_bse))
+    out: Tensor = layer.norm2(x_bse + _feed_forward(layer, x_bse))
+    return out
