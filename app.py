@@ -7,4 +7,6 @@ home = st.Page("pages/home.py", title="SleepFM Workbench", default=True, visibil
 studies = st.Page("pages/studies.py", title="Studies", icon=":material/folder_open:", url_path="studies")
 review = st.Page("pages/review.py", title="Review", icon=":material/monitor_heart:", url_path="review")
 
+# Streamlit leaves room above a page that a technician's screen does not have
+st.html("<style>.stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }</style>")
 st.navigation([home, studies, review], position="top").run()

@@ -126,8 +126,7 @@ def main() -> None:
                 words, go = st.columns([8, 1], vertical_alignment="bottom")
                 text = words.text_input(
                     "Recording or folder path",
-                    placeholder="/data/psg/night.edf – nothing is copied, the file stays where it is",
-                    help="EDF, EDF+ or BDF. A folder is searched with everything below it.",
+                    placeholder="/data/psg/night.edf, or a folder to search; nothing is copied, files stay where they are",
                 )
                 pressed = go.form_submit_button("Add", type="primary", width="stretch")
             zone, choice = st.columns([8, 3], vertical_alignment="center")

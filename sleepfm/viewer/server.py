@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
-from starlette.types import ASGIApp
+from starlette.middleware import Middleware
+from streamlit.runtime.pages_manager import PagesManager
 
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
@@ -24,10 +26,8 @@ from sleepfm.viewer.uploads import upload_routes
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
-def create_app(home: Home) -> ASGIApp:
+def create_app(home: Home) -> st.App:
     """Return the ASGI app for one home folder."""
-    from starlette.middleware import Middleware  # noqa: PLC0415 - Streamlit brings it; importing it first would be for nothing
-
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         # jobs that were queued or running when the app or the machine went down are taken up, or shown as crashed
@@ -37,6 +37,9 @@ def create_app(home: Home) -> ASGIApp:
         table.close()
         yield
 
+    # Streamlit takes a folder called pages/ for its older way of multipage apps until app.py has run once; the first visitor
+    # who asks for /studies directly would get the bare page
+    PagesManager.uses_pages_directory = False
     folder = app_folder()
     return st.App(
         folder / "app.py",
@@ -56,6 +59,7 @@ def serve(home: Home, *, port: int, address: str = "127.0.0.1") -> None:
     """
     if address not in ("127.0.0.1", "localhost", "::1"):
         raise SleepFMError(f"{address}: the app has no sign-in yet, so it only listens on 127.0.0.1; leave --address out")
+    os.environ["SLEEPFM_HOME"] = str(home.root)  # the pages run in this process and open the library by it
     logging.getLogger("streamlit").setLevel(logging.WARNING)
     app = create_app(home)
     config: Mapping[str, Any] = {
@@ -70,4 +74,4 @@ def serve(home: Home, *, port: int, address: str = "127.0.0.1") -> None:
         "client.showErrorLinks": False,
         **STREAMLIT_THEME,
     }
-    app.run(config=config)  # type: ignore[attr-defined]
+    app.run(config=config)

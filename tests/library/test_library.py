@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from sleepfm.errors import RecordingError, RequestError, SleepFMError
 from sleepfm.library.library import Library, StudyStatus
+from sleepfm.recording.recording import Channel
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.runs.table import JobState, Lane
 from sleepfm.vocabulary import Kind, Modality
@@ -23,6 +25,11 @@ PROVENANCE = {"label": "YASA", "note": "YASA 0.8.1"}
 
 def scoring(*stages: int) -> Scoring:
     return Scoring(stages=np.array(stages, dtype=np.int8))
+
+
+def channel_of(library: Library, study: str, index: int) -> Channel:
+    with closing(library.recording(study)) as recording:
+        return recording.channel(index)
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def test_the_same_path_is_one_study_and_the_same_name_elsewhere_another(library:
 def test_what_is_no_recording_is_refused_and_not_added(library: Library, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "wrong.edf"
     path.write_bytes(content)
-    with pytest.raises(RecordingError, match="wrong.edf"):
+    with pytest.raises(RecordingError, match=r"wrong\.edf"):
         library.add(path)
     assert library.count() == 0
 
@@ -114,13 +121,14 @@ def test_a_correction_holds_for_every_study_of_the_montage_and_can_be_taken_back
     library.correct_channel(first.id, 1, Kind.ECG)
     second = library.add(write_edf(tmp_path / "b.edf", labels=labels, seed=1))
     other = library.add(write_edf(tmp_path / "c.edf", labels=("Mystery", "C4-M1")))
-    assert library.recording(second.id).channel(1).modality is Modality.EKG
-    assert "correct" in library.recording(second.id).channel(1).reason
-    assert library.recording(other.id).channel(0).modality is None
+    corrected = channel_of(library, second.id, 1)
+    assert corrected.modality is Modality.EKG
+    assert "correct" in corrected.reason
+    assert channel_of(library, other.id, 0).modality is None
     assert library.study(first.id).modalities == {"BAS": 1, "EKG": 1}
     assert library.study(second.id).modalities == {"BAS": 1, "EKG": 1}
     library.correct_channel(first.id, 1, None)
-    assert library.recording(second.id).channel(1).modality is None
+    assert channel_of(library, second.id, 1).modality is None
     with pytest.raises(RequestError):
         library.correct_channel(first.id, 99, Kind.ECG)
 
