@@ -63,7 +63,7 @@ export class Overview {
     const scored = night.scorings.length;
     return {
       hypnogram: scored ? Math.round((scored > 1 ? 2 * 46 : 70) * room) : 30,
-      marks: night.to_review.length ? 6 : 0,
+      marks: night.to_review.length ? 9 : 0,
       density: night.scorings.some((scoring) => scoring.probabilities) ? Math.round(30 * room) : 0,
       spectrogram: night.spectrograms.length ? Math.round(46 * room) : 0,
       quality: night.quality ? 11 : 0,
@@ -140,7 +140,8 @@ export class Overview {
       context.fillStyle = theme.quietInk;
       context.fillText(text, GUTTER - 6, middle);
     };
-    const part = rows.hypnogram.height / Math.max(1, night.scorings.length);
+    const scored = night.scorings.length;
+    const part = rows.hypnogram.height / Math.max(1, scored);
     night.scorings.forEach((scoring, index) => {
       const top = rows.hypnogram.top + index * part;
       name(scoring.label, top + part / 2 - (scoring.note ? 6 : 0), 88);
@@ -156,7 +157,13 @@ export class Overview {
         context.fillText(short, GUTTER - 6, top + y);
       }
     });
-    if (!night.scorings.length) name("Hypnogram", rows.hypnogram.top + part / 2, 110);
+    if (!scored) name("Hypnogram", rows.hypnogram.top + part / 2, 110);
+    if (rows.marks.height) {
+      context.font = `9px ${FONT}`;
+      context.textAlign = "left";
+      context.fillStyle = theme.disagreement;
+      context.fillText(scored > 1 ? "scorings differ" : "least certain", 6, rows.marks.top + rows.marks.height / 2);
+    }
     if (rows.density.height) {
       name("Probability", rows.density.top + rows.density.height / 2, 90);
       unit("1", rows.density.top + 5);

@@ -7,7 +7,7 @@ const UNSCORED = "#eef0f3";
 
 /** Where each stage lies in a hypnogram of a height: Wake on top, then REM, N1, N2, N3 (AASM). */
 export function stageLevels(theme, height) {
-  const margin = 8;
+  const margin = height < 60 ? 5 : 8;
   const gap = (height - 2 * margin) / (theme.stages.length - 1);
   return theme.stages.map((stage, level) => ({ ...stage, y: margin + level * gap }));
 }
@@ -31,15 +31,15 @@ export function drawHypnogram(context, scene, height) {
     drawOne(context, scene, scoring.stages, part);
     context.restore();
   });
+  drawLights(context, scene, height);
 }
 
-function drawOne(context, { night, theme, width, perEpoch, perSecond }, stages, height) {
+function drawOne(context, { night, theme, width, perEpoch }, stages, height) {
   const levels = new Map(stageLevels(theme, height).map((level) => [level.number, level]));
   context.fillStyle = "#fbfcfd";
   context.fillRect(0, 0, width, height - 1);
   context.fillStyle = theme.grid;
   for (const { y } of levels.values()) context.fillRect(0, Math.round(y), width, 1);
-  drawLights(context, { night, theme, perSecond }, height);
   let before = null;
   for (let start = 0; start < night.epochs; ) {
     const number = stages[start] ?? -1;
@@ -65,7 +65,7 @@ function drawOne(context, { night, theme, width, perEpoch, perSecond }, stages, 
   }
 }
 
-function drawLights(context, { night, theme, perSecond }, height) {
+function drawLights(context, { night, theme, width, perSecond }, height) {
   context.fillStyle = theme.cursor;
   context.font = `9px ${FONT}`;
   context.textBaseline = "top";
@@ -73,8 +73,11 @@ function drawLights(context, { night, theme, perSecond }, height) {
     if (!event.name.startsWith("Lights ")) continue;
     const x = Math.round(event.start * perSecond);
     for (let y = 0; y < height; y += 4) context.fillRect(x, y, 1, 2);
-    context.textAlign = event.name === "Lights off" ? "right" : "left";
-    context.fillText(event.name, x + (event.name === "Lights off" ? -3 : 3), height - 12);
+    const isRoomBefore = x > context.measureText(event.name).width + 6;
+    const isRoomAfter = width - x > context.measureText(event.name).width + 6;
+    const before = event.name === "Lights off" ? isRoomBefore : !isRoomAfter;
+    context.textAlign = before ? "right" : "left";
+    context.fillText(event.name, x + (before ? -3 : 3), height - 12);
   }
 }
 

@@ -8,9 +8,10 @@ import { GAP } from "./trace_store.js";
 
 const AXIS = 32;
 const TOP = 6;
-const MIN_ROW = 18;
+const MIN_ROW = 17;
 const MESSAGE_MS = 2600;
 const MAX_BINS = 4096;
+const SHARES = { EEG: 1.35, EOG: 1.35 };
 
 export class TracePanel {
   constructor(settings, act) {
@@ -85,8 +86,7 @@ export class TracePanel {
     this.notice.hidden = true;
     const context = sizedContext(this.canvas, this.width, this.height, { alpha: false });
     const plot = { left: GUTTER, top: TOP, width: this.plotWidth, height: this.plotHeight, perSecond: this.plotWidth / (view.stop - view.start), start: view.start };
-    const pitch = plot.height / rows.length;
-    const placed = rows.map((row, index) => this.place(row, plot.top + (index + 0.5) * pitch, pitch));
+    const placed = this.placeRows(rows, plot);
     context.fillStyle = "#fff";
     context.fillRect(0, 0, this.width, this.height);
     this.drawTime(context, plot, view, epoch);
@@ -102,6 +102,18 @@ export class TracePanel {
     for (const row of placed) drawLabels(context, row, plot, this.theme, row.trace.key === this.settings.selected);
     this.drawHidden(context);
     this.placed = placed;
+  }
+
+  /** Give each row its share of the height: brain and eyes need more of it than a saturation. */
+  placeRows(rows, plot) {
+    const shares = rows.map(({ trace }) => SHARES[trace.kind] ?? (trace.scale.centre === 0 ? 1 : 0.85));
+    const perShare = plot.height / shares.reduce((sum, share) => sum + share, 0);
+    let top = plot.top;
+    return rows.map((row, index) => {
+      const pitch = shares[index] * perShare;
+      top += pitch;
+      return this.place(row, top - pitch / 2, pitch);
+    });
   }
 
   place({ trace, window }, middle, pitch) {

@@ -20,11 +20,11 @@ STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 STANDARD_UV: dict[Kind, float] = {
     Kind.EEG: 150.0,
     Kind.EOG: 200.0,
-    Kind.CHIN_EMG: 100.0,
-    Kind.LEG_EMG: 200.0,
-    Kind.ARM_EMG: 200.0,
-    Kind.OTHER_EMG: 200.0,
-    Kind.ECG: 3000.0,
+    Kind.CHIN_EMG: 50.0,
+    Kind.LEG_EMG: 100.0,
+    Kind.ARM_EMG: 100.0,
+    Kind.OTHER_EMG: 100.0,
+    Kind.ECG: 2000.0,
 }
 """Microvolts a row. 150 µV for EEG puts the ±37.5 µV lines at a quarter of the row above and below its middle."""
 PER_MICROVOLT: dict[str, float] = {"µV": 1.0, "mV": 1e-3, "V": 1e-6, "nV": 1e3}

@@ -17,12 +17,15 @@ from make_edf import write_edf
 
 from sleepfm.recording.scorings.formats import write_scoring
 from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.viewer.asset_urls import asset_url
+from sleepfm.viewer.trace_windows import unpack
 
 pytestmark = pytest.mark.browser
 
 EPOCHS = 80
 VIEWER = '[data-sleepfm="viewer"]'
 CANVAS = f"{VIEWER} .panel canvas"
+ASSETS = Path(__file__).parents[2] / "assets"
 APP = Path(__file__).parents[1] / "viewer" / "app.py"
 
 
@@ -61,7 +64,7 @@ def address(folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def tab(browser: Any) -> Iterator[Any]:
     """Give one tab for the module: Streamlit's own files are loaded once."""
-    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, timezone_id="Asia/Kolkata")
     page = context.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
@@ -238,6 +241,30 @@ def test_typing_elsewhere_is_left_alone(tab: Any, address: str) -> None:
     assert note.input_value() == "rare 123 w"
     tab.wait_for_url("**epoch=13*")
     wait_drawn(tab, 13)
+
+
+def test_clock_times_are_the_recordings_not_the_browsers(tab: Any, address: str) -> None:
+    """The recording began at 22:30; the browser of this test thinks it is in India."""
+    viewer = open_at(tab, address, "study=night", 7)
+    assert viewer.get_by_text("22:33:00 · 0:03:00 elapsed").is_visible()
+
+
+def test_the_browser_unpacks_what_python_packed(tab: Any, address: str) -> None:
+    open_at(tab, address, "study=night", 7)
+    path = "/sleepfm/window?study=night&start=180&stop=210&bins=100&traces=0_0.3_35_~4___"
+    theirs = tab.evaluate(
+        """async ([path, module]) => {
+          const { unpack } = await import(module);
+          const traces = unpack(await (await fetch(path)).arrayBuffer());
+          return traces.map(({ x0, dx, codes, scale, offset }) => [x0, dx, [...codes].map((code) => offset + scale * code)]);
+        }""",
+        [path, asset_url(ASSETS, "viewer/trace_store.js")],
+    )
+    with urllib.request.urlopen(address + path) as response:
+        ours = unpack(response.read())
+    for window, (x0, dx, values) in zip(ours, theirs, strict=True):
+        assert (x0, dx) == (window.x0_s, window.dx_s)
+        assert values == pytest.approx(window.values.tolist())
 
 
 def test_n_goes_through_the_disagreements(tab: Any, address: str) -> None:

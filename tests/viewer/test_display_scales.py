@@ -18,7 +18,7 @@ def scale_of(kind: Kind, unit: str, rate: float, function: object) -> Scale:
 
 def test_eeg_has_the_standard_scale_in_any_unit_of_volts() -> None:
     assert standard_scale(Kind.EEG, "µV") == Scale(150.0, 0.0, fixed=True)
-    assert standard_scale(Kind.ECG, "mV") == Scale(3.0, 0.0, fixed=True)
+    assert standard_scale(Kind.ECG, "mV") == Scale(2.0, 0.0, fixed=True)
     assert standard_scale(Kind.EEG, "") is None
     assert standard_scale(Kind.FLOW, "µV") is None
 

@@ -198,3 +198,25 @@ def test_the_front_end_is_served_for_good_under_its_contents_name(server: Server
     assert "immutable" in answer.headers["cache-control"]
     assert server.get(asset_url(ASSETS, "../pyproject.toml")).status == 404
     assert server.get("/sleepfm/assets/0000000000000000/viewer/viewer.js").status == 404
+
+
+def test_every_shared_recording_can_be_drawn(shared: Path) -> None:
+    files = [
+        file for part in ("psg", "edge") for file in sorted((shared / "data" / part).iterdir()) if file.suffix in (".edf", ".bdf")
+    ]
+    source = FolderSource({file.name: file for file in files if "Hypnogram" not in file.name})
+    drawn = 0
+    with serving(Starlette(routes=viewer_routes(source, ASSETS))) as server:
+        for study in source.files:
+            answer = server.get(f"/sleepfm/overview?study={study}")
+            assert answer.status == 200, (study, answer.body)
+            night = answer.json()
+            for montage in night["montages"]:
+                traces = "~".join(f"{key}_0.3_35_50" for key in montage["traces"])
+                answer = server.get(f"/sleepfm/window?study={study}&start=0&stop=30&bins=500&traces={traces}")
+                assert answer.status == 200, (study, answer.body)
+                windows = unpack(answer.body)
+                assert len(windows) == len(montage["traces"])
+                drawn += sum(np.isfinite(window.values).any() for window in windows)
+    source.close()
+    assert drawn > 100
