@@ -62,7 +62,7 @@ def breathing(seed: np.random.SeedSequence, night: Timeline) -> Breathing:
     flow_t = np.where(flow_t > 0, np.minimum(flow_t, 1 - 0.45 * limited_t), flow_t) * depth_t * flow_gain_t
     pressure_t = np.sign(flow_t) * np.abs(flow_t) ** 1.7 + rng.normal(0, 0.025, n)
     thermistor_t = _smoothed(flow_t, 0.45) + rng.normal(0, 0.015, n)
-    thorax_t = (volume_t * (1 - 1.55 * paradox_t) + 0.4 * paradox_t) * depth_t * effort_gain_t - _REST + rng.normal(0, 0.012, n)
+    thorax_t = volume_t * (1 - 1.55 * paradox_t) * depth_t * effort_gain_t + 0.5 * paradox_t - _REST + rng.normal(0, 0.012, n)
     abdomen_t = lagging_t * depth_t * effort_gain_t - _REST + rng.normal(0, 0.012, n)
     posture = np.interp(
         t, np.arange(night.duration_s), np.cumsum(np.abs(np.diff(night.position_t, prepend=night.position_t[0])) > 0)
@@ -70,7 +70,7 @@ def breathing(seed: np.random.SeedSequence, night: Timeline) -> Breathing:
     for movement in night.body_movements:
         a, b = int(movement.start_s * RATE_HZ), int(movement.stop_s * RATE_HZ)
         for effort_t in (thorax_t, abdomen_t, pressure_t):
-            effort_t[a:b] += 1.2 * _smoothed(rng.normal(0, 3, max(b - a, 0)), 0.25)
+            effort_t[a:b] += 1.2 * np.hanning(b - a) * _smoothed(rng.normal(0, 3, max(b - a, 0)), 0.25)
     belts = [1 + 0.12 * np.sin(1.7 * posture + k) for k in (0.0, 2.0)]  # a turn in bed shifts the belts
     return Breathing(
         thorax_t=(thorax_t * belts[0]).astype(np.float32),

@@ -18,23 +18,22 @@ EEG_LABELS = ("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1")
 RATE_HZ = 256
 _FRONTAL, _CENTRAL, _OCCIPITAL = [0, 1], [2, 3], [4, 5]
 
-_COMPONENTS = ("pink", "slow", "delta", "theta", "alpha", "sigma", "beta", "muscle")
+_COMPONENTS = ("pink", "slow", "delta", "theta", "alpha", "sigma", "beta", "muscle", "waking rhythm")
 # Power of each component over the centre in µV².
 _POWER: dict[Stage, tuple[float, ...]] = {
-    Stage.WAKE: (52.0, 3.0, 5.0, 6.0, 5.0, 3.0, 12.0, 4.0),
-    Stage.N1: (48.0, 4.0, 14.0, 19.0, 5.5, 2.8, 8.0, 1.2),
-    Stage.N2: (56.0, 14.0, 30.0, 18.0, 8.0, 4.0, 5.5, 0.6),
-    Stage.N3: (64.0, 60.0, 70.0, 24.0, 13.0, 5.0, 5.0, 0.5),
-    Stage.REM: (42.0, 4.0, 15.0, 18.0, 4.5, 2.4, 8.0, 0.4),
+    Stage.WAKE: (52.0, 3.0, 5.0, 6.0, 6.0, 4.0, 12.0, 4.0, 0.0),
+    Stage.N1: (48.0, 4.0, 14.0, 19.0, 6.5, 3.2, 8.0, 1.2, 0.0),
+    Stage.N2: (56.0, 14.0, 30.0, 18.0, 9.0, 4.5, 5.5, 0.6, 0.0),
+    Stage.N3: (64.0, 60.0, 70.0, 24.0, 14.0, 5.5, 5.0, 0.5, 0.0),
+    Stage.REM: (42.0, 4.0, 15.0, 18.0, 5.5, 2.8, 8.0, 0.4, 0.0),
 }
 _ALPHA_EYES_CLOSED = 70.0  # µV² over the occiput of the average person, relaxed and awake
 # Gain in power of each component over frontal, central and occipital leads.
 _REGION_GAIN = {
-    "frontal": (1.0, 1.5, 1.25, 1.0, 0.6, 0.9, 1.0, 2.0),
-    "central": (1.0, 1.0, 1.0, 1.0, 0.7, 1.0, 0.9, 1.0),
-    "occipital": (0.9, 0.45, 0.6, 0.8, 1.3, 0.5, 0.9, 1.0),
+    "frontal": (1.0, 1.5, 1.25, 1.0, 0.8, 0.9, 1.0, 2.0, 0.3),
+    "central": (1.0, 1.0, 1.0, 1.0, 0.8, 1.0, 0.9, 1.0, 0.45),
+    "occipital": (0.9, 0.45, 0.6, 0.8, 1.1, 0.6, 0.9, 1.0, 1.0),
 }
-_ALPHA_GAIN = np.array([0.3, 0.3, 0.45, 0.45, 1.0, 1.0])  # of the waking rhythm, power
 # Amplitude of the single waves over F3 F4 C3 C4 O1 O2.
 _TOPOGRAPHY = {
     "spindle": np.array([0.75, 0.75, 1.0, 1.0, 0.35, 0.35]),
@@ -63,11 +62,12 @@ def eeg(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, thre
         band(freqs, 0.3, 90, exponent=1.5),
         peak(freqs, 0.75, 0.22),
         peak(freqs, 1.9, 0.8),
-        peak(freqs, 5.6, 1.2),
-        peak(freqs, subject.alpha_hz, 0.45),
-        peak(freqs, 13.2, 1.0),
+        peak(freqs, 5.6, 1.3),
+        peak(freqs, 9.3, 1.6),
+        peak(freqs, 13.2, 1.5),
         band(freqs, 15, 32, exponent=0.7),
         band(freqs, 25, 95),
+        peak(freqs, subject.alpha_hz, 0.45),
     ])  # fmt: skip
     x_ct = correlated_noise(
         noise_seed,
@@ -108,13 +108,11 @@ def _powers(rng: np.random.Generator, subject: Subject, night: Timeline) -> np.n
         power_mk[:, k] *= np.exp(0.13 * wander(rng, len(at), 20))
     power_mk *= np.exp(rng.normal(0, 0.12, (len(at), 1)))
 
-    gains = [_REGION_GAIN[region] for region in ("frontal", "frontal", "central", "central", "occipital", "occipital")]
-    powers_cmk = power_mk[None] * np.array(gains)[:, None, :]
     relaxed = (stage_m == Stage.WAKE) & ~night.eyes_open_t[at]
     swell = np.clip(rng.lognormal(-0.1, 0.55, len(at)), 0.1, 2.6)
-    closed_m = np.where(relaxed, _ALPHA_EYES_CLOSED * subject.alpha_gain * swell, 0.0)
-    powers_cmk[:, :, _COMPONENTS.index("alpha")] += _ALPHA_GAIN[:, None] * closed_m
-    return powers_cmk
+    power_mk[:, _COMPONENTS.index("waking rhythm")] = np.where(relaxed, _ALPHA_EYES_CLOSED * subject.alpha_gain * swell, 0.0)
+    gains = [_REGION_GAIN[region] for region in ("frontal", "frontal", "central", "central", "occipital", "occipital")]
+    return np.asarray(power_mk[None] * np.array(gains)[:, None, :])
 
 
 def _add_waves(rng: np.random.Generator, x_ct: np.ndarray, subject: Subject, night: Timeline) -> None:

@@ -14,6 +14,7 @@ _STATE_RATE_HZ = 8
 _RATE_OFFSET_BPM = {Stage.WAKE: 0.0, Stage.N1: -4.0, Stage.N2: -7.0, Stage.N3: -7.5, Stage.REM: -4.0}
 _BREATH_SHARE = {Stage.WAKE: 0.02, Stage.N1: 0.03, Stage.N2: 0.038, Stage.N3: 0.042, Stage.REM: 0.022}  # vagal: largest in N3
 _SLOW_SHARE = {Stage.WAKE: 0.035, Stage.N1: 0.028, Stage.N2: 0.02, Stage.N3: 0.01, Stage.REM: 0.035}  # 0.1 Hz and below
+_PREMATURE_SHARE = 0.001  # of all beats: atrial premature ones, as many hearts have them, each with a pause behind
 # P, Q, R, S, T: seconds after the R peak, width in seconds, mV in lead II.
 _WAVES = ((-0.165, 0.022, 0.12), (-0.026, 0.009, -0.08), (0.0, 0.0105, 1.05), (0.028, 0.010, -0.22), (0.275, 0.045, 0.28))
 _BEFORE_S, _AFTER_S = 0.26, 0.52
@@ -59,7 +60,11 @@ def beat_times(seed: np.random.SeedSequence, subject: Subject, night: Timeline) 
     beats_so_far = np.cumsum(np.clip(bpm, 38, 150)) / 60 / _STATE_RATE_HZ
     whole = np.arange(1, int(beats_so_far[-1]) + 1)
     times = np.interp(whole, beats_so_far, t)
-    return np.asarray(times + rng.normal(0, 0.004, len(times)).clip(-0.01, 0.01))
+    times += rng.normal(0, 0.004, len(times)).clip(-0.01, 0.01)
+    premature = np.flatnonzero(rng.random(len(times)) < _PREMATURE_SHARE)
+    premature = premature[premature > 0]
+    times[premature] -= rng.uniform(0.15, 0.3, len(premature)) * (times[premature] - times[premature - 1])
+    return np.asarray(times)
 
 
 def ecg(seed: np.random.SeedSequence, night: Timeline, beats_s: np.ndarray) -> np.ndarray:

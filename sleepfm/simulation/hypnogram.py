@@ -54,21 +54,26 @@ def draw_architecture(rng: np.random.Generator, n_epochs: int, *, age: float) ->
     if rng.random() < 0.5:
         bouts += [(Stage.WAKE, scale * rng.uniform(0.5, 1.5)), (Stage.N1, scale * rng.uniform(1, 2.5))]
     cycle = 0
-    while sum(length for _, length in bouts) < minutes:
+    while sum(_epochs(length) for _, length in bouts) < n_epochs:
         bouts += _cycle(rng, cycle, scale=scale, age=age)
         cycle += 1
 
-    epochs = [np.full(max(1, round(length * 60 / EPOCH_S)), stage, dtype=np.int8) for stage, length in bouts]
-    stages = np.concatenate(epochs)[:n_epochs]
+    stages = np.concatenate([np.full(_epochs(length), stage, dtype=np.int8) for stage, length in bouts])[:n_epochs]
     last = round(last_wake_min * 60 / EPOCH_S)
     if last:
         stages[-last:] = Stage.WAKE
     _no_naked_wake_to_n3(stages)
+    asleep = np.flatnonzero(stages != Stage.WAKE)
+    onset, end = (int(asleep[0]), int(asleep[-1]) + 1) if len(asleep) else (n_epochs, n_epochs)
     return Architecture(
         stages=stages,
-        lights_off_s=round(60 * latency_min * rng.uniform(0.15, 0.45)),
-        lights_on_s=float(n_epochs * EPOCH_S - round(60 * last_wake_min * rng.uniform(0.2, 0.5))),
+        lights_off_s=float(round(onset * EPOCH_S * rng.uniform(0.15, 0.45))),
+        lights_on_s=float(round((end + (n_epochs - end) * rng.uniform(0.5, 0.8)) * EPOCH_S)),
     )
+
+
+def _epochs(minutes: float) -> int:
+    return max(1, round(minutes * 60 / EPOCH_S))
 
 
 def _cycle(rng: np.random.Generator, cycle: int, *, scale: float, age: float) -> list[tuple[Stage, float]]:

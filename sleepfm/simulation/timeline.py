@@ -107,6 +107,8 @@ def draw_timeline(rng: np.random.Generator, subject: Subject, architecture: Arch
     position_t = _positions(rng, movements, duration_s, architecture.lights_off_s)
     breath_phase_t = _breath_clock(rng, subject, stage_t)
     breaths = _breath_events(rng, subject, stage_t, position_t, breath_phase_t)
+    # Nobody turns over in the middle of an apnea: the movement would end it.
+    movements = tuple(m for m in movements if not any(b.start_s < m.stop_s and m.start_s < b.stop_s for b in breaths))
     legs = _leg_movements(rng, subject, stage_t, breaths)
     arousals = _arousals(rng, stage_t, breaths, legs)
     return Timeline(
