@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import re
 
+from sleepfm.recording._header import LONGEST_S
 from sleepfm.recording.recording import Annotation
 
 _TIME = re.compile(rb"[+-]?\d+(?:[.,]\d*)?")
-LONGEST_ONSET_S = 366 * 86400.0
-"""An onset beyond a year is taken for garbage: no sleep study lasts that long, and the time axis would not fit in memory."""
 
 
 def record_onset(raw: bytes) -> float | None:
@@ -55,4 +54,4 @@ def _seconds(raw: bytes) -> float | None:
     if _TIME.fullmatch(raw) is None:
         return None
     value = float(raw.replace(b",", b"."))
-    return value if math.isfinite(value) and abs(value) <= LONGEST_ONSET_S else None
+    return value if math.isfinite(value) and abs(value) <= LONGEST_S else None

@@ -5,7 +5,6 @@ Layout: Kemp et al. 1992 (EDF), Kemp & Olivan 2003 (EDF+), BioSemi's BDF (the sa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,24 +14,16 @@ from itertools import accumulate
 
 from sleepfm.errors import RecordingError
 from sleepfm.recording._fields import read_integer, read_number, read_text
+from sleepfm.recording._signal_header import SIGNAL_BYTES, SignalHeader, read_signal, split_table
 from sleepfm.recording._start_time import read_start
 
 FIXED_BYTES = 256
-SIGNAL_BYTES = 256
 MOST_SIGNALS = 9999
 """The signal count has 4 characters."""
-_COLUMNS = (
-    ("label", 16),
-    ("transducer", 80),
-    ("dimension", 8),
-    ("physical_min", 8),
-    ("physical_max", 8),
-    ("digital_min", 8),
-    ("digital_max", 8),
-    ("prefilter", 80),
-    ("samples", 8),
-    ("reserved", 32),
-)
+LONGEST_S = 366 * 86400
+"""No sleep study lasts a year; beyond it a time axis comes from garbage and would not fit in memory."""
+MOST_HZ = 10**6
+"""No sleep recorder samples faster."""
 _OTHER_FORMATS = {
     b"\x1f\x8b": "a gzip-compressed file; unpack it first",
     b"PK\x03\x04": "a zip archive; unpack it first",
@@ -43,28 +34,6 @@ LINE_BREAKS_CHANGED = (
     "its bytes were changed by a text-mode transfer (CRLF/LF line-break conversion), so the signals are destroyed; "
     "copy the original again in binary mode"
 )
-
-
-@dataclass(frozen=True)
-class SignalHeader:
-    """One signal's header. physical = digital * gain + offset in `dimension`; unscaled signals have gain 1 and dimension ""."""
-
-    label: str
-    transducer: str
-    dimension: str
-    written_dimension: str
-    prefilter: str
-    gain: float
-    offset: float
-    digital_min: int
-    digital_max: int
-    samples: int
-    problems: tuple[str, ...]
-
-    @property
-    def is_annotation(self) -> bool:
-        """Whether the samples are annotation text (EDF+ clause 2.2.1), judged by the label however it is spelt."""
-        return " ".join(self.label.lower().split()) in {"edf annotations", "bdf annotations"}
 
 
 @dataclass(frozen=True)
@@ -122,17 +91,19 @@ def parse_header(read: Callable[[int, int], bytes], size: int, name: str) -> Hea
     base, sample_bytes, problems = _version(fixed, name)
     n_signals, header_bytes = _signal_count(fixed, read, size, name, problems)
     table_bytes = FIXED_BYTES + SIGNAL_BYTES * n_signals
-    columns = _columns(read(FIXED_BYTES, SIGNAL_BYTES * n_signals), n_signals)
+    columns = split_table(read(FIXED_BYTES, SIGNAL_BYTES * n_signals), n_signals)
     declared, oddity = read_integer(fixed[236:244])
     if declared is None or declared < -1:
         problems.append(f"The number of data records {oddity or 'is negative'}; it is counted from the file's size.")
         declared = -1
-    samples = _samples(columns["samples"], declared, size - table_bytes, sample_bytes, name, problems)
-    signals = tuple(_signal(columns, index, samples[index], sample_bytes) for index in range(n_signals))
-    record_s = _record_duration(fixed[244:252], signals, problems)
+    samples = _samples(
+        columns["samples"], name, problems, record_size=(size - table_bytes) / declared / sample_bytes if declared > 0 else None
+    )
+    signals = tuple(read_signal(columns, index, samples[index], sample_bytes) for index in range(n_signals))
     record_bytes = sum(samples) * sample_bytes
-    offset = _data_offset(header_bytes, table_bytes, size, declared, record_bytes, problems)
+    offset = _data_offset(header_bytes, table_bytes, problems, size=size, declared=declared, record_bytes=record_bytes)
     n_records, spare = divmod(max(size - offset, 0), record_bytes) if record_bytes else (0, 0)
+    record_s = _record_duration(fixed[244:252], signals, n_records, problems)
     texts = [read_text(fixed[slice(*bounds)])[0] for bounds in ((8, 88), (88, 168), (168, 176), (176, 184), (192, 236))]
     patient, recording, date_field, time_field, reserved = texts
     start, start_problems = read_start(date_field, time_field, recording)
@@ -198,7 +169,7 @@ def _signal_count(
         raise RecordingError(f"{name}: the number of signals in the header is unreadable; export the recording again.")
 
     def readable(count: int) -> float:
-        columns = _columns(read(FIXED_BYTES, SIGNAL_BYTES * count), count)
+        columns = split_table(read(FIXED_BYTES, SIGNAL_BYTES * count), count)
         fields = [raw for column in ("physical_min", "digital_min", "digital_max", "samples") for raw in columns[column]]
         return sum(not read_number(raw)[1] for raw in fields) / len(fields) if fields else 0.0
 
@@ -208,114 +179,37 @@ def _signal_count(
     return best, header_bytes
 
 
-def _columns(table: bytes, n_signals: int) -> dict[str, list[bytes]]:
-    columns, start = {}, 0
-    for name, width in _COLUMNS:
-        columns[name] = [table[start + index * width : start + (index + 1) * width] for index in range(n_signals)]
-        start += n_signals * width
-    return columns
-
-
-def _samples(column: list[bytes], declared: int, data_bytes: int, sample_bytes: int, name: str, problems: list[str]) -> list[int]:
-    """Return samples per record of every signal; one unreadable count is recovered from the file's size."""
+def _samples(column: list[bytes], name: str, problems: list[str], *, record_size: float | None) -> list[int]:
+    """Return samples per record of every signal; one unreadable count follows from the record's size in samples, if known."""
     counts = [read_integer(raw)[0] for raw in column]
-    unreadable = [index for index, count in enumerate(counts) if count is None or count < 0]
-    if unreadable:
-        known = sum(count for count in counts if count is not None and count >= 0)
-        missing, remainder = divmod(data_bytes, declared * sample_bytes) if declared > 0 else (0, 1)
-        if len(unreadable) > 1 or remainder or missing <= known:
-            oddity = read_integer(column[unreadable[0]])[1] or "is negative"
-            raise RecordingError(
-                f"{name}: the number of samples of signal {unreadable[0]} {oddity}, so its samples cannot be found."
-            )
-        counts[unreadable[0]] = missing - known
-        problems.append(
-            f"The number of samples of signal {unreadable[0]} is unreadable; the file's size gives {missing - known}."
-        )
+    known = [count for count in counts if count is not None and count >= 0]
+    if len(known) < len(counts):
+        first = next(index for index, count in enumerate(counts) if count is None or count < 0)
+        missing = 0 if record_size is None or not record_size.is_integer() else int(record_size) - sum(known)
+        if len(known) < len(counts) - 1 or missing <= 0:
+            oddity = read_integer(column[first])[1] or "is negative"
+            raise RecordingError(f"{name}: the number of samples of signal {first} {oddity}, so its samples cannot be found.")
+        counts[first] = missing
+        problems.append(f"The number of samples of signal {first} is unreadable; the file's size gives {missing}.")
     return [count or 0 for count in counts]
 
 
-def _signal(columns: dict[str, list[bytes]], index: int, samples: int, sample_bytes: int) -> SignalHeader:
-    problems: list[str] = []
-    texts: dict[str, str] = {}
-    for name in ("label", "transducer", "dimension", "prefilter"):
-        texts[name], oddity = read_text(columns[name][index])
-        if oddity and name in {"label", "dimension"}:
-            problems.append(f"The {'label' if name == 'label' else 'unit'} {texts[name]!r} {oddity}.")
-    if not texts["label"]:
-        problems.append("The label is empty.")
-    limits: dict[str, float] = {}
-    for name in ("physical_min", "physical_max", "digital_min", "digital_max"):
-        number, oddity = read_number(columns[name][index])
-        if oddity:
-            problems.append(f"The {name.replace('_', ' ').replace('min', 'minimum').replace('max', 'maximum')} {oddity}.")
-        limits[name] = math.nan if number is None else float(number)
-    floor = -(2 ** (8 * sample_bytes - 1))
-    digital_min, digital_max = _digital_limits(limits, floor, problems)
-    gain, offset, scaled = _scale(limits, digital_min, digital_max, problems)
-    return SignalHeader(
-        label=texts["label"],
-        transducer=texts["transducer"],
-        dimension=texts["dimension"] if scaled else "",
-        written_dimension=texts["dimension"],
-        prefilter=texts["prefilter"],
-        gain=gain,
-        offset=offset,
-        digital_min=min(digital_min, digital_max),
-        digital_max=max(digital_min, digital_max),
-        samples=samples,
-        problems=tuple(problems),
-    )
-
-
-def _digital_limits(limits: dict[str, float], floor: int, problems: list[str]) -> tuple[int, int]:
-    low, high = limits["digital_min"], limits["digital_max"]
-    if math.isnan(low) or math.isnan(high) or max(abs(low), abs(high)) > 2**53:
-        problems.append(f"The digital limits are unreadable; {floor} and {-floor - 1} are taken.")
-        return floor, -floor - 1
-    if low < floor or high > -floor - 1:
-        problems.append(f"The digital limits {low:.0f} and {high:.0f} exceed the {len(bin(-floor)) - 2} bits of a sample.")
-    if low > high:
-        problems.append(f"The digital minimum {low:.0f} is above the digital maximum {high:.0f}.")
-    return int(low), int(high)
-
-
-def _scale(limits: dict[str, float], digital_min: int, digital_max: int, problems: list[str]) -> tuple[float, float, bool]:
-    """Return gain, offset and whether they are the header's own (else digital steps: 1 and 0)."""
-    low, high = limits["physical_min"], limits["physical_max"]
-    steps = "so values are digital steps without a unit"
-    if math.isnan(low) or math.isnan(high):
-        problems.append(f"A physical limit is missing, {steps}.")
-        return 1.0, 0.0, False
-    if digital_min == digital_max:
-        problems.append(f"The digital minimum and maximum are both {digital_min}, {steps}.")
-        return 1.0, 0.0, False
-    if low == high:
-        problems.append(f"The physical minimum and maximum are both {low:g}, {steps}.")
-        return 1.0, 0.0, False
-    gain = (high - low) / (digital_max - digital_min)
-    offset = low - gain * digital_min
-    if gain == 0.0 or not abs(gain) * 2**24 + abs(offset) < 1e30:  # float32 ends at 3.4e38
-        problems.append(f"The physical limits {low:g} and {high:g} make no usable scale, {steps}.")
-        return 1.0, 0.0, False
-    return gain, offset, True
-
-
-def _record_duration(field: bytes, signals: tuple[SignalHeader, ...], problems: list[str]) -> Fraction:
+def _record_duration(field: bytes, signals: tuple[SignalHeader, ...], n_records: int, problems: list[str]) -> Fraction:
     number, oddity = read_number(field)
-    has_data = any(not signal.is_annotation and signal.samples for signal in signals)
-    if number is not None and (0 < number <= 10**6 or (number == 0 and not has_data)):
-        if oddity:
-            problems.append(f"The duration of a data record {oddity}.")
-        return Fraction(number)
-    if not has_data:
-        return Fraction(0)
-    problems.append(f"The duration of a data record {oddity or f'is {number} s'}; 1 s is assumed, so all rates are guesses.")
-    return Fraction(1)
+    most_samples = max((signal.samples for signal in signals if not signal.is_annotation), default=0)
+    if not most_samples:
+        return Fraction(number) if number is not None and 0 <= number <= LONGEST_S else Fraction(0)
+    if number is None or number <= 0 or number * n_records > LONGEST_S or most_samples > number * MOST_HZ:
+        said = oddity or f"({number} s) cannot be right"
+        problems.append(f"The duration of a data record {said}; 1 s is assumed, so all rates are guesses.")
+        return Fraction(1)
+    if oddity:
+        problems.append(f"The duration of a data record {oddity}.")
+    return Fraction(number)
 
 
 def _data_offset(
-    header_bytes: int | None, table_bytes: int, size: int, declared: int, record_bytes: int, problems: list[str]
+    header_bytes: int | None, table_bytes: int, problems: list[str], *, size: int, declared: int, record_bytes: int
 ) -> int:
     """Return where the first record begins: after the signal table, or where the header says if only that fits the size."""
     if header_bytes == table_bytes:

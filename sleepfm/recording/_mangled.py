@@ -31,9 +31,9 @@ def line_breaks_converted(read: Callable[[int, int], np.ndarray], header: Header
     """Whether the data of a file of `size` bytes look converted; `read(offset, length)` returns uint8."""
     record_bytes, offset = header.record_bytes, header.data_offset
     missing = offset + header.declared_records * record_bytes - size if header.declared_records >= 0 else None
-    if not record_bytes or missing == 0 or (missing is None and not header.spare_bytes):
-        return False
     length = size - offset
+    if not record_bytes or length <= 0 or missing == 0 or (missing is None and not header.spare_bytes):
+        return False
     pieces = [read(offset, min(length, _PIECE))]
     if length > _PIECE:
         skipped = -(-max(_PIECE, length - _PIECE) // record_bytes) * record_bytes

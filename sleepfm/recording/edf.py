@@ -15,9 +15,10 @@ import numpy as np
 
 from sleepfm.errors import RecordingError, RequestError
 from sleepfm.recording._annotations import parse_tals, record_onset
-from sleepfm.recording._header import LINE_BREAKS_CHANGED, Header, SignalHeader, parse_header
+from sleepfm.recording._header import LINE_BREAKS_CHANGED, Header, parse_header
 from sleepfm.recording._mangled import line_breaks_converted
 from sleepfm.recording._records import iterate_digital
+from sleepfm.recording._signal_header import SignalHeader
 from sleepfm.recording._source import Source
 from sleepfm.recording._timeline import Segment, contiguous, segments_from_onsets
 from sleepfm.recording.channels import place

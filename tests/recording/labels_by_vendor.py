@@ -1,0 +1,206 @@
+"""Labels as sleep labs write them, by vendor, cohort and language, with what each measures; written before the reader was tuned.
+
+One line a kind: a kind's name, a colon, labels separated by " | ".
+"""
+
+TABLE = {
+    "EDF+ standard texts": """
+        EEG: EEG Fpz-Cz | EEG Pz-Oz | EEG C3-A2 | EEG F3 | EEG C4-Ref
+        EOG: EOG horizontal | EOG left | EOG E1-A2 | EOG P8-A1
+        chin EMG: EMG submental | EMG chin
+        leg EMG: EMG LAT | EMG RAT | EMG tibialis left
+        ECG: ECG V2-V1 | ECG II | ECG
+        flow: Resp nasal | Flow nasal
+        thermistor: Resp oro-nasal thermistor
+        thorax effort: Resp chest | Effort thorax
+        abdomen effort: Resp abdomen
+        SpO2: SaO2 SpO2 | SaO2 finger
+        snore: Sound tracheal
+        marker: Event marker
+        other: Temp rectal | Temp skin
+        light: Light ambient
+    """,
+    "Sleep-EDF and CAP": """
+        EEG: F2-F4 | F4-C4 | C4-P4 | P4-O2 | F1-F3 | Fp2-F4 | F7-T3 | T4-C4 | O1-A2 | C3-P3
+        EOG: ROC-LOC | LOC-ROC | EOG sin | EOG dx | EOG dx-A1 | ROC-A1
+        chin EMG: CHIN-0 | EMG mento
+        EMG: EMG1-EMG2 | EMG-EMG
+        leg EMG: DX1-DX2 | SX1-SX2 | tib sin | tib dx | TIB Dx
+        ECG: ECG1-ECG2 | EKG | ekg
+        flow: Flusso | flow | FLUSSO
+        thermistor: TERMISTORE | Termistore
+        thorax effort: TORACE | Torace | toracico
+        abdomen effort: ADDOME | Addome
+        nasal pressure: Canula
+        SpO2: SAO2 | SpO2 | Ox
+        pulse: HR | PULS
+        plethysmogram: PLETH
+        position: Posizione | POSIZIO
+        snore: MIC
+    """,
+    "NSRR: SHHS, MrOS, CFS, CHAT, HomePAP, MESA, WSC, NCHSDB": """
+        EEG: EEG(sec) | EEG | C3-A2 | EEG1 | EEG2 | C3_M2 | O1_M2 | F3_M2 | Cz_AVG | Pz_Cz | EEG C3-M2 | EEG O2-M1 | T4-A1
+        EOG: EOG(L) | EOG(R) | E1 | E-2 | LOC | EOG-L | E1-M2 | EOG LOC-M2 | E2_M1
+        chin EMG: L Chin | R Chin | Lchin-Cchin | cchin_l | rchin_l | EMG CHIN1-CHIN2 | chin | Chin1-Chin2
+        EMG: EMG | EMG1 | EMG2
+        leg EMG: L-Leg | rleg | lleg_r | Leg | Leg L | EMG LLEG+-LLEG- | LLeg1-LLeg2 | Leg/R | R-Leg2
+        ECG: ECG | EKG | ECG L | ECG R | ECG EKG2-EKG | ECG2-ECG1 | ECG1
+        flow: AIRFLOW | NEW AIR | Airflow | flow | C-Flow | Resp Airflow | oralflow | nasalflow | CPAP Flow | XFlow
+        nasal pressure: Nasal Pres | NASAL PRES | nas_pres | Cannula Flow | cannulaflow | Resp PTAF | Pres | NPT
+        thermistor: Therm | Thermistor | oral therm
+        thorax effort: THOR RES | Thor | Thoracic | THOR EFFORT | Chest | Thor Effort | Resp Thoracic
+        abdomen effort: ABDO RES | Abdo | Abdominal | ABDO EFFORT | ABD | Resp Abdominal
+        effort sum: SUM | XSum | Sum
+        SpO2: SaO2 | SpO2 | OSAT | Sat | SpO2 (avg)
+        pulse: H.R. | HR | PR | Pulse | PULSE | OximeterPulse | DHR
+        plethysmogram: Pleth | PlethWV | Plethysmogram
+        CO2: EtCO2 | TcCO2 | Capno | EtCO2 Wave | CO2
+        snore: Snore | SNORE | Snoring
+        position: POSITION | Position | Pos | Body Position
+        light: LIGHT
+        PAP setting: C-Pressure | CPAP | Tidal Vol | Leak | IPAP | EPAP | CPAP Press | Mask Pressure
+        impedance: EKG_Off | EEG1_Off | Chin_Off
+        other: OX stat | OxStatus | Resp Rate | PTT
+        marker: Patient Event
+    """,
+    "MASS, ISRUC, DREAMS, CinC 2018": """
+        EEG: EEG C3-CLE | EEG F3-LER | EEG Fp1-LER | EEG T7-CLE | C3-A2 | FP1-A2 | CZ-A1 | F3-M2 | O2-M1 | O1-M2 | EEG Cz-LER
+        EOG: EOG Left Horiz | EOG Right Horiz | EOG Upper Vertic | LOC-A2 | P8-A1 EOG | E1-M2 | EOG1-A2
+        chin EMG: EMG Chin1 | EMG Chin3 | Chin1-Chin2 | EMG submentalis
+        leg EMG: EMG Ant Tibial L | EMG Tibial R | EMG Tib L
+        ECG: ECG ECGI | ECG
+        thorax effort: Resp Belt Thor | CHEST | VTH
+        abdomen effort: Resp Belt Abdo | ABD | VAB
+        nasal pressure: Resp Cannula
+        thermistor: Resp Thermistor
+        flow: Resp Nasal | AIRFLOW | NAF
+        SpO2: SaO2 SaO2 | SaO2 | SAO2
+        position: POS
+        snore: Snore
+        plethysmogram: Pleth
+    """,
+    "Nihon Kohden": """
+        EEG: EEG Fp1-Ref | EEG C3-Ref | EEG A1-Ref | POL F3 | EEG Pz-Ref | EEG T5-Ref
+        chin EMG: POL Chin | EMG Chin-Ref
+        leg EMG: POL LLEG | EMG L.Leg
+        ECG: POL ECG | POL EKG1 | ECG EKG-Ref
+        SpO2: SpO2 | POL SpO2
+        CO2: EtCO2
+        marker: POL Mark | POL Mark1 | Events/Markers
+        other: POL DC01 | POL DC09 | DC10 | POL BP1
+    """,
+    "Compumedics, Grael, Profusion": """
+        EEG: C3 | F4 | EEG C3-A2 | O2-M1 | Fpz
+        EOG: E1 | EOG(L)
+        chin EMG: EMG Chin | ChinL | Chin Centre
+        leg EMG: Leg(L) | Leg(R) | Leg/L | Left Leg
+        ECG: ECG | ECG+ | ECG2
+        flow: Flow | Flow_CU | AF
+        nasal pressure: Nasal Pressure | NasalP | PNasal | Nasal Press
+        thermistor: Thermistor | Therm_CU | Thermal
+        thorax effort: Thor | Thoracic Belt | Thoracic
+        abdomen effort: Abdo | Abdominal Belt
+        snore: Snore | Sound | Snore_CU | dB Snore
+        SpO2: SpO2 | SpO2_CU
+        pulse: HeartRate | Heart Rate | Heart Rate_CU | Pulse_CU
+        plethysmogram: Pleth | Pleth_CU | PPG
+        position: Position | Pos_CU | BodyPos
+        PAP setting: PAP Pressure | Mask Press. | CPAP Leak | Treatment Pressure | Tidal Volume
+        light: Light_CU
+    """,
+    "Embla, RemLogic, Natus, Sandman": """
+        EEG: C3-M2 | C4-A1 | O1-A2 | F4-A1 | EEG C3 | EEG F3-M2 | EEG A1
+        EOG: E1-M2 | EOG Left | EOG.L | Left EOG | EOGL | LEOG-M2
+        chin EMG: EMG.Submental | Chin EMG | Submentalis | EMG Mentalis
+        leg EMG: EMG.Tibialis-Left | EMG.Tibialis-Right | Left Tibialis | PLM r | PLMl | PLM_L | Left Leg EMG | LAT1
+        arm EMG: EMG FDS L | FDS | Flexor digitorum | Right Arm | Arm EMG L
+        ECG: ECG.I | ECG II | EKG-L | Lead II
+        nasal pressure: Nasal Cannula | Cannula | Pressure Flow | Flow Pressure | P Nasal | Pflow
+        flow: Flow Patient | Airflow 1 | Nasal flow | Oral flow
+        thermistor: Thermocouple | Thermo | T-Flow | TFlow
+        thorax effort: Resp.Thorax | Thorax | Xact Thorax | RIP Thora | RIP.Thrx | Chest Belt
+        abdomen effort: Resp.Abdomen | Abdomen | RIP Abdom | RIP.Abdom
+        effort sum: RIP Sum | Sum RIP | Vsum
+        SpO2: SpO2 | SpO2 BB | SpO2.BeatToBeat | Saturation
+        pulse: Pulse | Heart rate | PulseRate | HR-ECG
+        plethysmogram: Pulse Waveform | Plethysmograph | Pulse wave
+        position: Body position | Position.Angle | Gravity
+        activity: Activity | Actigraphy | Accelerometer X | Gravity X | Acc Z
+        snore: Snoring Sensor | Snore Mic | Microphone
+        impedance: Impedance C3 | EEG C3 Imp | C4 (Imp) | Imp. Chin | Impedance_E1
+        other: Battery | DC1 | DC 5 | Aux 3 | Voltage (core) | Audio
+        marker: Marker | Trigger | Status | Event | Sync
+    """,
+    "Nox, SOMNOmedics, Philips Alice, Cadwell, BrainRT, wearables": """
+        EEG: Fp1 | AF7 | AF8 | TP9 | TP10 | C3:A2 | C4:M1 | EEG 1 | EEG L | F7-Fpz | F8-F7
+        EOG: EOG r:M1 | EOG1:A2 | EOG2:A2 | EOG re | EOGli
+        chin EMG: EMG chin1 | EMG 1-Chin | Chin Z-Chin 1 | 1-F | 2-F
+        leg EMG: PLMli. | PLMre | PLM1 | Tib. li. | L-AT | Right leg 2 | RTIB
+        arm EMG: Arm L | EDC left | Arm_R
+        EMG: Masseter | Masseter L | Temporalis | Sternocleidomastoid | RIC | EMG diaphragm | Intercostal R | Trapezius
+        ECG: ECG II | EKG1 | ECG LA-RA | ECG 1
+        thorax effort: Effort Tho. | RIP Thorax | Effort THO | Thorax belt | Inductance Thora
+        abdomen effort: Effort Abd. | RIP Abdomen | Effort ABD | Inductance Abdom | Abdomen CaL
+        effort sum: RIP Sum | Sum Effort | Effort
+        flow: Flow Th | Flow & Snore | RIP Flow | Airflow
+        nasal pressure: Pressure | Nasal pressure | Prongs | Cannula
+        snore: Snore | Phono | Mikro
+        SpO2: SpO2 B-B | SPO2 | SpO2 %
+        pulse: Pulse Rate | Puls | Herzfrequenz | HRate | Beat HR
+        plethysmogram: Pleth | PPG | OPPG | PAT
+        position: Position | PosAngle | Pos. | Lage | Elevation
+        activity: Activity | X Axis | Y Axis | Movement | Akti. | Motion | Acc_X
+        light: Light | Ambient Light | Licht | Lux
+        other: Battery Voltage | Temperature | Flow Limitation | RIP-Phase | PWA | Systolic BP | K
+        impedance: Imp C3 | Impedanz C4
+        PAP setting: Druck CPAP | PAP | PAP Leak | Pmask
+    """,
+    "German, French, Spanish, Italian, Portuguese, Dutch, Czech, Danish": """
+        chin EMG: Kinn | EMG Kinn | Menton | EMG menton | Mentón | Mento | Queixo | Kin | EMG Brada | Hage EMG
+        chin EMG: EMG Hage | Houppe menton
+        leg EMG: Bein links | Bein re | Jambe droite | Jambe gauche | Pierna izq | Pierna derecha | Gamba dx | Gamba sx
+        leg EMG: Perna E | Been links | Noha L | Venstre ben | EMG Jambe D
+        arm EMG: Bras gauche | Brazo izq | Braccio dx | Braço
+        thorax effort: Brust | Atmung Brust | Sangle thoracique | Tórax | Tórax banda | Borst | Hrudník | Bryst
+        thorax effort: Brustgurt | Poitrine
+        abdomen effort: Bauch | Sangle abdominale | Banda abdomen | Addominale | Abdome | Buik | Břicho | Mave
+        abdomen effort: Bauchgurt | Atmung Bauch
+        flow: Atemfluss | Fluss | Débit nasal | Flux nasal | Flujo | Flujo aéreo | Fluxo | Luchtstroom | Atmung
+        flow: Flux aérien | Dech
+        nasal pressure: Nasendruck | Pression nasale | Presión nasal | Pressione nasale | Lunette nasale | Canule
+        nasal pressure: Cánula nasal | Nasenbrille | Neusdruk
+        thermistor: Thermistance | Termistor | Termopar
+        snore: Schnarchen | Ronflement | Ronflements | Ronquido | Ronquidos | Russamento | Ronco | Snurken | Chrápání
+        snore: Snorken
+        SpO2: Sättigung | O2-Sättigung | Saturation | Saturación | Saturazione | Saturação | Saturatie | Saturace
+        SpO2: Iltmætning | Sat O2
+        pulse: Puls | Pouls | Pulso | Polso | Fréquence cardiaque | Frecuencia cardiaca | Hartslag | Tep | Herzrate
+        position: Lage | Körperlage | Posición | Posizione | Posição | Houding | Poloha | Position du corps | Kropsstilling
+        light: Licht | Lumière | Luz
+        activity: Bewegung | Mouvement | Movimiento | Aktivität
+        EOG: EOG links | EOG rechts | Auge links | EOG gauche | EOG droit | Ojo izq | Occhio dx | EOG izquierdo | EOG ext li
+        impedance: Impédance C3 | C4 Impédance | M1 ImpÃ©dance | Jambe droite Imp
+    """,
+    "Awkward": """
+        EEG: c3 - m2 | C3.M2 | C3/M2 | (C3-M2) | EEG-C3 | EEG_C3_M2 | C3M2 | C3-M1M2 | C4-(M1+M2) | EEG C3-A1A2
+        EEG: EEG FP1-REF | EEG C3-LE | EEG T3-AVG | O1x | F4-Avg | FCz | CP5 | PO8 | FT10 | EEG CZ-LE | C 3 | EEG M2
+        EOG: E1-REF | EEG E1-REF | EEG LOC-REF | e2:m1 | VEOG | HEOG | R EOG | EOG_R | Eye L | ROC
+        chin EMG: EEG CHIN1-REF | EMG-Chin | CHIN_L | Chin2-REF | chin-emg 1
+        leg EMG: EEG LAT1-REF | l.leg | LEG_L | leg-r-2 | Legs | Left Anterior Tibialis | tibialis ant. re
+        ECG: EEG EKG-REF | ekg+ | ECG-1 | E.K.G.
+        SpO2: O2 Sat | O2SAT | SPO2-1 | Sp O2 | spo2_finger | Oximetry
+        pulse: h r | Pulse-1 | heart_rate | HEARTRATE
+        flow: nasal/oral | Air Flow | AIR-FLOW | Nasal-Oral
+        other: Spare | Ch 21 | 17 | Unused | Ref | GND | Reserved
+    """,
+}
+
+
+def labelled() -> list[tuple[str, str, str]]:
+    """Return (where it comes from, kind, label) of every label in the table."""
+    rows = []
+    for source, text in TABLE.items():
+        for line in text.strip().splitlines():
+            kind, _, labels = line.strip().partition(": ")
+            rows.extend((source, kind, label.strip()) for label in labels.split(" | "))
+    return rows
