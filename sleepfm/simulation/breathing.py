@@ -46,7 +46,7 @@ def breathing(seed: np.random.SeedSequence, night: Timeline) -> Breathing:
     rng = np.random.default_rng(seed)
     n = night.duration_s * RATE_HZ
     t = np.arange(n) / RATE_HZ
-    depth = np.clip(1 + wander(rng, night.duration_s, 5.0) * _smoothed(night.by_stage(_DEPTH_SPREAD), 10, rate_hz=1), 0.3, 2.2)
+    depth = np.clip(1 + wander(rng, night.duration_s, 5.0) * _smoothed(night.by_stage(_DEPTH_SPREAD), 10, rate_hz=1), 0.55, 2.2)
     depth_t = np.interp(t, np.arange(night.duration_s), depth)
 
     flow_gain_t, effort_gain_t, paradox_t, limited_t = _event_gains(night.breath_events, n)
