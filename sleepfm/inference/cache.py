@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-STEP_VERSIONS: dict[str, int] = {"embedding": 1, "staging": 1, "disease": 1}
+STEP_VERSIONS: dict[str, int] = {"signals": 1, "embedding": 1, "staging": 1, "disease": 1}
 """Raise a step's number whenever its results change for the same inputs."""
 
 

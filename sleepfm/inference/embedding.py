@@ -201,8 +201,7 @@ def embed_into(
             sleepfm_version=sleepfm.__version__,
         )
     made = Embeddings(tokens, ROW_S[0], origin)
-    write_embeddings(files[0], made)
-    write_embeddings(files[1], Embeddings(windows, ROW_S[1], origin))
+    write_embeddings({files[0]: made, files[1]: Embeddings(windows, ROW_S[1], origin)})
     return _record(record_id, made, files, time.perf_counter() - started, reused=False)
 
 

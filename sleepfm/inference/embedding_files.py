@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,29 +86,53 @@ class Embeddings:
         return len(next(iter(self.rows.values())))
 
 
-def write_embeddings(path: Path, embeddings: Embeddings) -> None:
-    """Write a file that appears whole or not at all; SleepFMError when it cannot be written."""
-    origin = embeddings.origin
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+def write_embeddings(files: Mapping[Path, Embeddings]) -> None:
+    """Write embedding files that appear whole, and all or none of them.
+
+    Raises
+    ------
+    RequestError
+        When a folder cannot be made.
+    SleepFMError
+        When a file cannot be written; nothing is left behind.
+    """
+    temporaries = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in files}
+    for path in files:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RequestError(
+                f"{path.parent}: cannot be made or is no folder ({error.strerror}); choose another --out."
+            ) from None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(temporary, "w", libver=("v108", "v110"), locking=False) as file:
-            for modality, rows_ne in embeddings.rows.items():
-                dataset = file.create_dataset(modality.value, data=rows_ne.astype(np.float32, copy=False))
-                dataset.attrs["channels"] = [_storable(label) for label in origin.channels[modality]]
-            for name in _PLAIN:
-                value = getattr(origin, name)
-                file.attrs[name] = _storable(value) if isinstance(value, str) else value
-            file.attrs["gaps"] = np.array(origin.gaps, np.float64).reshape(-1, 2)
-            file.attrs["notes"] = [_storable(note) for note in origin.notes]
-            file.attrs["left_out"] = json.dumps([[o.modality, o.label, o.reason] for o in origin.left_out])
-            file.attrs["seconds_per_row"] = embeddings.row_s
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise SleepFMError(f"{path}: cannot be written ({reason}); free some disk space or choose another --out.") from None
+        for path, embeddings in files.items():
+            try:
+                _write(temporaries[path], embeddings)
+            except (OSError, RuntimeError) as error:
+                reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+                raise SleepFMError(
+                    f"{path}: cannot be written ({reason}); free some disk space or choose another --out."
+                ) from None
+        for path, temporary in temporaries.items():
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, embeddings: Embeddings) -> None:
+    origin = embeddings.origin
+    with h5py.File(path, "w", libver=("v108", "v110"), locking=False) as file:
+        for modality, rows_ne in embeddings.rows.items():
+            dataset = file.create_dataset(modality.value, data=rows_ne.astype(np.float32, copy=False))
+            dataset.attrs["channels"] = [_storable(label) for label in origin.channels[modality]]
+        for name in _PLAIN:
+            value = getattr(origin, name)
+            file.attrs[name] = _storable(value) if isinstance(value, str) else value
+        file.attrs["gaps"] = np.array(origin.gaps, np.float64).reshape(-1, 2)
+        file.attrs["notes"] = [_storable(note) for note in origin.notes]
+        file.attrs["left_out"] = json.dumps([[out.modality, out.label, out.reason] for out in origin.left_out])
+        file.attrs["seconds_per_row"] = embeddings.row_s
 
 
 _PLAIN = (

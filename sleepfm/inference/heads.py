@@ -85,7 +85,7 @@ def epochs_from_tokens(probability_tk: np.ndarray, duration_s: float, gaps: Sequ
     An epoch that a gap touches has no probabilities (NaN).
     """
     epochs = min(int((duration_s + _SLACK_S) // EPOCH_S), len(probability_tk) // TOKENS_PER_EPOCH)
-    tokens_ejk = probability_tk[: epochs * TOKENS_PER_EPOCH].reshape(epochs, TOKENS_PER_EPOCH, -1)
+    tokens_ejk = probability_tk[: epochs * TOKENS_PER_EPOCH].reshape(epochs, TOKENS_PER_EPOCH, probability_tk.shape[1])
     probability_ek = tokens_ejk.mean(axis=1, dtype=np.float64).astype(np.float32)
     for start_s, stop_s in gaps:
         first = max(0, int((start_s + _SLACK_S) // EPOCH_S))
