@@ -26,10 +26,14 @@ def resample(samples: np.ndarray, rate_hz: float, first_s: float, centre: float,
     starts at the first input sample, so a piece that begins between two output times (after a gap) is moved by at most half
     an output sample, 3.9 ms.
     """
-    x = (samples - centre).astype(np.float32)
     ratio = Fraction(rate_hz).limit_denominator(1000) / MODEL_RATE_HZ
     periods = math.ceil(_PADDING / min(ratio.numerator, ratio.denominator))  # whole: the padding ends on the output's grid
-    padded = np.pad(x, periods * ratio.numerator, mode="reflect", reflect_type="odd")
+    pad, n = periods * ratio.numerator, len(samples)
+    padded = np.empty(n + 2 * pad, np.float32)
+    x = padded[pad : pad + n]
+    np.subtract(samples, centre, out=x, casting="same_kind")
+    padded[:pad] = np.pad(x[: pad + 1], (pad, 0), mode="reflect", reflect_type="odd")[:pad]
+    padded[pad + n :] = np.pad(x[-pad - 1 :], (0, pad), mode="reflect", reflect_type="odd")[-pad:]
     y = soxr.resample(padded, rate_hz, MODEL_RATE_HZ, quality=QUALITY)
     start = periods * ratio.denominator + round(first_s * MODEL_RATE_HZ)
     y = y[start : start + len(out)]
