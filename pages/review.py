@@ -13,17 +13,16 @@ from sleepfm.viewer.visits import Visit, arrive, last_study, paged
 from sleepfm.viewer.words import time_left_words
 from sleepfm.vocabulary import Kind
 
-CHOICES = 200
-"""Studies offered in the list at the top; the others are opened from the Studies page."""
+CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
 ENGINES = {"auto": "Best engine", "sleepfm": "SleepFM", "yasa": "YASA"}
 BUSY = (StudyStatus.QUEUED, StudyStatus.WORKING)
 
+# The traces need the room that Streamlit leaves around a page.
 TIGHT = """<style>
 .stMainBlockContainer { padding: 4rem 0.8rem 0 0.8rem; }
 .stMainBlockContainer > .stVerticalBlock { gap: 0.45rem; }
 .stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml) { display: none; }
 </style>"""
-"""The traces need the room that Streamlit leaves around a page."""
 
 
 def choose_study(library: Library) -> Study | None:

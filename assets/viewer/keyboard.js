@@ -82,10 +82,31 @@ export class Keyboard {
     });
     root.addEventListener("focusin", () => root.classList.add("focused"));
     root.addEventListener("focusout", () => root.classList.remove("focused"));
+    // With the focus nowhere (a menu was closed), the keys are still meant for the viewer, and R must not rerun the app.
+    this.onStray = (event) => {
+      if (document.activeElement !== document.body || !root.isConnected) return;
+      this.focus();
+      this.down(event);
+    };
+    this.onFocusMoved = () => requestAnimationFrame(() => root.classList.toggle("elsewhere", this.isElsewhere()));
+    window.addEventListener("keydown", this.onStray, { capture: true });
+    document.addEventListener("focusin", this.onFocusMoved);
+    document.addEventListener("focusout", this.onFocusMoved);
+  }
+
+  close() {
+    window.removeEventListener("keydown", this.onStray, { capture: true });
+    document.removeEventListener("focusin", this.onFocusMoved);
+    document.removeEventListener("focusout", this.onFocusMoved);
+  }
+
+  /** Another part of the page has the focus and gets the keys. */
+  isElsewhere() {
+    return document.activeElement !== document.body && !this.root.classList.contains("focused");
   }
 
   down(event) {
-    if (event.target.closest("select") && event.key !== "Escape") {
+    if (event.target.closest?.("select") && event.key !== "Escape") {
       event.stopPropagation(); // a list being chosen from needs its own keys, and Streamlit must not take R and C
       return;
     }
@@ -103,8 +124,7 @@ export class Keyboard {
 
   /** Take the focus when the page opens, but never out of a field in which somebody is typing. */
   focusUnlessTyping() {
-    const active = document.activeElement;
-    const typing = active?.matches?.("input, textarea, select, [contenteditable]");
-    if (!typing) this.focus();
+    const isTyping = document.activeElement?.matches('input:not([role="combobox"][aria-expanded="false"]), textarea, [contenteditable]');
+    if (!isTyping) this.focus();
   }
 }

@@ -57,6 +57,7 @@ class Viewer {
     parent.append(this.root);
     this.resize = new ResizeObserver(() => this.layout());
     this.resize.observe(this.root);
+    this.resize.observe(this.panel.root); // its height also changes when the toolbar wraps
     this.onWindowResize = () => this.layout();
     window.addEventListener("resize", this.onWindowResize);
   }
@@ -68,6 +69,7 @@ class Viewer {
     clearTimeout(this.positionTimer);
     clearTimeout(this.loadingTimer);
     this.navigation.close();
+    this.keyboard.close();
     this.root.remove();
   }
 

@@ -224,12 +224,24 @@ def test_a_plain_click_only_gives_the_focus(tab: Any, address: str) -> None:
     tab.keyboard.press("ArrowRight")
     tab.wait_for_timeout(200)
     wait_drawn(tab, 12)
+    assert tab.get_by_text("Click here to use the keys").is_visible()
     box = tab.locator(CANVAS).bounding_box()
     tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     wait_drawn(tab, 12)
     assert picture(tab) == before
     tab.keyboard.press("ArrowRight")
     wait_drawn(tab, 13)
+
+
+def test_with_the_focus_nowhere_the_keys_are_the_viewers(tab: Any, address: str) -> None:
+    open_at(tab, address, "study=night", 12)
+    before = runs(tab)
+    tab.evaluate("document.activeElement.blur()")
+    tab.keyboard.press("r")
+    tab.evaluate("document.activeElement.blur()")
+    tab.keyboard.press("ArrowRight")
+    wait_drawn(tab, 13)
+    assert runs(tab) == before
 
 
 def test_typing_elsewhere_is_left_alone(tab: Any, address: str) -> None:
