@@ -21,13 +21,14 @@ _ELECTRODE = re.compile(
     r"|c(?:z|[1-6])|t(?:[1-9]|10)|o(?:z|[129]|10)|iz|nz|sp[12]|pg[12]|cb[12]|[am](?:12|22|[12])|e[12]"
 )
 _LETTERS_FROM = {"ø": "o", "æ": "ae", "ł": "l", "ß": "ss", "đ": "d", "ı": "i", "œ": "oe", "µ": "u", "μ": "u"}
-_SIGNAL_NAMES = frozenset({"eeg", "emg", "eog", "ecg", "ekg"})
+_SIGNAL_NAMES = frozenset({"eeg", "emg", "eog", "ecg", "ekg", "loc", "roc"})
 _COST_UNKNOWN = 3.0
 _COST_UNKNOWN_LETTER = 0.5
-_COST_TAIL_LETTER = 0.25
+_COST_TAIL_LETTER = 0.4
 _COST_ACROSS = 0.6
 _COST_NUMBER = 0.2
 _COST_SIDE = 0.5
+_GLUED_SIDES = frozenset({"l", "r", "lt", "rt"})
 _SHORT = 3
 """Words up to this length are only trusted next to a separator, a digit or another known word."""
 
@@ -62,7 +63,7 @@ def read_label(label: str) -> tuple[Token, ...]:
         for ending, (cost, tokens) in paths[here].items():
             fresh = here in starts or text[here].isdigit() or text[here - 1].isdigit()
             for end, token, price, after in _steps(text, here, starts, _Ending.WORD if fresh else ending):
-                if after not in paths[end] or cost + price < paths[end][after][0] - 1e-9:
+                if after not in paths[end] or cost + price <= paths[end][after][0] + 1e-9:
                     paths[end][after] = (cost + price, (*tokens, token))
     return _joined(min(paths[-1].values(), key=lambda path: path[0])[1])
 
@@ -74,7 +75,7 @@ def _compact(label: str) -> tuple[str, frozenset[int]]:
     size = 0
     for character in unicodedata.normalize("NFKD", _unscrambled(label[:MOST_CHARACTERS]).casefold()):
         plain = _LETTERS_FROM.get(character, character)
-        if plain.isascii() and plain.isalnum():
+        if plain.isalnum():
             letters.append(plain)
             size += len(plain)
         elif not unicodedata.combining(character):
@@ -124,8 +125,8 @@ def _steps(text: str, here: int, starts: frozenset[int], ending: _Ending) -> lis
             continue
         price = 1.0 + _across(here, end, starts)
         if group := _WHOLE.get(word):
-            if len(word) == 1:
-                steps.append((end, Token(group, word), _COST_SIDE, _Ending.SIDE_LETTER))
+            if word in _GLUED_SIDES:
+                steps.append((end, Token(group, word), _COST_SIDE + price - 1.0, _Ending.SIDE_LETTER))
             else:
                 long = len(word) > _SHORT or word in _SIGNAL_NAMES
                 steps.append((end, Token(group, word), price, _Ending.WORD if long else _Ending.SHORT_WORD))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sleepfm.recording._labels import Token, read_label
+from sleepfm.recording.units import read_unit
 from sleepfm.vocabulary import Kind, Modality
 
 MODALITY_OF_KIND: dict[Kind, Modality] = {
@@ -54,188 +56,232 @@ def place(label: str, *, unit: str = "", rate_hz: float | None = None, transduce
     unit, rate_hz, transducer
         Break ties that the label leaves open ("O2" in % is a saturation, not an electrode).
     """
-    return _decide(_Read(read_label(label), unit, rate_hz, tuple(token.group for token in read_label(transducer))))
+    read = _Label(read_label(label), read_unit(unit), rate_hz, frozenset(token.group for token in read_label(transducer)))
+    for rule in _RULES:
+        decided = rule.when(read)
+        if decided:
+            return placement(rule.kind, rule.because.format(decided))
+    return placement(Kind.OTHER, "the label names no sensor that is known" if read.tokens else "the label is empty")
+
+
+def place_together(labels: Sequence[str], placements: Sequence[Placement]) -> list[Placement]:
+    """Place what only its neighbours explain: bare inputs "1", "2" and "F" beside the chin derivations "1-2", "1-F" or "2-F"."""
+    texts = [tuple(token.text for token in read_label(label)) for label in labels]
+    has_chin = any(len(text) == 2 and set(text) <= _CHIN_INPUTS and "f" in text for text in texts)
+    return [
+        placement(Kind.CHIN_EMG, "an input of the chin derivations beside it")
+        if has_chin and one.kind is Kind.OTHER and len(text) == 1 and text[0] in _CHIN_INPUTS
+        else one
+        for text, one in zip(texts, placements, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
-class _Read:
+class _Label:
     """A label's tokens with what else the header tells."""
 
     tokens: tuple[Token, ...]
     unit: str
     rate_hz: float | None
-    transducer: tuple[str, ...]
+    transducer: frozenset[str]
 
-    def first(self, *groups: str) -> str | None:
-        """Return the text of the first token of one of these groups."""
-        return next((token.text for token in self.tokens if token.group in groups), None)
+    def word(self, *groups: str) -> str:
+        """Return the text of the first token of one of these groups, "" when there is none."""
+        return next((token.text for token in self.tokens if token.group in groups), "")
 
     def has(self, *groups: str) -> bool:
         """Whether any of these groups is there."""
-        return self.first(*groups) is not None
+        return any(token.group in groups for token in self.tokens)
 
     def says(self, *words: str) -> bool:
         """Whether one of these very words is there."""
         return any(token.text in words for token in self.tokens)
 
-    def fast(self, rate_hz: float) -> bool:
-        """Whether the sampling rate is known and at least this."""
-        return self.rate_hz is not None and self.rate_hz >= rate_hz
+    def only(self, *groups: str) -> bool:
+        """Whether nothing but these groups and what merely refines them is there."""
+        return all(token.group in {*groups, "left", "right", "number", "reference", "aside", "eeg"} for token in self.tokens)
+
+    def first_of(self, *groups: str) -> str:
+        """Return the first of these groups to appear."""
+        return next((token.group for token in self.tokens if token.group in groups), "")
+
+    def last_of(self, *groups: str) -> str:
+        """Return the last of these groups to appear."""
+        return next((token.group for token in reversed(self.tokens) if token.group in groups), "")
+
+    def electrodes(self) -> str:
+        """Return the electrodes as people write them: "C3-M2"."""
+        names = [token.text for token in self.tokens if token.group == "electrode"]
+        return "-".join(name.upper().replace("FP", "Fp").replace("Z", "z") for name in names)
+
+    def active(self) -> str:
+        """Return the electrode that decides: the first that is no reference."""
+        names = [token.text for token in self.tokens if token.group == "electrode"]
+        return next((name for name in names if name not in _REFERENCES), names[0] if names else "")
 
 
-def _decide(read: _Read) -> Placement:
-    for rules in (_technical, _cardiac, _muscles_and_eyes, _oximetry, _breathing, _electrodes):
-        found = rules(read)
-        if found is not None:
-            return found
-    if not read.tokens:
-        return placement(Kind.OTHER, "the label is empty")
-    return placement(Kind.OTHER, "the label names no sensor that is known")
+@dataclass(frozen=True)
+class _Rule:
+    """`when` gives the word that decides (or True); it fills the {} of `because`."""
+
+    kind: Kind
+    because: str
+    when: Callable[[_Label], str | bool]
 
 
-def _named(read: _Read, kind: Kind, meaning: str, *groups: str) -> Placement | None:
-    """Return the placement when a word of these groups is there, naming the word."""
-    word = read.first(*groups)
-    return None if word is None else placement(kind, f"“{word}” means {meaning}")
+def _means(kind: Kind, meaning: str, *groups: str) -> _Rule:
+    return _Rule(kind, f"“{{}}” means {meaning}", lambda label: label.word(*groups))
 
 
+_REFERENCES = frozenset({"a1", "a2", "m1", "m2", "a12", "m12", "a22", "m22"})
+_CHIN_INPUTS = frozenset({"1", "2", "f"})
+_SIGNALS = ("eeg", "eog", "ecg", "emg")
 _SENSORS = (
-    "eeg", "eog", "ecg", "emg", "chin", "leg", "arm", "muscle", "electrode", "spo2", "oximeter", "pulse", "pleth", "thorax",
-    "abdomen", "flow", "snore", "effort", "nasal_pressure", "thermistor", "co2", "breath",
+    *_SIGNALS, "chin", "leg", "arm", "muscle", "electrode", "spo2", "oximeter", "pulse", "pleth", "thorax", "abdomen", "flow",
+    "snore", "effort", "nasal_pressure", "thermistor", "co2", "breath",
 )  # fmt: skip
 
 
-def _technical(read: _Read) -> Placement | None:
-    """Signals about the equipment, the room or the body's position: shown, but not fed to the model."""
-    if read.unit in {"Ω", "kΩ"}:
-        return placement(Kind.IMPEDANCE, f"the unit {read.unit} makes it an impedance")
-    if read.has("impedance"):
-        if read.has("breath"):
-            return placement(Kind.EFFORT_THORAX, "breathing effort measured by chest impedance")
-        return _named(read, Kind.IMPEDANCE, "electrode impedance", "impedance")
-    if read.has("quality") or (read.says("status") and read.has(*_SENSORS)):
-        return placement(Kind.OTHER, "the quality or status of a sensor, not its signal")
-    if read.has("light"):
-        return placement(Kind.MARKER, "lights off/on mark") if read.has("off") else _named(read, Kind.LIGHT, "light", "light")
-    if read.has("off") and read.has(*_SENSORS):
-        return placement(Kind.IMPEDANCE, "an electrode-off flag, not the signal")
-    pressure = read.has("pressure")
-    if read.has("leak", "tidal"):
-        return _named(read, Kind.PAP, "a value of the PAP device", "leak", "tidal")
-    if read.has("pap") or (pressure and read.says("c")):
-        if read.has("flow") and not pressure:
-            return placement(Kind.FLOW, "airflow as the PAP device measures it")
-        return placement(Kind.PAP, "pressure or setting of the PAP device")
-    if read.has("audio") and not read.has("snore", "microphone"):
-        return _named(read, Kind.OTHER, "audio, not used", "audio")
-    return (
-        _named(read, Kind.MARKER, "a marker or trigger", "marker")
-        or _named(read, Kind.OTHER, "the device's power supply", "battery")
-        or _named(read, Kind.OTHER, "blood pressure, not used", "blood_pressure")
-        or (None if read.has("ecg", "emg", "eeg", "eog") else _named(read, Kind.OTHER, "a derived quantity, not used", "derived"))
-        or _named(read, Kind.ACTIVITY, "movement of the body", "activity")
-        or _named(read, Kind.POSITION, "position of the body", "position")
-    )
+def _is_heart_rate(label: _Label) -> bool:
+    return label.has("ecg") and (label.has("rate") or label.says("hr", "ihr"))
 
 
-def _cardiac(read: _Read) -> Placement | None:
-    if read.has("ecg") and not (read.has("rate") or read.says("hr", "ihr")):
-        return _named(read, Kind.ECG, "electrocardiogram", "ecg")
-    roman = read.says("i", "ii", "iii", "avr", "avl", "avf")
-    if (read.has("lead") and (roman or not read.has("electrode"))) or (roman and len(read.tokens) == 1):
-        return placement(Kind.ECG, "an ECG lead")
-    return None
+def _is_ecg_lead(label: _Label) -> bool:
+    roman = label.says("i", "ii", "iii", "avr", "avl", "avf")
+    return (label.has("lead") and (roman or not label.has("electrode"))) or (roman and len(label.tokens) == 1)
 
 
-def _muscles_and_eyes(read: _Read) -> Placement | None:
-    found = (
-        _named(read, Kind.EOG, "eye movement", "eog")
-        or _named(read, Kind.CHIN_EMG, "chin muscle", "chin")
-        or _named(read, Kind.LEG_EMG, "leg muscle", "leg")
-        or _named(read, Kind.ARM_EMG, "arm muscle", "arm")
-        or _named(read, Kind.OTHER_EMG, "a muscle", "muscle")
-    )
-    if found is not None:
-        return found
-    others = {token.group for token in read.tokens} - {"left", "right", "number", "dx", "anterior", "emg"}
-    if read.has("dx", "anterior") and not others:
-        return placement(Kind.LEG_EMG, "leg muscle (tibialis, by side)")
-    return _named(read, Kind.OTHER_EMG, "electromyogram, muscle not named", "emg")
+def _is_numbered_chin(label: _Label) -> bool:
+    tokens = [token for token in label.tokens if token.group not in {"reference", "aside"}]
+    texts = {token.text for token in tokens}
+    if len(tokens) != 2 or len(texts) != 2 or not texts <= _CHIN_INPUTS:
+        return False
+    return "f" in texts or (label.unit in {"V", "mV", "µV"} and (label.rate_hz or 0.0) >= 100.0)
 
 
-def _oximetry(read: _Read) -> Placement | None:
-    """Saturation, CO2, pulse and its wave."""
-    if read.has("co2"):
-        return _named(read, Kind.CO2, "carbon dioxide", "co2")
-    if read.has("pleth") or (read.has("pulse") and read.has("wave")):
-        return _named(read, Kind.PLETH, "pulse wave", "pleth", "pulse")
-    last = next((token for token in reversed(read.tokens) if token.group in {"spo2", "pulse", "pulse_short"}), None)
-    if last is not None and last.group == "spo2":
-        return placement(Kind.SPO2, f"“{last.text}” means oxygen saturation")
-    if last is None and (read.has("oximeter") or (read.says("o2") and read.unit == "%")):
-        return placement(Kind.SPO2, "oxygen by a pulse oximeter")
-    if last is not None and not read.has("breath"):
-        if not read.has("rate") and last.text.startswith("pul") and read.fast(32.0) and read.unit != "bpm":
-            return placement(Kind.PLETH, f"“{last.text}” sampled at {read.rate_hz:g} Hz without the unit bpm is a pulse wave")
-        return placement(Kind.PULSE, f"“{last.text}” means heart or pulse rate")
-    if read.has("ecg"):
-        return placement(Kind.PULSE, "heart rate from the ECG")
-    return None
+def _is_fast_pulse(label: _Label) -> str | bool:
+    pulse = label.word("pulse")
+    slow = label.unit == "bpm" or label.has("rate") or (label.rate_hz or 0.0) < 32.0
+    return pulse if pulse.startswith("p") and not slow and label.last_of("pulse", "spo2") == "pulse" else False
 
 
-def _breathing(read: _Read) -> Placement | None:
-    if read.has("rate") and read.has("breath"):
-        return placement(Kind.OTHER, "a respiratory rate: derived, not used")
-    if read.has("snore", "microphone") and not read.says("flow", "airflow"):
-        return _named(read, Kind.SNORE, "snoring sound", "snore", "microphone")
-    if read.has("pressure") and read.says("pes", "poes"):
-        return placement(Kind.EFFORT_THORAX, "oesophageal pressure follows breathing effort")
-    found = (
-        _named(read, Kind.NASAL_PRESSURE, "nasal pressure", "nasal_pressure", "pressure")
-        or _named(read, Kind.THERMISTOR, "thermistor", "thermistor")
-        or (placement(Kind.THERMISTOR, "temperature of the airflow") if read.has("temperature") and read.has("flow") else None)
-        or _named(read, Kind.OTHER, "temperature, not used", "temperature")
-    )
-    if found is not None:
-        return found
-    belt = next((token for token in read.tokens if token.group in {"thorax", "abdomen"}), None)
-    if belt is not None:
-        kind, where = (Kind.EFFORT_THORAX, "chest") if belt.group == "thorax" else (Kind.EFFORT_ABDOMEN, "abdomen")
-        return placement(kind, f"“{belt.text}” means breathing effort of the {where}")
-    if read.has("flow", "flow_short", "breath") and "thermistor" in read.transducer:
-        return placement(Kind.THERMISTOR, "breathing, and the transducer field says thermistor")
-    if read.has("breath") and "effort" in read.transducer:
-        return placement(Kind.EFFORT_SUM, "breathing, and the transducer field says belt")
-    alone = len([token for token in read.tokens if token.group != "number"]) == 1
-    return (
-        _named(read, Kind.FLOW, "airflow", "flow", *(("flow_short",) if alone else ()))
-        or _named(read, Kind.EFFORT_SUM, "breathing effort, both belts", "sum")
-        or _named(read, Kind.EFFORT_SUM, "breathing effort, belt not named", "effort")
-        or _named(read, Kind.FLOW, "breathing, sensor not named", "breath")
-        or _named(read, Kind.ACTIVITY, "movement of the body", "movement")
-    )
-
-
-_REFERENCES = ("a1", "a2", "m1", "m2", "a12", "m12", "a22", "m22")
-
-
-def _electrodes(read: _Read) -> Placement | None:
-    """Electrode names of the 10-20 system and its extensions, and plain "EEG"."""
-    names = [token.text for token in read.tokens if token.group == "electrode"]
-    if names:
-        active = next((name for name in names if name not in _REFERENCES), names[0])
-        shown = "-".join(name.upper().replace("FP", "Fp").replace("Z", "z") for name in names)
-        if active in {"e1", "e2"}:
-            return placement(Kind.EOG, f"eye electrode {shown}")
-        return placement(Kind.EEG, f"electrode {shown} of the 10-20 system")
-    if read.has("eeg"):
-        return _named(read, Kind.EEG, "electroencephalogram", "eeg")
-    if _chin_by_number(read):
-        return placement(Kind.CHIN_EMG, "numbered chin electrodes (1, 2 and F, as recorders with few leads label them)")
-    return _named(read, Kind.OTHER, "an auxiliary or empty input", "dc", "auxiliary")
-
-
-def _chin_by_number(read: _Read) -> bool:
-    texts = [token.text for token in read.tokens]
-    volts = read.unit in {"V", "mV", "µV"} and read.fast(100.0)
-    return texts in (["1", "f"], ["2", "f"]) or (texts in (["1", "2"], ["2", "1"]) and volts)
+_EQUIPMENT = (
+    _Rule(Kind.IMPEDANCE, "its unit is an electrical resistance", lambda label: label.unit in {"Ω", "kΩ"}),
+    _Rule(Kind.EFFORT_THORAX, "breathing by chest impedance", lambda label: label.has("impedance") and label.has("breath")),
+    _means(Kind.IMPEDANCE, "electrode impedance, not used", "impedance"),
+    _Rule(
+        Kind.OTHER,
+        "the quality or status of a sensor, not its signal",
+        lambda label: label.has("quality") or (label.says("status") and label.has(*_SENSORS)),
+    ),
+    _Rule(Kind.MARKER, "marks lights off or on", lambda label: label.has("light") and label.has("off")),
+    _means(Kind.LIGHT, "light, not used", "light"),
+    _Rule(Kind.IMPEDANCE, "an electrode-off flag, not the signal", lambda label: label.has("off") and label.has(*_SENSORS)),
+    _means(Kind.PAP, "a value of the PAP device, not used", "leak", "tidal"),
+    _Rule(
+        Kind.FLOW,
+        "airflow as the PAP device measures it",
+        lambda label: label.has("pap") and label.has("flow") and not label.has("pressure"),
+    ),
+    _means(Kind.PAP, "pressure or setting of the PAP device, not used", "pap"),
+    _Rule(Kind.PAP, "pressure of the PAP device, not used", lambda label: label.has("pressure") and label.says("c", "set")),
+    _Rule(Kind.OTHER, "audio, not used", lambda label: label.has("audio") and not label.has("snore", "microphone")),
+    _means(Kind.MARKER, "a marker or trigger, not used", "marker"),
+    _means(Kind.OTHER, "the device's power supply, not used", "battery"),
+    _means(Kind.OTHER, "blood pressure, not used", "blood_pressure"),
+    _Rule(
+        Kind.OTHER,
+        "“{}” means a derived quantity, not used",
+        lambda label: not label.has("ecg", "emg", "eog") and label.word("derived"),
+    ),
+    _means(Kind.ACTIVITY, "movement of the body, not used", "activity"),
+    _means(Kind.POSITION, "position of the body, not used", "position"),
+)
+_HEART_MUSCLES_EYES = (
+    _Rule(Kind.PULSE, "heart rate from the ECG", _is_heart_rate),
+    _means(Kind.ECG, "electrocardiogram", "ecg"),
+    _Rule(Kind.ECG, "an ECG lead", _is_ecg_lead),
+    _means(Kind.EOG, "eye movement", "eog"),
+    _means(Kind.CHIN_EMG, "chin muscle", "chin"),
+    _means(Kind.LEG_EMG, "leg muscle", "leg"),
+    _means(Kind.ARM_EMG, "arm muscle", "arm"),
+    _means(Kind.OTHER_EMG, "a muscle", "muscle"),
+    _Rule(
+        Kind.LEG_EMG,
+        "tibialis muscle, named by its side",
+        lambda label: label.has("dx", "anterior") and label.only("dx", "anterior", "emg"),
+    ),
+    _means(Kind.OTHER_EMG, "electromyogram, muscle not named", "emg"),
+)
+_OXIMETRY = (
+    _means(Kind.CO2, "carbon dioxide", "co2"),
+    _means(Kind.PLETH, "pulse wave", "pleth"),
+    _Rule(Kind.PLETH, "a pulse wave", lambda label: label.has("pulse") and label.has("wave")),
+    _Rule(Kind.PLETH, "“{}” sampled so fast and without the unit bpm means a pulse wave", _is_fast_pulse),
+    _Rule(
+        Kind.SPO2,
+        "“{}” means oxygen saturation",
+        lambda label: label.last_of("spo2", "pulse", "pulse_short") == "spo2" and label.word("spo2"),
+    ),
+    _Rule(
+        Kind.PULSE,
+        "“{}” means heart or pulse rate",
+        lambda label: not label.has("breath") and label.word("pulse", "pulse_short"),
+    ),
+    _Rule(
+        Kind.SPO2,
+        "oxygen by a pulse oximeter",
+        lambda label: label.has("oximeter") or (label.says("o2") and label.unit == "%"),
+    ),
+)
+_BREATHING = (
+    _Rule(Kind.OTHER, "a breathing rate: derived, not used", lambda label: label.has("rate") and label.has("breath")),
+    _Rule(
+        Kind.SNORE,
+        "“{}” means snoring sound",
+        lambda label: not label.says("flow", "airflow") and label.word("snore", "microphone"),
+    ),
+    _Rule(
+        Kind.EFFORT_THORAX,
+        "oesophageal pressure follows breathing effort",
+        lambda label: label.has("pressure") and label.has("effort"),
+    ),
+    _means(Kind.NASAL_PRESSURE, "nasal pressure", "nasal_pressure", "pressure"),
+    _means(Kind.THERMISTOR, "thermistor", "thermistor"),
+    _Rule(Kind.THERMISTOR, "temperature of the airflow", lambda label: label.has("temperature") and label.has("flow")),
+    _means(Kind.OTHER, "temperature, not used", "temperature"),
+    _Rule(
+        Kind.EFFORT_THORAX,
+        "“{}” means breathing effort of the chest",
+        lambda label: label.first_of("thorax", "abdomen") == "thorax" and label.word("thorax"),
+    ),
+    _means(Kind.EFFORT_ABDOMEN, "breathing effort of the abdomen", "abdomen"),
+    _Rule(
+        Kind.THERMISTOR,
+        "breathing, and the transducer field says thermistor",
+        lambda label: label.has("flow", "breath") and "thermistor" in label.transducer,
+    ),
+    _Rule(
+        Kind.EFFORT_SUM,
+        "breathing, and the transducer field says belt",
+        lambda label: label.has("breath") and "effort" in label.transducer,
+    ),
+    _means(Kind.FLOW, "airflow", "flow"),
+    _Rule(Kind.FLOW, "“{}” means airflow", lambda label: label.only("flow_short", "unknown") and label.word("flow_short")),
+    _means(Kind.EFFORT_SUM, "breathing effort, both belts", "sum"),
+    _means(Kind.EFFORT_SUM, "breathing effort, belt not named", "effort"),
+    _means(Kind.FLOW, "breathing, sensor not named", "breath"),
+    _means(Kind.ACTIVITY, "movement of the body, not used", "movement"),
+)
+_ELECTRODES = (
+    _Rule(Kind.EOG, "eye electrode {}", lambda label: label.active() in {"e1", "e2"} and label.electrodes()),
+    _Rule(Kind.EEG, "electrode {} of the 10-20 system", lambda label: label.electrodes()),
+    _Rule(
+        Kind.OTHER, "an auxiliary or empty input, not used", lambda label: label.only("dc", "empty") and label.has("dc", "empty")
+    ),
+    _means(Kind.EEG, "electroencephalogram", "eeg"),
+    _Rule(Kind.CHIN_EMG, "numbered chin electrodes (1, 2 and F)", _is_numbered_chin),
+    _means(Kind.OTHER, "an auxiliary or empty input, not used", "dc", "empty", "auxiliary"),
+)
+_RULES = (*_EQUIPMENT, *_HEART_MUSCLES_EYES, *_OXIMETRY, *_BREATHING, *_ELECTRODES)
+"""The first rule that holds decides: what a signal is not (equipment) before what it is, words before electrodes."""

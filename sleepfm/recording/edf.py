@@ -21,9 +21,9 @@ from sleepfm.recording._records import iterate_digital
 from sleepfm.recording._signal_header import SignalHeader
 from sleepfm.recording._source import Source
 from sleepfm.recording._timeline import Segment, contiguous, segments_from_onsets
-from sleepfm.recording.channels import place
+from sleepfm.recording.channels import Placement, place, place_together
 from sleepfm.recording.recording import Annotation, Channel
-from sleepfm.recording.units import read_unit, scale_for
+from sleepfm.recording.units import scale_for
 
 _SIMULATED = re.compile(r"(?<![A-Za-z0-9])SIMULATED(?![A-Za-z0-9])")
 _STAMP_BYTES = 64
@@ -89,11 +89,7 @@ class EdfRecording:
         self.start: datetime | None = header.start and header.start + timedelta(seconds=self._first_onset)
         self.duration_s: float = self._segment_stops[-1] if self._segments else 0.0
         self.gaps: tuple[tuple[float, float], ...] = tuple(zip(self._segment_stops, self._segment_starts[1:], strict=False))
-        self.channels: tuple[Channel, ...] = tuple(
-            _channel(index, signal, header)
-            for index, signal in enumerate(header.signals)
-            if signal.samples and not signal.is_annotation
-        )
+        self.channels: tuple[Channel, ...] = _channels(header)
         self._by_index = {channel.index: channel for channel in self.channels}
         self._problems = (*header.problems, *_problems_among_signals(header), *time_problems)
         self._annotation_problems: tuple[str, ...] = ()
@@ -246,9 +242,23 @@ class EdfRecording:
         return first, segments, (*problems, *found)
 
 
-def _channel(index: int, signal: SignalHeader, header: Header) -> Channel:
-    rate_hz = float(signal.samples / header.record_s)
-    placement = place(signal.label, unit=read_unit(signal.dimension), rate_hz=rate_hz, transducer=signal.transducer)
+def _channels(header: Header) -> tuple[Channel, ...]:
+    signals = [(index, one) for index, one in enumerate(header.signals) if one.samples and not one.is_annotation]
+    rates = [float(signal.samples / header.record_s) for _, signal in signals]
+    placements = place_together(
+        [signal.label for _, signal in signals],
+        [
+            place(signal.label, unit=signal.dimension, rate_hz=rate_hz, transducer=signal.transducer)
+            for (_, signal), rate_hz in zip(signals, rates, strict=True)
+        ],
+    )
+    return tuple(
+        _channel(index, signal, rate_hz, placement)
+        for (index, signal), rate_hz, placement in zip(signals, rates, placements, strict=True)
+    )
+
+
+def _channel(index: int, signal: SignalHeader, rate_hz: float, placement: Placement) -> Channel:
     unit, factor = scale_for(placement.kind, signal.dimension)
     return Channel(
         index=index,

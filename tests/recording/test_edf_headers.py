@@ -214,8 +214,9 @@ def test_annotations_with_channels_odd_bytes_and_several_signals(opened) -> None
 
 
 UNITS = """
-    uV C3 µV 1 | µV C3 µV 1 | μV C3 µV 1 | V C3 µV 1e6 | mV E1 µV 1e3 | nV Chin µV 1e-3 | MV C3 µV 1e3 | microvol C3 µV 1
-    UV C3 µV 1 | uV ECG mV 1e-3 | V ECG mV 1e3 | mv EKG mV 1 | V Battery V 1 | V Thorax mV 1e3 | % SpO2 % 1 | DegC Temp °C 1 | bpm HR bpm 1
+    uV C3 µV 1 | µV C3 µV 1 | μV C3 µV 1 | V C3 µV 1e6 | mV E1 µV 1e3 | nV Chin µV 1e-3 | MV C3 µV 1e3
+    microvol C3 µV 1 | UV C3 µV 1 | uV ECG mV 1e-3 | V ECG mV 1e3 | mv EKG mV 1 | V Battery V 1 | V Thorax mV 1e3
+    % SpO2 % 1 | DegC Temp °C 1 | bpm HR bpm 1
     BPM Pulse bpm 1 | cmH2O CPAP cmH2O 1 | mbar CPAP cmH2O 1.01972 | kOhm Imp kΩ 1 | parsec C3 parsec 1 | ÂµV C3 µV 1
 """
 
