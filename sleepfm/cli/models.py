@@ -29,7 +29,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     imported.add_argument("path", type=Path, metavar="PATH")
     imported.add_argument("--name", required=True, help="its name on the shelf")
-    imported.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: <stem>.config.json, then config.json)")
+    imported.add_argument("--config", type=Path, metavar="FILE", help="default: <stem>.config.json, then config.json")
     imported.add_argument("--task", choices=[task.value for task in Task], help="what it does, if not what its config says")
     imported.add_argument("--encoder", metavar="NAME", help="the encoder of a head (default: the latest imported that fits)")
     imported.add_argument("--labels", type=Path, metavar="CSV", help="label_idx,phecode,phenotype of a disease head")

@@ -21,7 +21,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         does="hypnogram with probabilities, one row a 30-s epoch",
         example="sleepfm stage night.edf --engine yasa --out hypnogram.csv",
     )
-    stage.add_argument("file", type=Path, metavar="FILE", help="EDF, BDF or HDF5; or a folder of them (then --out names a folder)")
+    stage.add_argument("file", type=Path, metavar="FILE", help="EDF, BDF or HDF5; or a folder of them (--out is a folder then)")
     stage.add_argument("--engine", choices=("auto", "sleepfm", "yasa"), default="auto", help="(default: auto)")
     stage.add_argument("--model", metavar="NAME", help="a staging model on the shelf (engine sleepfm)")
     stage.add_argument("--out", type=Path, required=True, metavar="CSV")

@@ -70,7 +70,10 @@ def _embed(options: argparse.Namespace, console: Console) -> int:
         precision=options.precision,
         progress=console.progress,
     )
-    lines = [f"{one['id']}: {one['windows']} windows of {', '.join(one['modalities'])} in {one['seconds']:.1f} s" for one in made["records"]]
+    lines = [
+        f"{one['id']}: {one['windows']} windows of {', '.join(one['modalities'])} in {one['seconds']:.1f} s"
+        for one in made["records"]
+    ]
     return _finish(made, lines, console)
 
 

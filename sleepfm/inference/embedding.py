@@ -300,9 +300,12 @@ def _encode(
     tail_tokens = _tokens(signals.n_samples - full * WINDOW_SAMPLES)
 
     def read(windows: range) -> Windows:
-        time_samples = WINDOW_SAMPLES if windows.stop <= full else tail_tokens * TOKEN_SAMPLES
+        first = windows.start * WINDOW_SAMPLES
+        each = WINDOW_SAMPLES if windows.stop <= full else tail_tokens * TOKEN_SAMPLES
         return {
-            modality: np.stack([signals.window(modality, k, channels).x_ct[:, :time_samples] for k in windows])
+            modality: np.stack(
+                [_padded(signals.read(c, first, first + each * len(windows)), len(windows), each) for c in channels], 1
+            )
             for modality, channels in chosen.items()
         }
 
@@ -315,6 +318,13 @@ def _encode(
     tokens = {m: np.concatenate([part[m][1].reshape(-1, part[m][1].shape[-1]) for part in parts]) for m in chosen}
     windows = {m: np.concatenate([part[m][0] for part in parts]) for m in chosen}
     return tokens, windows
+
+
+def _padded(z: np.ndarray, windows: int, each: int) -> np.ndarray:
+    """Return (window, each) of consecutive windows; zeros where a channel ends before."""
+    if len(z) < windows * each:
+        z = np.concatenate([z, np.zeros(windows * each - len(z), np.float32)])
+    return z.reshape(windows, each)
 
 
 def _tokens(samples: int) -> int:

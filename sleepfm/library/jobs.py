@@ -9,7 +9,8 @@ from typing import Any
 from sleepfm.analysis.spectrogram import multitaper, write_spectrogram
 from sleepfm.errors import RequestError, ScoringError, SleepFMError
 from sleepfm.home import Home
-from sleepfm.inference.staging import stage_recording
+from sleepfm.inference.night import Night
+from sleepfm.inference.staging import stage as stage_night
 from sleepfm.library.library import OWN_SCORING, Library
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part
@@ -151,14 +152,17 @@ def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
     """Stage a study and store the scoring with its provenance."""
     with Library(home) as library:
         study = library.study(parameters["study"])
+        shelf = Shelf(home.models)
         with closing(library.recording(study.id, mapped=True)) as recording:
-            found = stage_recording(
-                recording,
-                engine=parameters["engine"],
-                model=parameters["model"],
-                shelf=Shelf(home.models),
-                progress=progress,
+            night = Night(
+                id=study.id,
+                source=study.path,
+                recording=recording,
+                work=library.study_folder(study.id),
+                corrections=library.corrections(recording),
+                sha256=study.sha256,
             )
+            found = stage_night(night, engine=parameters["engine"], model=parameters["model"], shelf=shelf, progress=progress)
         library.store_scoring(study.id, found.scoring, engine=found.engine, model=found.model, provenance=found.provenance)
     counts = {STAGE_NAMES[stage]: int((found.scoring.stages == stage).sum()) for stage in Stage}
     return {"engine": found.engine, "model": found.model, "counts": counts}

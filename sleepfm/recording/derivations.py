@@ -76,7 +76,7 @@ def offered(channels: Sequence[Channel]) -> tuple[Derivation, ...]:
         name = _site(channel)
         if name is not None:
             sites.setdefault(name, channel)
-    recorded = {_plain(channel.label) for channel in channels}
+    recorded = [_plain(channel.label) for channel in channels]
     made = []
     for site in _EEG_SITES:
         # the contralateral mastoid; the AASM manual takes M1 for the midline
@@ -84,7 +84,13 @@ def offered(channels: Sequence[Channel]) -> tuple[Derivation, ...]:
     for eye in ("E1", "E2", "LOC", "ROC"):
         made.append(_against(sites, eye, (*_RIGHT_REFERENCES, *_LEFT_REFERENCES)))
     made.append(_chin(channels))
-    return tuple(one for one in made if one is not None and _plain(one.label) not in recorded)
+    return tuple(one for one in made if one is not None and not _is_recorded(one.label, recorded))
+
+
+def _is_recorded(label: str, recorded: Sequence[str]) -> bool:
+    """Tell whether the derivation's first electrode is recorded against some reference already."""
+    site = _plain(label.partition("-")[0])
+    return any(one != site and one.startswith(site) and not one.removeprefix(site).startswith("REF") for one in recorded)
 
 
 def montages(recording: Recording) -> tuple[Montage, ...]:
@@ -94,7 +100,6 @@ def montages(recording: Recording) -> tuple[Montage, ...]:
     replaced = {one.plus for one in derived} | {index for one in derived for index in one.minus}
     named = (
         ("Sleep", _sleep(everything, derived, replaced)),
-        ("Neurology", _of(everything, derived, replaced, (Kind.EEG, Kind.EOG, Kind.CHIN_EMG, Kind.ECG))),
         ("Breathing", _of(everything, (), set(), _BREATHING_KINDS)),
         ("Heart and legs", _of(everything, (), set(), (Kind.ECG, Kind.PULSE, Kind.PLETH, Kind.LEG_EMG, Kind.ARM_EMG))),
         ("All channels", tuple(everything)),
@@ -278,7 +283,10 @@ def _sleep(everything: Sequence[Derivation], derived: Sequence[Derivation], repl
     for kind, most in _MOST_OF_A_KIND.items():
         of_kind = [one for one in pool if one.kind is kind and not _REFERENCE.match(one.label.strip())]
         # the AASM derivations before others, derivations and referenced channels before single leads
-        of_kind.sort(key=lambda one: (not _SCORED_FIRST.match(one.label.strip()), not _referenced(one)))
+        if kind in (Kind.EEG, Kind.EOG, Kind.CHIN_EMG):
+            of_kind.sort(key=lambda one: (not _SCORED_FIRST.match(one.label.strip()), not _referenced(one)))
+        elif kind in (Kind.EFFORT_THORAX, Kind.EFFORT_ABDOMEN):
+            of_kind.sort(key=lambda one: len(one.label))  # the belt itself before what a device computes from it
         chosen += of_kind[:most]
     return tuple(_ordered(chosen))
 

@@ -1,0 +1,118 @@
+"""`sleepfm bench`: the project's own benchmarks, each in a process of its own so that its memory is its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+
+import sleepfm
+from sleepfm.cli.console import Console
+from sleepfm.cli.options import command, positive_float, positive_int
+from sleepfm.errors import RequestError
+
+BENCHMARKS: dict[str, str] = {
+    "matmul": "the machine's yardstick: a 2048-square float32 matrix product",
+    "convert": "EDF to HDF5, published recipe: 16 channels at 256/64/4 Hz",
+    "embed": "the published-size encoder, fp32, file to files",
+    "plain_forward": "the same by a plain forward pass, batch 16 (`embed` and this run in turn in one process)",
+    "stage_yasa": "YASA on a simulated night",
+    "simulate": "one simulated night, written as EDF+",
+    "list_10000": "one page of a library of 10,000 studies",
+    "open_study": "review page: address asked for to first drawn epoch, in headless Chromium",
+    "page_turn": "review page: key press to pixels, 20 channels × 30 s at 256 Hz",
+}
+"""What is measured, by name; `embed` and `plain_forward`, and the two of the review page, come out of one run each."""
+_RUNS_WITH = {"plain_forward": "embed", "page_turn": "open_study"}
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    bench = command(
+        commands, "bench", _bench, does="measure speed and memory on this machine", example="sleepfm bench --only convert,embed"
+    )
+    bench.add_argument("--only", metavar="NAMES", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    bench.add_argument("--hours", type=positive_float, default=8.0, help="length of the night (default: 8)")
+    bench.add_argument("--repeats", type=positive_int, default=5, help="how often each is run (default: 5)")
+
+
+def _bench(options: argparse.Namespace, console: Console) -> int:
+    names = list(BENCHMARKS) if options.only is None else [name.strip() for name in options.only.split(",")]
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        raise RequestError(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    wanted = list(dict.fromkeys(_RUNS_WITH.get(name, name) for name in names))
+    results: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="sleepfm-bench-") as folder:
+        for number, name in enumerate(wanted):
+            console.progress(number / len(wanted), name)
+            words = [sys.executable, "-m", "sleepfm.cli.bench_worker", name, folder, str(options.hours), str(options.repeats)]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            answer = done.stdout.strip().splitlines()[-1:]
+            if done.returncode == 0 and answer:
+                results += [_summary(one) for one in json.loads(answer[0])]
+            else:
+                failed[name] = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+    for name, reason in failed.items():
+        console.say(f"{name}: {reason}")
+    machine = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "sleepfm": sleepfm.__version__,
+        "load_average": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+    }
+    console.result({"machine": machine, "results": results, "failed": failed}, _table(machine, results))
+    return 1 if failed else 0
+
+
+def _summary(one: dict[str, Any]) -> dict[str, Any]:
+    times = sorted(one["seconds"])
+    return {
+        "name": one["name"],
+        "median_s": median(times),
+        "p95_s": times[min(len(times) - 1, round(0.95 * (len(times) - 1)))],
+        "best_s": times[0],
+        "runs": len(times),
+        "peak_memory_mb": one["peak_memory_mb"],
+        **one.get("extra", {}),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _table(machine: dict[str, Any], results: list[dict[str, Any]]) -> str:
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, load {machine['load_average']}",
+        f"{'':14}{'median':>10}{'p95':>10}{'best':>10}{'memory':>10}",
+    ]
+    for one in results:
+        memory = "" if one["peak_memory_mb"] is None else f"{one['peak_memory_mb']:.0f} MB"
+        times = "".join(f"{_time(one[key]):>10}" for key in ("median_s", "p95_s", "best_s"))
+        shown = ("median_s", "p95_s", "best_s", "peak_memory_mb", "name", "runs")
+        extra = "  ".join(f"{key} {value:.4g}" for key, value in one.items() if key not in shown)
+        lines.append(f"{one['name']:14}{times}{memory:>10}  {extra}")
+    return "\n".join(lines)
+
+
+def _time(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"

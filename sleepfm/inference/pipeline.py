@@ -1,0 +1,177 @@
+"""`sleepfm run`: everything there is for one recording, into one folder, with where each number came from."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sleepfm
+from sleepfm.errors import Cancelled, SleepFMError
+from sleepfm.files import atomic_path
+from sleepfm.inference.device import Device, Precision
+from sleepfm.inference.memory import peak_memory_mb
+from sleepfm.inference.night import Night, open_night
+from sleepfm.inference.stage_files import describe
+from sleepfm.inference.staging import stage
+from sleepfm.models.card import SIMULATED, Task
+from sleepfm.models.shelf import Shelf, ShelfEntry
+from sleepfm.progress import Progress, part, silent
+from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.recording.scorings.formats import write_scoring
+
+NOT_YET = "not part of this version"
+LATER_STEPS = ("events", "statistics", "risk", "report")
+
+
+@dataclass(frozen=True)
+class _Place:
+    device: Device
+    precision: Precision
+
+
+class _Run:
+    """Collects what the steps did; a step that breaks is named, and the others go on."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, float] = {}
+        self.skipped: dict[str, str] = dict.fromkeys(LATER_STEPS, NOT_YET)
+        self.failed: dict[str, str] = {}
+        self.details: dict[str, Any] = {}
+
+    def step(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
+        started = time.perf_counter()
+        try:
+            self.details[name] = work()
+        except Cancelled:
+            raise
+        except SleepFMError as error:
+            self.failed[name] = str(error)
+        else:
+            self.steps[name] = round(time.perf_counter() - started, 3)
+
+
+def run_recording(
+    file: Path,
+    out_dir: Path,
+    *,
+    shelf: Shelf,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Run every step that exists over one recording and return what `run --json` prints.
+
+    Files go to `out_dir`/<id>/: signals.hdf5, embeddings_5s.hdf5 and embeddings_5min.hdf5 (with an encoder on the shelf),
+    hypnogram.csv, provenance.json. A step that lacks its channels or model is skipped with the reason, one that breaks is
+    named in `failed`.
+
+    Raises
+    ------
+    RequestError
+        When there is no such file.
+    RecordingError
+        When it cannot be read as a recording.
+    """
+    with open_night(file) as night:
+        out = out_dir / night.id
+        run = _Run()
+        place = _Place(device, precision)
+        encoder = _encoder(shelf, night)
+        signals = out / "signals.hdf5"
+        recipe = "published" if encoder is None or encoder.card.signals is None else encoder.card.signals.recipe
+        if night.recording is not None:
+            run.step("convert", lambda: _convert(night, signals, recipe, part(progress, 0.0, 0.2)))
+        else:
+            run.skipped["convert"] = "the input is a signals file already"
+        if encoder is None:
+            run.skipped["embed"] = "no SleepFM encoder on the shelf; `sleepfm models fetch official` downloads the published one"
+        else:
+            run.step("embed", lambda: _embed(night, encoder, out, place, part(progress, 0.2, 0.6)))
+        run.step("stage", lambda: _stage(night, shelf, out, place, part(progress, 0.6, 1.0)))
+        provenance = {
+            "id": night.id,
+            "file": file.name,
+            "sha256": night.sha256 or fingerprint(file),
+            "software": f"sleepfm {sleepfm.__version__}",
+            "made_at": datetime.now(UTC).isoformat(),
+            "recording": _about(night),
+            "steps": run.steps,
+            "skipped": run.skipped,
+            "failed": run.failed,
+            **run.details,
+        }
+        with atomic_path(out / "provenance.json") as temporary:
+            temporary.write_text(json.dumps(provenance, indent=1, ensure_ascii=False), encoding="utf-8")
+    return {
+        "id": night.id,
+        "out": str(out),
+        "steps": run.steps,
+        "skipped": run.skipped,
+        "failed": run.failed,
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "files": sorted(str(path) for path in out.iterdir() if not path.name.startswith(".")),
+    }
+
+
+def _encoder(shelf: Shelf, night: Night) -> ShelfEntry | None:
+    """Return the encoder whose embeddings are written: a real one, else the default; never a simulated one for real signals."""
+    entry = shelf.pick(Task.ENCODER) or shelf.default(Task.ENCODER)
+    simulated = night.recording is not None and night.recording.simulated
+    return None if entry is not None and entry.card.trained_on == SIMULATED and not simulated else entry
+
+
+def _about(night: Night) -> dict[str, Any]:
+    recording = night.recording
+    if recording is None:
+        return {"format": "HDF5"}
+    return {
+        "format": recording.format,
+        "start": None if recording.start is None else recording.start.isoformat(),
+        "duration_s": recording.duration_s,
+        "gaps": [list(gap) for gap in recording.gaps],
+        "simulated": recording.simulated,
+        "problems": list(recording.problems),
+    }
+
+
+def _convert(night: Night, target: Path, recipe: str, progress: Progress) -> dict[str, Any]:
+    made = night.signals_file(recipe, progress)
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(made.read_bytes())
+    record = night.converted
+    return {} if record is None else {"recipe": recipe, "channels": record.channels, "left_out": record.left_out}
+
+
+def _embed(night: Night, encoder: ShelfEntry, out: Path, place: _Place, progress: Progress) -> dict[str, Any]:
+    embeddings = night.embeddings(encoder, device=place.device, precision=place.precision, progress=progress)
+    for row, made in zip(("5s", "5min"), night.embedding_files(encoder), strict=True):
+        with atomic_path(out / f"embeddings_{row}.hdf5") as temporary:
+            temporary.write_bytes(made.read_bytes())
+    origin = embeddings.origin
+    return {
+        "model": origin.model,
+        "weights_sha256": origin.weights_sha256,
+        "channels": {modality.value: list(labels) for modality, labels in origin.channels.items()},
+        "left_out": [{"modality": o.modality.value, "label": o.label, "reason": o.reason} for o in origin.left_out],
+        "device": origin.device,
+        "precision": origin.precision,
+    }
+
+
+def _stage(night: Night, shelf: Shelf, out: Path, place: _Place, progress: Progress) -> dict[str, Any]:
+    found = stage(
+        night,
+        engine="auto",
+        model=None,
+        shelf=shelf,
+        device=place.device,
+        precision=place.precision,
+        progress=progress,
+    )
+    write_scoring(found.scoring, out / "hypnogram.csv", to="sleepfm")
+    return describe(found)
