@@ -21,7 +21,7 @@ from sleepfm.signals.convert import convert
 from sleepfm.signals.store import SignalsFile, StoredChannel, open_signals
 from sleepfm.signals.store_writing import LAYOUTS, Layout
 from sleepfm.signals.study_ids import study_id
-from sleepfm.vocabulary import Modality
+from sleepfm.vocabulary import Kind, Modality
 from tests.signals.disk import disk_with_room
 from tests.signals.edf_files import write_discontinuous, write_edf
 
@@ -159,6 +159,15 @@ def test_swapped_physical_limits_turn_the_signal_over(tmp_path: Path, recipe: st
     with open_signals(Path(record.out)) as file:
         (channel,) = file.channels
         assert np.abs(file.read(channel, units="original") + sine(1, 128)).max() < 0.2
+
+
+def test_what_a_user_corrected_is_followed(tmp_path: Path) -> None:
+    signals = [(label, 128.0, sine(1, 128)) for label in ("Position", "EEG C3-M2", "Channel 7")]
+    edf = write_edf(tmp_path / "a.edf", signals)
+    record = convert(edf, tmp_path, corrections={1: Kind.MARKER, 2: Kind.ECG})
+    assert [(channel["label"], channel["modality"]) for channel in record.channels] == [("Channel 7", "EKG")]
+    assert [left["label"] for left in record.left_out] == ["Position", "EEG C3-M2"]
+    assert "corrected by a user" in record.left_out[1]["reason"]
 
 
 def test_duplicate_labels_keep_their_signals(tmp_path: Path) -> None:
