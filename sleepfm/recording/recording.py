@@ -72,21 +72,50 @@ class Recording(Protocol):
     Nothing is read ahead: opening reads the header, `read` reads that window.
     """
 
-    path: Path
-    format: str
-    """EDF, EDF+C, EDF+D, BDF, BDF+C, BDF+D."""
-    start: datetime | None
-    """Local wall-clock time of the start (EDF has no time zone), sub-seconds included; None when the header has none."""
-    duration_s: float
-    """From the start to the end of the last record, gaps included."""
-    channels: tuple[Channel, ...]
-    """Signals without the annotation signals, in file order."""
-    gaps: tuple[tuple[float, float], ...]
-    problems: tuple[str, ...]
-    patient: str
-    """The header's patient field, as written (identifying text: never log it)."""
-    simulated: bool
-    """True when the file says that it was made by `sleepfm simulate`."""
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """EDF, EDF+C, EDF+D, BDF, BDF+C, BDF+D."""
+        ...
+
+    @property
+    def start(self) -> datetime | None:
+        """Local wall-clock time of the start (EDF has no time zone), sub-seconds included; None when the header has none."""
+        ...
+
+    @property
+    def duration_s(self) -> float:
+        """From the start to the end of the last record, gaps included."""
+        ...
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Signals without the annotation signals, in file order."""
+        ...
+
+    @property
+    def gaps(self) -> tuple[tuple[float, float], ...]:
+        """Stretches (start_s, stop_s) without data."""
+        ...
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the file as a whole, each a sentence a user can read."""
+        ...
+
+    @property
+    def patient(self) -> str:
+        """The header's patient field, as written (identifying text: never log it)."""
+        ...
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the file says that it was made by `sleepfm simulate`."""
+        ...
 
     def channel(self, index: int) -> Channel:
         """Return the channel with this file index; RequestError when there is none."""
