@@ -47,7 +47,7 @@ export class Toolbar {
     this.unknown = theme.unknown;
     const fitting = SPANS.map((_, index) => index);
     fill(this.span, fitting.map((index) => this.settings.spanName(index)));
-    fill(this.montage, night.montages.map((montage) => montage.title));
+    fill(this.montage, night.montages.map((montage) => montage.name));
     fill(this.notch, ["Notch off", "Notch 50 Hz", "Notch 60 Hz"]);
     this.refresh();
   }

@@ -92,6 +92,7 @@ class Viewer {
     this.root.dataset.study = study;
     if (!keepPlace) {
       this.night = null;
+      this.root.classList.remove("open");
       this.navigation.reset();
       delete this.root.dataset.drawnEpoch;
       this.panel.message("Opening the study …");
@@ -106,6 +107,7 @@ class Viewer {
     if (this.data.study !== study || this.data.overview !== overview) return;
     decode(night);
     this.night = night;
+    this.root.classList.add("open");
     this.settings.openNight(night);
     this.panel.open(night, theme);
     this.overview.open(night, theme, this.data.routes.spectrogram);
@@ -225,7 +227,7 @@ class Viewer {
     if (span > 600) return [];
     const { direction, isHeld } = this.navigation;
     const views = [];
-    const depth = isHeld ? 8 : 3;
+    const depth = Math.min(isHeld ? 8 : 3, Math.ceil(900 / span));
     for (let k = 1; k <= depth; k += 1) views.push(this.settings.neighbour(epoch, view, direction * k, this.night));
     views.push(this.settings.neighbour(epoch, view, -direction, this.night));
     return views.filter((other) => other !== null);

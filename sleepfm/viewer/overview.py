@@ -21,7 +21,7 @@ from sleepfm.viewer.display_scales import display_scales
 from sleepfm.viewer.review_marks import review_marks
 from sleepfm.viewer.study_source import NamedScoring, StudySource
 from sleepfm.viewer.trace_windows import Trace
-from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES
+from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Kind
 
 PROBABILITY_ONE = 65535
 SPECTRUM_PERCENTILES = (5.0, 98.0)
@@ -67,35 +67,33 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str]) -> dict[
 
 def _traces(recording: Recording) -> dict[str, Any]:
     """Every trace any montage shows, once, and the montages as lists of their keys."""
-    offered = montages(recording)
+    offered: dict[tuple[str, ...], str] = {}
+    for montage in montages(recording):
+        # a small recording fills several montages with the same traces: the first name serves
+        offered.setdefault(tuple(trace_key(one.plus, one.minus) for one in montage.traces), montage.name)
     traces: dict[str, dict[str, Any]] = {}
-    parts: list[tuple[Trace, Any, str]] = []
-    for montage in offered:
-        for derivation in montage.traces:
-            key = trace_key(derivation.plus, derivation.minus)
-            if key in traces:
-                continue
-            channel = recording.channel(derivation.plus)
-            display_filter = default_filter(derivation.kind)
-            traces[key] = {
-                "key": key,
-                "label": printable(derivation.label),
-                "kind": derivation.kind.value,
-                "unit": channel.unit,
-                "rate_hz": channel.rate_hz,
-                "channels": [printable(recording.channel(index).label) for index in (derivation.plus, *derivation.minus)],
-                "filter": {"high_pass_hz": display_filter.high_pass_hz, "low_pass_hz": display_filter.low_pass_hz},
-            }
-            parts.append((Trace(derivation.plus, derivation.minus, display_filter), derivation.kind, channel.unit))
+    parts: list[tuple[Trace, Kind, str]] = []
+    for derivation in (one for montage in montages(recording) for one in montage.traces):
+        key = trace_key(derivation.plus, derivation.minus)
+        if key in traces:
+            continue
+        channel = recording.channel(derivation.plus)
+        display_filter = default_filter(derivation.kind)
+        traces[key] = {
+            "key": key,
+            "label": printable(derivation.label),
+            "kind": derivation.kind.value,
+            "unit": channel.unit,
+            "rate_hz": channel.rate_hz,
+            "channels": [printable(recording.channel(index).label) for index in (derivation.plus, *derivation.minus)],
+            "filter": {"high_pass_hz": display_filter.high_pass_hz, "low_pass_hz": display_filter.low_pass_hz},
+        }
+        parts.append((Trace(derivation.plus, derivation.minus, display_filter), derivation.kind, channel.unit))
     for trace, scale in zip(traces.values(), display_scales(recording, parts), strict=True):
         trace["scale"] = {"per_lane": scale.per_lane, "centre": scale.centre, "fixed": scale.fixed}
     return {
         "traces": list(traces.values()),
-        "montages": [
-            {"name": montage.name, "title": montage.name, "traces": [trace_key(one.plus, one.minus) for one in montage.traces]}
-            for montage in offered
-            if montage.traces
-        ],
+        "montages": [{"name": name, "traces": list(keys)} for keys, name in offered.items()],
     }
 
 

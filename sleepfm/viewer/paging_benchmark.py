@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sleepfm.errors import RequestError
+from sleepfm.errors import RequestError, SleepFMError
+from sleepfm.library.library import Library
+from sleepfm.viewer.assets import app_folder
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,6 +38,7 @@ BROWSER_FLAGS = (
 )
 VIEWER = '[data-sleepfm="viewer"]'
 DRAWN_TIMEOUT_MS = 20_000
+STARTUP_S = 60.0
 
 _WATCH = """(viewer) => {
   // A key's time is when the browser got it. The pixels' time is an upper bound: when the second frame after the one that drew
@@ -101,6 +110,57 @@ def find_chromium() -> str | None:
     )
 
 
+def bench_paging(folder: Path, *, visits: int = 5, turns: int = 60, hold_s: float = 5.0) -> PagingTimes:
+    """Write the benchmark's recording into a folder, start the app on a library with it, and measure its review page.
+
+    Parameters
+    ----------
+    folder
+        An empty folder with 300 MB to spare.
+    visits, turns, hold_s
+        As in `measure_paging`.
+
+    Raises
+    ------
+    SleepFMError
+        When the app does not come up.
+    """
+    recording = folder / "paging.edf"
+    write_paging_recording(recording)
+    with Library.open(folder / "home") as library:
+        study = library.add(recording).id
+    with _running_app(folder / "home") as url:
+        return measure_paging(f"{url}/review", study, visits=visits, turns=turns, hold_s=hold_s)
+
+
+@contextmanager
+def _running_app(home: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "sleepfm", "app", "--port", str(port), "--home", str(home)]
+    process = subprocess.Popen(command, cwd=app_folder(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + STARTUP_S
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SleepFMError(f"the app did not come up on {url}; `{' '.join(command[1:])}` shows why")
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
+            return True
+    except OSError:
+        return False
+
+
 def measure_paging(address: str, study: str, *, visits: int = 5, turns: int = 60, hold_s: float = 5.0) -> PagingTimes:
     """Drive the review page of a running app.
 
@@ -133,6 +193,9 @@ def measure_paging(address: str, study: str, *, visits: int = 5, turns: int = 60
             page.goto(f"{address}?study={study}&epoch={10 + visit}")
             page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="{10 + visit}"]', timeout=DRAWN_TIMEOUT_MS)
             open_s.append(time.perf_counter() - started)
+        montages = page.locator(VIEWER).get_by_label("Montage")
+        montages.select_option(index=montages.locator("option").count() - 1)  # the last one shows every channel
+        page.wait_for_timeout(500)
         page.locator(VIEWER).evaluate(_WATCH)
         turn_ms = _turn(page, turns)
         held = _hold(page, hold_s)

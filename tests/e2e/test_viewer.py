@@ -310,12 +310,12 @@ def test_gain_of_one_channel_leaves_the_others(tab: Any, address: str) -> None:
     open_at(tab, address, "study=night", 8)
     halves = """canvas => [0, 0.5].map((part) => {
       const height = canvas.height - 60;
-      const pixels = canvas.getContext("2d").getImageData(130, part * height, canvas.width - 130, height / 2 - 40).data;
+      const pixels = canvas.getContext("2d").getImageData(130, part * height, canvas.width - 130, height * 0.4).data;
       return pixels.reduce((sum, value, at) => (sum * 31 + value * (at % 977)) % 1e9, 7);
     })"""
     top, bottom = tab.locator(CANVAS).evaluate(halves)
     box = tab.locator(CANVAS).bounding_box()
-    tab.mouse.click(box["x"] + 20, box["y"] + box["height"] * 0.66)
+    tab.mouse.click(box["x"] + 20, box["y"] + box["height"] * 0.85)
     tab.keyboard.press("+")
     tab.wait_for_timeout(250)
     new_top, new_bottom = tab.locator(CANVAS).evaluate(halves)
