@@ -46,7 +46,7 @@ class ConvertRecord:
     seconds
         Wall time, without process start.
     problems
-        What is wrong with the recording's header and its channels', as `sleepfm inspect` lists it.
+        What is wrong with the header of the file and of the stored channels, as `sleepfm inspect` lists it.
     """
 
     id: str
@@ -109,6 +109,8 @@ def convert_file(
     with open_recording(path, mapped=True) as recording, _fingerprinting(path) as digest:
         apply_corrections(recording, corrections or {})
         used = {channel.index for channel in recording.channels if channel.modality}
+        if not recording.channels:
+            raise RecordingError(f"{path}: holds annotations but no signals: it is a scoring, not a recording.")
         if not used:
             raise RecordingError(
                 f"{path}: none of its {len(recording.channels)} channels belongs to a modality of the model"
@@ -146,7 +148,10 @@ def convert_file(
             channels=channels,
             left_out=[{"label": c.label, "reason": left_out[c.index]} for c in recording.channels if c.index in left_out],
             gaps=list(recording.gaps),
-            problems=[*recording.problems, *(f"{c.label}: {problem}" for c in recording.channels for problem in c.problems)],
+            problems=[
+                *recording.problems,
+                *(f"{c.label}: {problem}" for c in recording.channels if c.index in used for problem in c.problems),
+            ],
             source_sha256=sha256,
             seconds=time.perf_counter() - started,
         )

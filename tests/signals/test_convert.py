@@ -292,6 +292,11 @@ def test_a_recording_without_a_channel_for_the_model_says_so(tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_scoring_is_no_recording(shared: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"SC4001EC-Hypnogram\.edf: holds annotations but no signals"):
+        convert(shared / "data" / "psg" / "SC4001EC-Hypnogram.edf", tmp_path / "out")
+
+
 def test_a_missing_file_is_a_wrong_request(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"nobody\.edf"):
         convert(tmp_path / "nobody.edf", tmp_path)
