@@ -1,9 +1,8 @@
 """The encoder's forward pass arranged for inference: the same numbers, up to rounding, in half the time on a CPU.
 
-What is gained, and where (one 8-h night of 16 channels, published size, one thread): the night is worked off in pieces whose
-activations stay in cache; batch norm is folded into the convolutions; ELU runs in place; a modality of one channel
-skips the pooling layer; all modalities of a window share one pass through the transformer over time; no mask is ever needed,
-since every modality comes with exactly its own channels.
+The windows are worked off in pieces whose activations stay in cache; batch norm is folded into the convolutions, which run with
+channels last in memory; ELU runs in place; a modality of one channel skips the pooling layer; all modalities of a window share
+one pass through the transformer over time; no mask is ever needed, since every modality comes with exactly its own channels.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from torch import Tensor, nn
 from sleepfm.models.encoder import Encoder
 from sleepfm.models.tokenizer import PADDING, STRIDE, WIDTHS
 
-CPU_ROWS = 120
-"""Patches tokenized at a time on a CPU: 120 × 1,280 × 4 bytes of activations stay in a core's second-level cache."""
+CPU_ROWS = 160
+"""Patches tokenized at a time on a CPU: 160 × 1,280 × 4 bytes of activations stay in a core's second-level cache."""
 
 Name = TypeVar("Name")
 
@@ -41,7 +40,7 @@ class InferenceEncoder:
         self._patch = encoder.patch_embedding.patch_size
         with torch.no_grad():
             layers = encoder.patch_embedding.tokenizer
-            self._stages = [_folded(layers, 4 * step) for step in range(len(WIDTHS) - 1)]
+            self._stages = [_Stage(layers, 4 * step) for step in range(len(WIDTHS) - 1)]
         self._project = layers[-1]
 
     def __call__(self, x_nct: Mapping[Name, Tensor]) -> dict[Name, tuple[Tensor, Tensor]]:
@@ -81,26 +80,44 @@ class InferenceEncoder:
 
     def _tokens(self, x_r1p: Tensor) -> Tensor:
         means = []
-        for x_rct in x_r1p.split(self._rows):
-            for weight, bias, norm in self._stages:
-                x_rct = F.elu_(F.conv1d(x_rct, weight, bias, stride=STRIDE, padding=PADDING))  # noqa: PLW2901
-                x_rct = norm(x_rct)  # noqa: PLW2901
-            means.append(x_rct.mean(dim=-1))
+        for x_r1p_some in x_r1p.split(self._rows):
+            x_rc1t = x_r1p_some.unsqueeze(2)
+            for stage in self._stages:
+                x_rc1t = stage(x_rc1t)
+            means.append(x_rc1t.mean(dim=(2, 3)))
         tokens: Tensor = self._project(torch.cat(means))
         return tokens.float()
 
 
-def _folded(layers: nn.Sequential, first: int) -> tuple[Tensor, Tensor, nn.Module]:
-    """Return the weight and bias of a convolution that does the batch norm too, and the layer norm that follows its ELU."""
-    convolution, batch_norm, norm = layers[first], layers[first + 1], layers[first + 3]
-    if not isinstance(convolution, nn.Conv1d) or not isinstance(batch_norm, nn.BatchNorm1d):
-        raise TypeError("the tokenizer's stages are convolution, batch norm, ELU, layer norm")
-    mean, variance, bias = batch_norm.running_mean, batch_norm.running_var, convolution.bias
-    if mean is None or variance is None or bias is None:
-        raise ValueError("the tokenizer's batch norms must carry statistics and its convolutions a bias")
-    scale = batch_norm.weight * torch.rsqrt(variance + batch_norm.eps)
-    weight = convolution.weight * scale.view(-1, 1, 1)
-    return weight.detach(), ((bias - mean) * scale + batch_norm.bias).detach(), norm
+class _Stage:
+    """Convolution, batch norm, ELU and layer norm of the tokenizer, on (row, channel, 1, time) with the channels last in memory.
+
+    Channels last spares the convolution its reordering, and layer norm over channels and time does not care for the order.
+    """
+
+    def __init__(self, layers: nn.Sequential, first: int) -> None:
+        convolution, batch_norm, norm = layers[first], layers[first + 1], layers[first + 3]
+        if not (isinstance(convolution, nn.Conv1d) and isinstance(batch_norm, nn.BatchNorm1d) and isinstance(norm, nn.LayerNorm)):
+            raise TypeError("the tokenizer's stages are convolution, batch norm, ELU, layer norm")
+        mean, variance, bias = batch_norm.running_mean, batch_norm.running_var, convolution.bias
+        if mean is None or variance is None or bias is None:
+            raise ValueError("the tokenizer's batch norms must carry statistics and its convolutions a bias")
+        scale_c = batch_norm.weight * torch.rsqrt(variance + batch_norm.eps)
+        weight_oik = convolution.weight * scale_c.view(-1, 1, 1)
+        self._weight = weight_oik.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        self._bias = (bias - mean) * scale_c + batch_norm.bias
+        self._norm_weight = norm.weight.t().reshape(-1)
+        self._norm_bias = norm.bias.t().reshape(-1)
+        self._eps = norm.eps
+
+    def __call__(self, x_rc1t: Tensor) -> Tensor:
+        y_ro1t = F.conv2d(x_rc1t, self._weight, self._bias, stride=(1, STRIDE), padding=(0, PADDING))
+        rows, channels, _, time = y_ro1t.shape
+        y_rn = y_ro1t.permute(0, 2, 3, 1).reshape(rows, time * channels)
+        # ELU(y) + 1 without the costly expm1; layer norm takes the 1 away again.
+        negative_rn = y_rn.clamp(max=0).exp_()
+        y_rn = F.layer_norm(y_rn.clamp_(min=0).add_(negative_rn), y_rn.shape[1:], self._norm_weight, self._norm_bias, self._eps)
+        return y_rn.view(rows, 1, time, channels).permute(0, 3, 1, 2)
 
 
 def _attention(layer: nn.TransformerEncoderLayer, x_bse: Tensor) -> Tensor:
