@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits
 from sleepfm.errors import Cancelled, RecordingError, RequestError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.derivations import apply_corrections
-from sleepfm.recording.edf import EdfRecording, open_recording
+from sleepfm.recording.edf import open_recording
 from sleepfm.recording.fingerprint import fingerprint
-from sleepfm.recording.recording import Channel
+from sleepfm.recording.recording import Channel, Recording
 from sleepfm.signals.dataset_names import unique_names
 from sleepfm.signals.recipes import RECIPES, Piece, UnusableChannelError, standardise
 from sleepfm.signals.store_writing import LAYOUTS, Layout, SignalsHeader, SignalToStore, create_signals
@@ -74,7 +74,7 @@ def convert_file(
     record_id: str,
     recipe: str = "published",
     layout: Layout = "grouped",
-    corrections: Mapping[int, Kind] | None = None,
+    corrections: Mapping[int, Kind | None] | None = None,
     progress: Progress = silent,
     threads: int | None = None,
 ) -> ConvertRecord:
@@ -91,7 +91,7 @@ def convert_file(
     recipe, layout
         See `sleepfm.signals.recipes.RECIPES` and `sleepfm.signals.store_writing.LAYOUTS`.
     corrections
-        What users corrected: channel index to kind.
+        What users corrected: channel index to kind (None: of no use).
     threads
         Channels worked on at a time (default: one per core, at most 4).
 
@@ -106,8 +106,8 @@ def convert_file(
     """
     started = time.perf_counter()
     check_options(recipe, layout)
-    with open_recording(path, mapped=True) as recording, _fingerprinting(path) as digest:
-        apply_corrections(recording, corrections or {})
+    with open_recording(path, mapped=True) as opened, _fingerprinting(path) as digest:
+        recording: Recording = apply_corrections(opened, corrections) if corrections else opened
         used = {channel.index for channel in recording.channels if channel.modality}
         if not recording.channels:
             raise RecordingError(f"{path}: holds annotations but no signals: it is a scoring, not a recording.")
@@ -182,7 +182,7 @@ def _fingerprinting(path: Path) -> Iterator[Future[str]]:
 
 
 def _convert_channels(
-    recording: EdfRecording, used: Iterable[int], names: Mapping[int, str], recipe: str, threads: int | None
+    recording: Recording, used: Iterable[int], names: Mapping[int, str], recipe: str, threads: int | None
 ) -> Iterator[tuple[Channel, SignalToStore | UnusableChannelError]]:
     """Yield the used channels in file order, a few computed at a time; a channel that cannot be used comes as its error."""
     workers = threads or min(os.cpu_count() or 1, _MOST_THREADS)
@@ -199,7 +199,7 @@ def _convert_channels(
             yield channel, future.result()
 
 
-def _convert_channel(recording: EdfRecording, channel: Channel, name: str, recipe: str) -> SignalToStore | UnusableChannelError:
+def _convert_channel(recording: Recording, channel: Channel, name: str, recipe: str) -> SignalToStore | UnusableChannelError:
     if channel.modality is None:
         raise ValueError(f"channel {channel.index} has no modality")
     pieces = [Piece(start_s, recording.digital(channel.index, n)) for n, (start_s, _) in enumerate(recording.segments())]

@@ -40,7 +40,7 @@ def convert(
     recipe: str = "published",
     layout: Layout = "grouped",
     record_id: str | None = None,
-    corrections: Mapping[int, Kind] | None = None,
+    corrections: Mapping[int, Kind | None] | None = None,
     progress: Progress = silent,
 ) -> ConvertRecord:
     """Convert one recording to `out_dir`/<id>.hdf5; arguments and errors as in `conversion.convert_file`.
