@@ -26,14 +26,14 @@ WORDS: dict[str, str] = {
         houppe
     """,
     "leg": """
-        lle rle thigh ankle oberschenkel pata нога ноги 腿 下肢 leg legs lleg rleg tib tibia tibial* tibant tibialis
+        lle rle thigh ankle oberschenkel pata нога ноги 腿 下肢 leg legs tib tibia tibial* tibant tibialis
         tibiale tibiaux tibs lat rat tibi bein beine jambe jambes jamb pierna piernas gamba gambe perna pernas been
         benen ben noha nohy nogi noga jalka foot feet fuss fuesse pied pieds pie pies voet plm plms plml plmr lm
         limb limbs gastroc* soleus quad quadric* calf wade peron* atl atr lta rta edb
     """,
     "dx": "dx sx",
     "arm": """
-        lue rue bicep рука 上肢 arm arms larm rarm bras brazo brazos braccio braccia braco bracos ruka ruce arme fds
+        lue rue bicep рука 上肢 arm arms bras brazo brazos braccio braccia braco bracos ruka ruce arme fds
         edc ext extensor* flex flexor* biceps triceps brachi* deltoid* delt fdi fdp fcr ecr wrist hand handgelenk
         forearm unterarm
     """,

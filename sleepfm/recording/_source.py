@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +39,7 @@ class Source:
             raise RecordingError(f"{path}: you may not read this file; ask its owner for read permission.") from None
         except (OSError, ValueError) as error:
             raise RequestError(f"{path}: cannot be opened ({error}).") from None
+        weakref.finalize(self, self._file.close)  # a recording that is forgotten closes itself
         status = os.fstat(self._file.fileno())
         self.size = status.st_size
         self._stamp = _stamp(status)

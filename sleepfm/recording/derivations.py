@@ -1,28 +1,33 @@
-"""Derivations and montages: what a technician expects to see from the channels that are there.
+"""Derivations (C4-M1 from C4 and M1), montages, and corrections that hold for every recording of one montage.
 
-A derivation is one channel less the mean of others. It is offered only when it is not recorded already, its channels share
-one rate and unit, and both are unreferenced leads (AASM manual, section IV: F4-M1, C4-M1, O2-M1, and so on, contralateral
-mastoid; E1-M2 and E2-M2; one chin electrode against another).
+The derivations are those of the AASM manual (rules IV.1, EEG and EOG against the opposite mastoid; chin and leg EMG bipolar).
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from sleepfm.recording.channels import placement
-from sleepfm.recording.edf import EdfRecording
+from sleepfm.recording._corrected import CorrectedRecording
+from sleepfm.recording._leads import REFERENCES, Lead, read_lead
 from sleepfm.recording.recording import Channel, Recording
 from sleepfm.vocabulary import Kind, Modality
+
+_LEFT_REFERENCES, _RIGHT_REFERENCES = ("M1", "A1"), ("M2", "A2")
+_PAIRED = {Kind.CHIN_EMG, Kind.LEG_EMG, Kind.ARM_EMG, Kind.OTHER_EMG, Kind.ECG}
+_MOST_PAIRS = 3
+_STAGING_ELECTRODES = ("F3", "F4", "C3", "C4", "O1", "O2", "Fz", "Cz", "Oz", "Fpz")
+"""AASM IV.1: recommended F4-M1, C4-M1, O2-M1, their backups on the left, and the accepted midline leads."""
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """A trace: channel `plus` less the mean of the channels `minus` (none: the channel as it was recorded)."""
+    """One trace: channel `plus` minus the mean of the channels `minus` (none: the channel as it is)."""
 
     label: str
     plus: int
@@ -33,263 +38,182 @@ class Derivation:
 
 @dataclass(frozen=True)
 class Montage:
-    """A named choice of traces, in the order they are drawn from top to bottom."""
+    """A named choice of traces in the order in which a technician expects them."""
 
     name: str
     traces: tuple[Derivation, ...]
 
 
-_SITE = re.compile(
-    r"^(?:EEG|EOG|EMG|POL)?[ _-]*(?P<site>(?:F|C|O|P|T)[z0-9]{1,2}|FP[12z]|[AM][12]|E[12]|LOC|ROC)(?:[ _-]*REF)?$", re.I
-)
-_CHIN = re.compile(r"^(?:EMG)?[ _-]*(?:CHIN|SUBMENTAL|MENTAL)[ _-]*(?:EMG)?[ _-]*(?P<number>[123LRZC])(?:[ _-]*REF)?$", re.I)
-_LEFT_REFERENCES = ("M1", "A1")
-_RIGHT_REFERENCES = ("M2", "A2")
-_EEG_SITES = (
-    "F3",
-    "F4",
-    "C3",
-    "C4",
-    "O1",
-    "O2",
-    "FZ",
-    "CZ",
-    "OZ",
-    "FP1",
-    "FP2",
-    "F7",
-    "F8",
-    "T3",
-    "T4",
-    "T5",
-    "T6",
-    "P3",
-    "P4",
-    "PZ",
-)
-
-
 def offered(channels: Sequence[Channel]) -> tuple[Derivation, ...]:
-    """Return the derivations that the unreferenced leads among the channels allow and that are not recorded already."""
-    sites: dict[str, Channel] = {}
+    """Return the derivations that can be made of unreferenced leads.
+
+    An electrode that the file already gives against another one is left alone. Both channels must have the same rate and unit.
+    EEG goes against the opposite mastoid (the other one when that is missing), the midline against the mean of both, eyes
+    against M2; the ends of a bipolar chin, leg, arm or ECG lead ("Chin1", "Chin2") against each other.
+    """
+    leads = {channel.index: read_lead(channel.label) for channel in channels}
+    made: list[Derivation] = []
+    references = _references(channels, leads)
+    referenced = {lead.electrodes[0] for lead in leads.values() if len(lead.electrodes) > 1}
     for channel in channels:
-        name = _site(channel)
-        if name is not None:
-            sites.setdefault(name, channel)
-    recorded = [_plain(channel.label) for channel in channels]
-    made = []
-    for site in _EEG_SITES:
-        # the contralateral mastoid; the AASM manual takes M1 for the midline
-        made.append(_against(sites, site, _RIGHT_REFERENCES if _is_left(site) else _LEFT_REFERENCES))
-    for eye in ("E1", "E2", "LOC", "ROC"):
-        made.append(_against(sites, eye, (*_RIGHT_REFERENCES, *_LEFT_REFERENCES)))
-    made.append(_chin(channels))
-    return tuple(one for one in made if one is not None and not _is_recorded(one.label, recorded))
-
-
-def _is_recorded(label: str, recorded: Sequence[str]) -> bool:
-    """Tell whether the derivation's first electrode is recorded against some reference already."""
-    site = _plain(label.partition("-")[0])
-    return any(one != site and one.startswith(site) and not one.removeprefix(site).startswith("REF") for one in recorded)
-
-
-def montages(recording: Recording) -> tuple[Montage, ...]:
-    """Return the montages that the recording's channels fill, the one to show first first."""
-    everything = _ordered([as_recorded(channel) for channel in recording.channels])
-    derived = offered(recording.channels)
-    replaced = {one.plus for one in derived} | {index for one in derived for index in one.minus}
-    named = (
-        ("Sleep", _sleep(everything, derived, replaced)),
-        ("Breathing", _of(everything, (), set(), _BREATHING_KINDS)),
-        ("Heart and legs", _of(everything, (), set(), (Kind.ECG, Kind.PULSE, Kind.PLETH, Kind.LEG_EMG, Kind.ARM_EMG))),
-        ("All channels", tuple(everything)),
-        ("As recorded", tuple(as_recorded(channel) for channel in recording.channels)),
-    )
-    return tuple(Montage(name, traces) for name, traces in named if traces)
-
-
-def as_recorded(channel: Channel) -> Derivation:
-    """Return the trace that shows a channel as it is."""
-    return Derivation(channel.label, channel.index, (), channel.kind, channel.modality)
+        lead = leads[channel.index]
+        if channel.kind not in {Kind.EEG, Kind.EOG} or not lead.bare or lead.electrodes[0] in {*REFERENCES, *referenced}:
+            continue
+        fitting = {name: one for name, one in references.items() if _comparable(channel, one)}
+        chosen = _chosen_references(lead.electrodes[0], fitting)
+        if chosen:
+            label = f"{lead.electrodes[0]}-{''.join(chosen)}"
+            minus = tuple(fitting[name].index for name in chosen)
+            made.append(Derivation(label, channel.index, minus, channel.kind, channel.modality))
+    return (*made, *_pairs(channels, leads))
 
 
 def read_derivation(recording: Recording, derivation: Derivation, start_s: float, stop_s: float) -> np.ndarray:
-    """Return float32 samples of a derivation, in the unit of its first channel; NaN where any of its channels has a gap."""
+    """Return float32 samples of the derivation, in the unit of its channel `plus`; see `Recording.read`."""
     plus, *minus = recording.read_many((derivation.plus, *derivation.minus), start_s, stop_s)
-    return plus if not minus else np.asarray(plus - np.mean(minus, axis=0), dtype=np.float32)
+    return plus - np.mean(minus, axis=0, dtype=np.float32) if minus else plus
 
 
-def montage_signature(channels: Iterable[Channel]) -> str:
-    """Return a hash of the labels, rates and units: equal for recordings made with the same montage."""
-    described = "\n".join(f"{one.index}\t{one.label}\t{one.rate_hz:.6g}\t{one.original_unit}" for one in channels)
-    return hashlib.sha256(described.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def apply_corrections(recording: EdfRecording, corrections: Mapping[int, Kind]) -> EdfRecording:
-    """Let the recording's channels carry the kinds that a user gave them, and return it.
-
-    Parameters
-    ----------
-    corrections
-        Channel index → kind. Indices that the recording does not have are passed over (a montage may have lost a channel).
-    """
-    recording.replace_channels(
-        tuple(
-            channel if channel.index not in corrections else _corrected(channel, corrections[channel.index])
-            for channel in recording.channels
-        )
+def montages(recording: Recording) -> tuple[Montage, ...]:
+    """Return the montages that the recording's channels allow, the one to begin with first; empty ones are left out."""
+    channels = recording.channels
+    recorded = [Derivation(one.label, one.index, (), one.kind, one.modality) for one in channels]
+    derived = offered(channels)
+    leads = {trace: read_lead(trace.label) for trace in (*recorded, *derived)}
+    every = sorted((*derived, *recorded), key=lambda trace: _technician_order(trace, leads[trace]))
+    useful = _without_bare_duplicates(every, leads, derived)
+    staging = [trace for trace in useful if trace.kind is Kind.EOG or trace.kind is Kind.CHIN_EMG]
+    staging = [*_staging_eeg(useful, leads), *staging]
+    rest = _of(useful, (Kind.ECG, Kind.LEG_EMG, Kind.SNORE, *_FLOW, *_EFFORT, Kind.SPO2, Kind.CO2, Kind.PULSE, Kind.POSITION))
+    choices = (
+        ("Polysomnography", [*staging, *rest]),
+        ("Sleep staging", staging),
+        ("Respiratory", _of(useful, (Kind.SNORE, *_FLOW, *_EFFORT, Kind.SPO2, Kind.CO2, Kind.PULSE, Kind.POSITION, Kind.PAP))),
+        ("Cardiac", _of(useful, (Kind.ECG, Kind.PULSE, Kind.PLETH, Kind.SPO2))),
+        ("Legs", _of(useful, (Kind.LEG_EMG, Kind.ARM_EMG, Kind.OTHER_EMG))),
+        ("As recorded", recorded),
+        ("All", every),
     )
-    return recording
+    return tuple(Montage(name, tuple(traces)) for name, traces in choices if traces)
 
 
-def _corrected(channel: Channel, kind: Kind) -> Channel:
-    placed = placement(kind, "corrected by a user")
-    return replace(channel, kind=placed.kind, modality=placed.modality, reason=placed.reason)
+def montage_signature(channels: Sequence[Channel]) -> str:
+    """Return a hash of the labels and rates in file order: equal for recordings made with the same set-up."""
+    facts = [[channel.index, channel.label, round(channel.rate_hz, 6)] for channel in channels]
+    return hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-# What is there to derive from
+def apply_corrections(recording: Recording, corrections: Mapping[int, Kind | None]) -> Recording:
+    """Return the recording with channels of corrected kinds (None: of no use), their modalities and units to match.
+
+    Raises
+    ------
+    RequestError
+        A correction names a channel that is not there.
+    """
+    return CorrectedRecording(recording, corrections)
 
 
-def _plain(label: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "", re.sub(r"^(EEG|EOG|EMG|POL)", "", label.upper()))
-
-
-def _site(channel: Channel) -> str | None:
-    if channel.kind not in (Kind.EEG, Kind.EOG):
-        return None
-    found = _SITE.match(channel.label.strip())
-    return found["site"].upper() if found else None
-
-
-def _is_left(site: str) -> bool:
-    return site[-1].isdigit() and int(site[-1]) % 2 == 1
-
-
-def _against(sites: Mapping[str, Channel], site: str, references: Sequence[str]) -> Derivation | None:
-    plus = sites.get(site)
-    reference = next((sites[name] for name in references if name in sites), None)
-    if plus is None or reference is None or not _alike(plus, reference):
-        return None
-    label = f"{_site_words(site)}-{_site(reference)}"
-    return Derivation(label, plus.index, (reference.index,), plus.kind, placement(plus.kind, "").modality)
-
-
-def _site_words(site: str) -> str:
-    return site.replace("FP", "Fp").replace("Z", "z") if site not in ("LOC", "ROC") else site
-
-
-def _chin(channels: Sequence[Channel]) -> Derivation | None:
-    chins = {}
+def _references(channels: Sequence[Channel], leads: Mapping[int, Lead]) -> dict[str, Channel]:
+    found: dict[str, Channel] = {}
     for channel in channels:
-        found = _CHIN.match(channel.label.strip())
-        if found and channel.kind is Kind.CHIN_EMG:
-            chins.setdefault(found["number"].upper(), channel)
-    first, *rest = [chins[number] for number in sorted(chins)] or [None]
-    second = next((one for one in rest if first is not None and one is not None and _alike(first, one)), None)
-    if first is None or second is None:
-        return None
-    return Derivation(f"{first.label}-{second.label}", first.index, (second.index,), Kind.CHIN_EMG, Modality.EMG)
+        lead = leads[channel.index]
+        if channel.kind is Kind.EEG and lead.bare and lead.electrodes[0] in REFERENCES:
+            found.setdefault(lead.electrodes[0], channel)
+    return found
 
 
-def _alike(a: Channel, b: Channel) -> bool:
-    return a.rate_hz == b.rate_hz and a.unit == b.unit
+def _comparable(one: Channel, other: Channel) -> bool:
+    return one.rate_hz == other.rate_hz and one.unit == other.unit
 
 
-# Montages
+def _chosen_references(electrode: str, fitting: Mapping[str, Channel]) -> tuple[str, ...]:
+    left = next((name for name in _LEFT_REFERENCES if name in fitting), "")
+    right = next((name for name in _RIGHT_REFERENCES if name in fitting), "")
+    if electrode.endswith("z") and left and right:
+        return left, right
+    on_right = electrode[-1] in "02468" and electrode != "E2"
+    chosen = (left or right) if on_right else (right or left)
+    return (chosen,) if chosen else ()
 
+
+def _pairs(channels: Sequence[Channel], leads: Mapping[int, Lead]) -> list[Derivation]:
+    """Return bipolar derivations of the bare ends of one muscle or of the heart."""
+    made: list[Derivation] = []
+    for kind in sorted(_PAIRED & {channel.kind for channel in channels}):
+        group = [channel for channel in channels if channel.kind is kind]
+        ends = [channel for channel in group if leads[channel.index].bare]
+        if len(ends) < len(group):  # a bipolar lead is there already
+            continue
+        pairs = [
+            pair for pair in combinations(ends, 2) if _comparable(*pair) and _are_ends(kind, *(leads[c.index] for c in pair))
+        ]
+        made.extend(
+            Derivation(f"{one.label}-{other.label}", one.index, (other.index,), kind, one.modality)
+            for one, other in pairs[:_MOST_PAIRS]
+        )
+    return made
+
+
+def _are_ends(kind: Kind, one: Lead, other: Lead) -> bool:
+    """Whether two bare leads are the two ends of one bipolar lead: of one limb, or anywhere on chin and chest."""
+    if kind in {Kind.CHIN_EMG, Kind.ECG}:
+        return (one.number, one.side) != (other.number, other.side)
+    return one.side == other.side and bool(one.side and one.number and other.number) and one.number != other.number
+
+
+_FEWEST_STAGING_LEADS = 2
+_FLOW = (Kind.NASAL_PRESSURE, Kind.FLOW, Kind.THERMISTOR)
+_EFFORT = (Kind.EFFORT_THORAX, Kind.EFFORT_ABDOMEN, Kind.EFFORT_SUM)
 _ORDER = (
-    Kind.EEG,
-    Kind.EOG,
-    Kind.CHIN_EMG,
-    Kind.ECG,
-    Kind.OTHER_EMG,
-    Kind.LEG_EMG,
-    Kind.ARM_EMG,
-    Kind.SNORE,
-    Kind.NASAL_PRESSURE,
-    Kind.THERMISTOR,
-    Kind.FLOW,
-    Kind.EFFORT_THORAX,
-    Kind.EFFORT_ABDOMEN,
-    Kind.EFFORT_SUM,
-    Kind.SPO2,
-    Kind.CO2,
-    Kind.PULSE,
-    Kind.PLETH,
-    Kind.POSITION,
-    Kind.PAP,
-    Kind.ACTIVITY,
-    Kind.LIGHT,
-    Kind.MARKER,
-    Kind.OTHER,
+    Kind.EEG, Kind.EOG, Kind.CHIN_EMG, Kind.ECG, Kind.LEG_EMG, Kind.ARM_EMG, Kind.OTHER_EMG, Kind.SNORE, *_FLOW, *_EFFORT,
+    Kind.SPO2, Kind.CO2, Kind.PULSE, Kind.PLETH, Kind.POSITION, Kind.PAP, Kind.ACTIVITY, Kind.LIGHT, Kind.MARKER, Kind.OTHER,
     Kind.IMPEDANCE,
-)
-_BREATHING_KINDS = (
-    Kind.SNORE,
-    Kind.NASAL_PRESSURE,
-    Kind.THERMISTOR,
-    Kind.FLOW,
-    Kind.EFFORT_THORAX,
-    Kind.EFFORT_ABDOMEN,
-    Kind.EFFORT_SUM,
-    Kind.SPO2,
-    Kind.CO2,
-    Kind.PULSE,
-    Kind.POSITION,
-    Kind.PAP,
-)
-_LOBES = ("FP", "F", "C", "P", "T", "O")
-_MOST_OF_A_KIND = {
-    Kind.EEG: 6,
-    Kind.EOG: 2,
-    Kind.CHIN_EMG: 1,
-    Kind.ECG: 1,
-    Kind.LEG_EMG: 2,
-    Kind.SNORE: 1,
-    Kind.NASAL_PRESSURE: 1,
-    Kind.THERMISTOR: 1,
-    Kind.FLOW: 1,
-    Kind.EFFORT_THORAX: 1,
-    Kind.EFFORT_ABDOMEN: 1,
-    Kind.SPO2: 1,
-    Kind.POSITION: 1,
-}
-"""The Sleep montage: what a technician scores a night from, few enough to be read."""
-_SCORED_FIRST = re.compile(r"^(EEG)?[ _-]*(F[34]|C[34]|O[12])[ _:/-]*([AM][12])$", re.I)
-_REFERENCE = re.compile(r"^(EEG|POL)?[ _-]*[AM][12]([ _:/-]*([AM][12]|REF))?$", re.I)
+)  # fmt: skip
+_REGIONS = ("Fp", "AF", "F", "FC", "FT", "C", "T", "TP", "CP", "P", "PO", "O", "E", "M", "A")
+_SIDES = ("left", "", "centre", "right")
 
 
-def _ordered(traces: Iterable[Derivation]) -> list[Derivation]:
-    return sorted(traces, key=lambda one: (_ORDER.index(one.kind), _lobe(one.label), one.plus))
+def _of(traces: Iterable[Derivation], kinds: Sequence[Kind]) -> list[Derivation]:
+    return sorted((trace for trace in traces if trace.kind in kinds), key=lambda trace: kinds.index(trace.kind))
 
 
-def _lobe(label: str) -> int:
-    """Rank EEG leads from front to back; other labels keep the order of the file."""
-    text = re.sub(r"^(EEG|POL)[ _-]*", "", label.strip().upper())
-    found = re.match(r"(FP|F|C|P|T|O)[0-9Z]", text)
-    return _LOBES.index(found[1]) if found else len(_LOBES)
+def _technician_order(trace: Derivation, lead: Lead) -> tuple[int, int, str, int, int]:
+    """Sort EEG from front to back and left to right, then eyes, chin, heart, legs, breathing, oxygen, the rest."""
+    name = lead.electrodes[0] if lead.electrodes else ""
+    region = name.rstrip("z0123456789")
+    place = _REGIONS.index(region) if region in _REGIONS else len(_REGIONS)
+    side = _SIDES.index(lead.side)
+    return _ORDER.index(trace.kind), place, name[len(region) :], side, trace.plus
 
 
-def _of(
-    everything: Sequence[Derivation], derived: Sequence[Derivation], replaced: set[int], kinds: Sequence[Kind]
-) -> tuple[Derivation, ...]:
-    chosen = [one for one in everything if one.kind in kinds and one.plus not in replaced]
-    return tuple(_ordered([*chosen, *(one for one in derived if one.kind in kinds)]))
+def _without_bare_duplicates(
+    traces: Iterable[Derivation], leads: Mapping[Derivation, Lead], derived: Sequence[Derivation]
+) -> list[Derivation]:
+    """Leave out references, and bare leads that are there against a reference too."""
+    shown = {lead.electrodes[0] for lead in leads.values() if len(lead.electrodes) > 1}
+    used = {index for derivation in derived if derivation.kind in _PAIRED for index in (derivation.plus, *derivation.minus)}
+    chin_is_derived = any(trace.kind is Kind.CHIN_EMG and not lead.bare for trace, lead in leads.items() if trace not in derived)
+    kept = []
+    for trace in traces:
+        lead = leads[trace]
+        bare_electrode = trace.kind in {Kind.EEG, Kind.EOG} and len(lead.electrodes) == 1
+        if bare_electrode and (lead.electrodes[0] in REFERENCES or lead.electrodes[0] in shown):
+            continue
+        if not trace.minus and trace.plus in used:
+            continue
+        if trace.kind is Kind.CHIN_EMG and chin_is_derived and not trace.minus and _is_bare_input(trace.label):
+            continue
+        kept.append(trace)
+    return kept
 
 
-def _sleep(everything: Sequence[Derivation], derived: Sequence[Derivation], replaced: set[int]) -> tuple[Derivation, ...]:
-    pool = _of(everything, derived, replaced, tuple(_MOST_OF_A_KIND))
-    chosen: list[Derivation] = []
-    for kind, most in _MOST_OF_A_KIND.items():
-        of_kind = [one for one in pool if one.kind is kind and not _REFERENCE.match(one.label.strip())]
-        # the AASM derivations before others, derivations and referenced channels before single leads
-        if kind in (Kind.EEG, Kind.EOG, Kind.CHIN_EMG):
-            of_kind.sort(key=lambda one: (not _SCORED_FIRST.match(one.label.strip()), not _referenced(one)))
-        elif kind in (Kind.EFFORT_THORAX, Kind.EFFORT_ABDOMEN):
-            of_kind.sort(key=lambda one: len(one.label))  # the belt itself before what a device computes from it
-        chosen += of_kind[:most]
-    return tuple(_ordered(chosen))
+def _is_bare_input(label: str) -> bool:
+    return len(label.strip()) == 1
 
 
-def _referenced(trace: Derivation) -> bool:
-    return bool(trace.minus) or bool(re.search(r"\w[-:/]\w", trace.label))
+def _staging_eeg(traces: Iterable[Derivation], leads: Mapping[Derivation, Lead]) -> list[Derivation]:
+    """Return the EEG that AASM staging looks at; all EEG where hardly any of it is there."""
+    eeg = [trace for trace in traces if trace.kind is Kind.EEG]
+    wanted = [trace for trace in eeg if leads[trace].electrodes[:1] and leads[trace].electrodes[0] in _STAGING_ELECTRODES]
+    return wanted if len(wanted) > _FEWEST_STAGING_LEADS else eeg

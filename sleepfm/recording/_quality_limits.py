@@ -1,0 +1,86 @@
+"""The limits by which an epoch of a channel counts as flat, clipped, disconnected, noisy or out of range.
+
+Those marked "Luna" are the defaults of Luna's signal QC (Purcell; zzz.bwh.harvard.edu/luna, reference "artifacts"); the others
+are this project's own and say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sleepfm.vocabulary import Kind
+
+CLIPPED_SHARE = 0.01
+"""Share of samples at the limits of the converter from which an epoch is clipped (Luna)."""
+STILL_SHARE = 0.8
+"""Share of sample-to-sample steps that are zero from which an epoch is flat (Luna)."""
+STILL_STEPS = 2.0
+"""Own: an epoch that spans no more than so many converter steps is flat, whatever it measures."""
+BEYOND_SHARE = 0.05
+"""Share of samples beyond the largest amplitude from which an epoch is out of range (Luna)."""
+HIGH_BAND_HZ, LOW_BAND_HZ, HIGH_TO_LOW = (20.0, 40.0), (0.5, 20.0), 1.5
+"""EEG: power ratio from which high frequencies drown the signal, as with a loose electrode (Luna)."""
+BREATH_BAND_HZ, NOISE_BAND_HZ = (0.1, 1.0), (1.0, 10.0)
+BREATH_TO_NOISE = 1.0
+"""Breathing: power ratio below which noise outweighs breathing (bands: Luna; limit: own)."""
+BREATH_EPOCHS = 5
+"""Breathing is judged over so many epochs around each one: 150 s (Luna: 120 s), so that no single apnea counts as a fault."""
+OUTSIDE_SHARE = 0.1
+"""SpO2 and pulse: share of samples outside their range from which an epoch is out of range (Luna, SpO2)."""
+SPO2_RANGE, PULSE_RANGE = (50.0, 100.0), (25.0, 220.0)
+"""Values a sleeper can have (SpO2: Luna, pulse: own)."""
+SPO2_JUMP = 4.0
+"""Largest believable change of SpO2 from one second to the next, in % (Luna)."""
+SPO2_FLAT_SD, SPO2_FLAT_EPOCHS = 0.2, 10
+"""SpO2 with less spread over so many epochs is frozen (Luna)."""
+PROBE_OFF = 1.0
+"""Own: oximeters write 0 (or 127 and more) while the probe is off."""
+LINE_HZ = (50.0, 60.0)
+LINE_PROMINENCE, LINE_SHARE = 10.0, 0.1
+"""Own: line noise is ten times denser than beside it and at least a tenth of the power above 0.5 Hz."""
+BAD_SHARE, BAD_RUN_S = 0.5, 3600.0
+"""A channel is bad when more than this share of its epochs is, or for this long without a break (Luna)."""
+LEAST_DATA_S = 2.0
+"""Own: less than this in an epoch is not judged."""
+LEAST_WAVE_RATE_HZ = 10.0
+"""Own: a trace sampled slower is an envelope or a trend; amplitude limits for waves do not hold for it."""
+
+
+@dataclass(frozen=True)
+class WaveLimits:
+    """Limits of one kind of wave, in the unit `Channel.unit` has for it.
+
+    Attributes
+    ----------
+    flat_sd
+        Standard deviation below which an epoch is flat.
+    largest, largest_rms
+        Amplitude that at most 5 % of samples may exceed, and largest root mean square; None: not judged.
+    usual_sd
+        Range of standard deviations that healthy recordings have; far outside it the unit is suspected.
+    high_frequency
+        Whether 20-40 Hz power is judged.
+    """
+
+    flat_sd: float
+    usual_sd: tuple[float, float]
+    largest: float | None = None
+    largest_rms: float | None = None
+    high_frequency: bool = False
+
+
+_EMG = WaveLimits(flat_sd=0.5, usual_sd=(0.3, 500.0), largest_rms=150.0)
+WAVES: dict[Kind, WaveLimits] = {
+    Kind.EEG: WaveLimits(flat_sd=2.0, usual_sd=(1.0, 500.0), largest=500.0, high_frequency=True),
+    Kind.EOG: WaveLimits(flat_sd=3.0, usual_sd=(1.0, 1000.0), largest=500.0),
+    Kind.CHIN_EMG: _EMG,
+    Kind.LEG_EMG: _EMG,
+    Kind.ARM_EMG: _EMG,
+    Kind.OTHER_EMG: _EMG,
+    Kind.ECG: WaveLimits(flat_sd=0.02, usual_sd=(0.01, 5.0)),
+}
+"""Luna's limits (flat: EEG 2 µV, EOG 3 µV, EMG 0.5 µV, ECG 0.02 mV; EEG 500 µV; EMG 150 µV); usual ranges are own."""
+UNIT_OF_WAVE = {kind: "mV" if kind is Kind.ECG else "µV" for kind in WAVES}
+BREATHING = frozenset({Kind.FLOW, Kind.NASAL_PRESSURE, Kind.THERMISTOR, Kind.EFFORT_THORAX, Kind.EFFORT_ABDOMEN, Kind.EFFORT_SUM})
+NEVER_CLIPPED = frozenset({Kind.SPO2, Kind.PULSE, Kind.CO2})
+"""Numbers, not waves: 100 % saturation at the converter's limit is a healthy value."""
