@@ -1,241 +1,297 @@
-"""Which channels of a recording can be trusted, epoch by epoch, and why not. The limits are in `_quality_rules`."""
+"""Signal quality by channel and 30-s epoch: flat, clipped, disconnected, line noise, out of range, gap; and unit suspicion."""
 
 from __future__ import annotations
 
 import json
-import math
+import os
+import tempfile
 import zipfile
-import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import IntFlag
 from pathlib import Path
 
 import numpy as np
 
 from sleepfm.errors import RecordingError, RequestError
-from sleepfm.files import atomic_path
 from sleepfm.progress import Progress, silent
-from sleepfm.recording._quality_measures import EpochMeter
-from sleepfm.recording._quality_rules import BAD, ELECTRODES, NUMBERS, WAVEFORM_HZ, QualityFlag, judge, runs
+from sleepfm.recording import _epoch_measures as measures
+from sleepfm.recording import _quality_limits as limits
 from sleepfm.recording.recording import Channel, Recording
-from sleepfm.vocabulary import EPOCH_S
+from sleepfm.vocabulary import EPOCH_S, Kind
 
-__all__ = ["QualityFlag", "QualityReport", "assess"]
+_CHUNK_BYTES = 48 << 20
+"""Samples read at once, as float32."""
 
-BAD_SHARE = 0.5
-"""A channel is bad when more of its judged epochs are bad (Luna, QC) ..."""
-BAD_RUN_S = 3600.0
-"""... or as long a run of them (Luna, QC)."""
-BLOCK_S = 600.0
-"""Read at a time, less where the channels are many or fast ..."""
-BLOCK_BYTES = 48 << 20
-"""... so that a block's samples stay below this."""
-_FORMAT = 1
-_WORDS = {
+
+class QualityFlag(IntFlag):
+    """What may be wrong with an epoch of a channel."""
+
+    GOOD = 0
+    FLAT = 1
+    CLIPPED = 2
+    DISCONNECTED = 4
+    LINE_NOISE = 8
+    OUT_OF_RANGE = 16
+    GAP = 32
+
+
+UNUSABLE = QualityFlag.FLAT | QualityFlag.CLIPPED | QualityFlag.DISCONNECTED | QualityFlag.OUT_OF_RANGE
+"""Flags that make an epoch bad. Line noise can be filtered away, and a gap is no fault of the channel."""
+FLAG_WORDS: dict[QualityFlag, str] = {
     QualityFlag.FLAT: "flat",
     QualityFlag.CLIPPED: "clipped",
-    QualityFlag.DISCONNECTED: "bad contact",
+    QualityFlag.DISCONNECTED: "disconnected",
+    QualityFlag.LINE_NOISE: "line noise",
     QualityFlag.OUT_OF_RANGE: "out of range",
-    QualityFlag.LINE_NOISE: "mains hum",
-    QualityFlag.GAP: "missing",
+    QualityFlag.GAP: "no data",
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class QualityReport:
-    """What was found in each 30-s epoch of each channel.
+    """The quality of a recording.
 
     Attributes
     ----------
-    epochs
-        Started 30-s epochs; the last may be shorter.
     channels
-        File indices, one a row of `flags`. Kinds without rules of their own (position, light, …) can only have GAP, and
-        FLAT where a channel of unknown kind never changes.
-    labels
-        Their labels as written in the file (hostile text).
+        File indices of the channels, one a row of `flags`.
+    judged
+        (n_channels,) bool: channels that feed the model; of the others only gaps are known.
     flags
-        (n_channels, n_epochs) uint8, sums of `QualityFlag`.
-    wrong_unit
-        Channel index -> why its unit is doubted; limits that need the unit were not applied to it then.
-    with_modality
-        File indices of the channels that have a modality: those `share_good` is about.
+        (n_channels, n_epochs) uint8 of `QualityFlag`, on the grid of epochs from the recording's start; the last epoch may be
+        incomplete.
+    suspicions
+        For each channel why its unit is suspected to be wrong, a sentence, or "".
     """
 
-    epochs: int
     channels: tuple[int, ...]
-    labels: tuple[str, ...]
+    judged: np.ndarray
     flags: np.ndarray
-    wrong_unit: dict[int, str] = field(default_factory=dict)
-    with_modality: tuple[int, ...] = ()
+    suspicions: tuple[str, ...]
 
-    def bad_channels(self) -> list[int]:
-        """Return the channels of which more than half of the judged epochs are bad, or an hour of them in a row."""
-        longest = BAD_RUN_S / EPOCH_S
-        found = []
-        for index in self.channels:
-            bad = self._judged_bad(index)
-            if bad.size and (bad.mean() > BAD_SHARE or any(stop - start >= longest for start, stop in runs(bad))):
-                found.append(index)
-        return found
+    def of(self, index: int) -> np.ndarray:
+        """Return (n_epochs,) flags of the channel with this file index; RequestError when there is none."""
+        row: np.ndarray = self.flags[self._row(index)]
+        return row
 
-    def share_bad(self, index: int) -> float:
-        """Return the share of a channel's judged epochs (those without GAP) that are bad; 0 when none was judged."""
-        bad = self._judged_bad(index)
-        return float(bad.mean()) if bad.size else 0.0
+    def share(self, index: int, flag: QualityFlag) -> float:
+        """Return the share of the channel's epochs with data (of all epochs for GAP) that carry any of these flags."""
+        row = self.of(index)
+        if flag is not QualityFlag.GAP:
+            row = row[(row & QualityFlag.GAP) == 0]
+        return float(np.mean((row & flag) != 0)) if row.size else 0.0
+
+    def is_bad(self, index: int) -> bool:
+        """Whether more than half of the channel's epochs are unusable, or an hour without a break."""
+        if self.share(index, UNUSABLE) > limits.BAD_SHARE:
+            return True
+        bad = (self.of(index) & UNUSABLE) != 0
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], bad.astype(np.int8), [0]])))
+        return bool(edges.size) and int((edges[1::2] - edges[::2]).max()) * EPOCH_S >= limits.BAD_RUN_S
+
+    def bad_channels(self) -> tuple[int, ...]:
+        """Return the file indices of the bad channels."""
+        return tuple(index for index in self.channels if self.is_bad(index))
 
     def share_good(self) -> float:
-        """Return the share of good epochs among all judged ones of the channels with a modality; 0 when none was judged."""
-        rows = [self._row(index) for index in self.with_modality]
-        judged = [row[(row & QualityFlag.GAP) == 0] for row in rows]
-        total = sum(len(row) for row in judged)
-        return sum(int(((row & BAD) == 0).sum()) for row in judged) / total if total else 0.0
+        """Return the share of usable epochs of all channels that feed the model; 0 when there are none."""
+        rows = self.flags[self.judged]
+        with_data = (rows & QualityFlag.GAP) == 0
+        return float(np.mean((rows[with_data] & UNUSABLE) == 0)) if with_data.any() else 0.0
 
     def words(self, index: int) -> str:
-        """Return one sentence on what was found in a channel, "" when nothing was."""
+        """Return the channel's quality in a few words: "12 % flat, 3 % clipped", "good"; the unit suspicion behind it."""
+        shares = [(self.share(index, flag), word) for flag, word in FLAG_WORDS.items()]
+        found = [f"{100 * share:.0f} % {word}" if share >= 0.01 else f"<1 % {word}" for share, word in shares if share]
         row = self._row(index)
-        judged = (row & QualityFlag.GAP) == 0
-        found = []
-        for flag, word in _WORDS.items():
-            share = float((row & flag != 0).sum()) / max(len(row) if flag is QualityFlag.GAP else int(judged.sum()), 1)
-            if share:
-                found.append(f"{word} in {_percent(share)} of the epochs")
-        if index in self.wrong_unit:
-            found.append(self.wrong_unit[index])
-        text = "; ".join(found)
-        return f"{text[:1].upper()}{text[1:]}." if text else ""
-
-    def epoch_words(self, index: int, epoch: int) -> str:
-        """Return what was found in one epoch of a channel, "" when nothing was.
-
-        Raises
-        ------
-        RequestError
-            When the report has no such channel or epoch.
-        """
-        row = self._row(index)
-        if not 0 <= epoch < self.epochs:
-            raise RequestError(f"there is no epoch {epoch}: the recording has {self.epochs}")
-        return ", ".join(word for flag, word in _WORDS.items() if row[epoch] & flag)
+        said = ", ".join(found) or ("good" if self.judged[row] else "not judged")
+        return f"{said}; {self.suspicions[row]}" if self.suspicions[row] else said
 
     def save(self, path: Path) -> None:
-        """Write the report as npz (no pickles), whole or not at all.
-
-        Raises
-        ------
-        SleepFMError
-            When the folder cannot be written or the disk is full.
-        """
-        about = {
-            "format": _FORMAT,
-            "epochs": self.epochs,
-            "channels": self.channels,
-            "labels": self.labels,
-            "wrong_unit": [[index, text] for index, text in self.wrong_unit.items()],
-            "with_modality": self.with_modality,
-        }
-        # labels as JSON: numpy's text arrays drop the zero bytes that a hostile label may end with
-        packed = np.frombuffer(json.dumps(about).encode("ascii"), dtype=np.uint8)
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, about=packed, flags=self.flags)
+        """Write the report to an .npz file, atomically."""
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
+            try:
+                np.savez_compressed(
+                    file,
+                    channels=np.array(self.channels, dtype=np.int32),
+                    judged=self.judged,
+                    flags=self.flags,
+                    suspicions=np.array(json.dumps(self.suspicions)),
+                )
+                file.close()
+                os.replace(file.name, path)  # noqa: PTH105 - Path.replace is the same call
+            except BaseException:
+                file.close()
+                Path(file.name).unlink(missing_ok=True)
+                raise
 
     @classmethod
     def load(cls, path: Path) -> QualityReport:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        RecordingError
-            When the file is missing, damaged or of another version.
-        """
+        """Read what `save` wrote; RecordingError when it cannot be read."""
         try:
             with np.load(path, allow_pickle=False) as stored:
-                about = json.loads(stored["about"].tobytes())
-                flags = stored["flags"]
-            if about["format"] != _FORMAT:
-                raise ValueError(f"format {about['format']}")
-            report = cls(
-                epochs=int(about["epochs"]),
-                channels=tuple(map(int, about["channels"])),
-                labels=tuple(map(str, about["labels"])),
-                flags=flags,
-                wrong_unit={int(index): str(text) for index, text in about["wrong_unit"]},
-                with_modality=tuple(map(int, about["with_modality"])),
-            )
-            if flags.dtype != np.uint8 or flags.shape != (len(report.channels), report.epochs):
-                raise ValueError("the flags do not fit")
-            if len(report.labels) != len(report.channels) or not set(report.with_modality) <= set(report.channels):
-                raise ValueError("the channels do not fit")
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            raise RecordingError(f"{path}: is not a readable quality report ({error}); assess the recording again") from error
-        return report
+                return cls(
+                    channels=tuple(int(index) for index in stored["channels"]),
+                    judged=stored["judged"],
+                    flags=stored["flags"],
+                    suspicions=tuple(json.loads(str(stored["suspicions"]))),
+                )
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise RecordingError(f"{path}: is no quality report ({error}); delete it and it is made again.") from None
 
-    def _row(self, index: int) -> np.ndarray:
+    def _row(self, index: int) -> int:
         try:
-            return self.flags[self.channels.index(index)]
+            return self.channels.index(index)
         except ValueError:
-            raise RequestError(f"the quality report has no channel {index}") from None
-
-    def _judged_bad(self, index: int) -> np.ndarray:
-        row = self._row(index)
-        return (row[(row & QualityFlag.GAP) == 0] & BAD) != 0
+            raise RequestError(f"the quality report has no channel with index {index}") from None
 
 
 def assess(recording: Recording, progress: Progress = silent) -> QualityReport:
-    """Read a recording once, block by block, and judge every epoch of every channel.
+    """Judge every epoch of every channel; channels of no modality only for gaps.
 
-    Limits in µV, mV, % and bpm are applied only where the channel's unit is known to be that one; otherwise only rules that
-    need no unit. Every limit with its source is in `_quality_rules`.
-
-    Parameters
-    ----------
-    recording
-        The open recording.
-    progress
-        Called once a block; may raise Cancelled.
-
-    Raises
-    ------
-    RecordingChangedError
-        When the file changed under the open recording.
+    Reads the file once, in pieces of some 50 MB.
     """
-    epochs = math.ceil(recording.duration_s / EPOCH_S - 1e-9)
-    indices = [channel.index for channel in recording.channels]
-    meters = [_meter(channel, epochs, recording.duration_s) for channel in recording.channels]
-    bytes_per_epoch = 4 * EPOCH_S * sum(channel.rate_hz for channel in recording.channels)
-    block = max(1, min(int(BLOCK_S / EPOCH_S), int(BLOCK_BYTES / max(bytes_per_epoch, 1.0))))
-    for first in range(0, epochs if meters else 0, block):
-        progress(first / epochs, "assessing quality")
-        stop = min(first + block, epochs)
-        for meter, samples in zip(meters, recording.read_many(indices, first * EPOCH_S, stop * EPOCH_S), strict=True):
-            meter.feed(first, samples)
-    flags = np.zeros((len(indices), epochs), dtype=np.uint8)
-    wrong_unit = {}
-    for row, (channel, meter) in enumerate(zip(recording.channels, meters, strict=True)):
-        flags[row], doubt = judge(channel, meter.measures)
-        if doubt:
-            wrong_unit[channel.index] = doubt
-    progress(1.0, "quality assessed")
+    channels = recording.channels
+    n_epochs = int(np.ceil(recording.duration_s / EPOCH_S - 1e-9))
+    judges = [_Judge(channel, n_epochs) for channel in channels]
+    rate = sum(channel.rate_hz for channel in channels)
+    step = int(max(1, min(60, _CHUNK_BYTES / (4 * EPOCH_S * rate)))) if channels else 1
+    for first in range(0, n_epochs, step):
+        last = min(first + step, n_epochs)
+        progress(first / n_epochs, "Judging signal quality")
+        stop_s = min(last * EPOCH_S, recording.duration_s)
+        windows = recording.read_many([channel.index for channel in channels], first * EPOCH_S, stop_s)
+        for judge, window in zip(judges, windows, strict=True):
+            judge.look(window, first, last)
+    progress(1.0, "Judging signal quality")
     return QualityReport(
-        epochs=epochs,
-        channels=tuple(indices),
-        labels=tuple(channel.label for channel in recording.channels),
-        flags=flags,
-        wrong_unit=wrong_unit,
-        with_modality=tuple(channel.index for channel in recording.channels if channel.modality is not None),
+        channels=tuple(channel.index for channel in channels),
+        judged=np.array([channel.modality is not None for channel in channels], dtype=bool),
+        flags=np.stack([judge.flags() for judge in judges]) if judges else np.zeros((0, n_epochs), dtype=np.uint8),
+        suspicions=tuple(judge.suspicion() for judge in judges),
     )
 
 
-def _meter(channel: Channel, epochs: int, duration_s: float) -> EpochMeter:
-    electrode, number = ELECTRODES.get(channel.kind), NUMBERS.get(channel.kind)
-    return EpochMeter(
-        channel,
-        epochs,
-        duration_s,
-        spectra=electrode is not None and channel.rate_hz >= WAVEFORM_HZ,
-        far=electrode.far if electrode is not None else None,
-        inside=number.inside if number is not None else None,
-    )
+class _Judge:
+    """Collects the measures of one channel and says at the end what they mean."""
+
+    def __init__(self, channel: Channel, n_epochs: int) -> None:
+        self._channel = channel
+        self._flags = np.zeros(n_epochs, dtype=np.uint8)
+        self._sd, self._mean = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
+        self._breath, self._noise = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
+
+    def look(self, window: np.ndarray, first: int, last: int) -> None:
+        """Measure the epochs first to last - 1, whose samples the window holds (the last one perhaps cut)."""
+        rate_hz = self._channel.rate_hz
+        starts = np.ceil(np.arange(first, last + 1) * EPOCH_S * rate_hz - 1e-6).astype(int)
+        starts = np.minimum(starts - starts[0], window.size)
+        present = np.isfinite(window)
+        whole = int(EPOCH_S * rate_hz)
+        lengths = np.diff(starts)
+        complete = np.zeros(last - first, dtype=bool)
+        for epoch in range(last - first):
+            part = present[starts[epoch] : starts[epoch + 1]]
+            complete[epoch] = part.size >= whole > 0 and bool(part.all())
+            if not part.size or np.count_nonzero(part) < 0.99 * part.size:
+                self._flags[first + epoch] |= np.uint8(QualityFlag.GAP)
+        if self._channel.modality is None:
+            return
+        rows = np.flatnonzero(complete)
+        if rows.size:
+            same = rows.size == lengths.size and bool((lengths == whole).all())
+            x_en = window.reshape(-1, whole) if same else window[starts[rows][:, None] + np.arange(whole)]
+            self._measure(x_en, first + rows)
+        for row in np.flatnonzero(~complete):
+            piece = slice(starts[row], starts[row + 1])
+            some = window[piece][present[piece]]
+            if some.size >= max(2, limits.LEAST_DATA_S * rate_hz):
+                self._measure(some[None, :], np.array([first + row]))
+
+    def _measure(self, x_en: np.ndarray, epochs: np.ndarray) -> None:
+        channel, kind = self._channel, self._channel.kind
+        self._sd[epochs], self._mean[epochs] = x_en.std(axis=1, dtype=np.float64), x_en.mean(axis=1, dtype=np.float64)
+        if kind not in limits.NEVER_CLIPPED:
+            self._set(epochs, measures.clipped(x_en, channel), QualityFlag.CLIPPED)
+            self._set(epochs, measures.constant(x_en, channel.gain), QualityFlag.FLAT)
+        if kind in limits.WAVES and channel.rate_hz >= limits.LEAST_WAVE_RATE_HZ:
+            self._measure_wave(x_en, epochs)
+        elif kind in limits.BREATHING and channel.rate_hz >= limits.NOISE_BAND_HZ[0] * 4:
+            found = measures.spectrum(x_en, channel.rate_hz, EPOCH_S)
+            self._breath[epochs] = found.band(*limits.BREATH_BAND_HZ)
+            self._noise[epochs] = found.band(*limits.NOISE_BAND_HZ)
+        elif kind in {Kind.SPO2, Kind.PULSE}:
+            bounds = limits.SPO2_RANGE if kind is Kind.SPO2 else limits.PULSE_RANGE
+            off = measures.probe_off(x_en)
+            self._set(epochs, off, QualityFlag.DISCONNECTED)
+            wrong = measures.outside(x_en, bounds)
+            if kind is Kind.SPO2:
+                wrong |= measures.jumps(x_en, channel.rate_hz, limits.SPO2_JUMP)
+            self._set(epochs, wrong & ~off, QualityFlag.OUT_OF_RANGE)
+
+    def _measure_wave(self, x_en: np.ndarray, epochs: np.ndarray) -> None:
+        channel, allowed = self._channel, limits.WAVES[self._channel.kind]
+        self._set(epochs, measures.still(x_en, channel.gain), QualityFlag.FLAT)
+        found = measures.spectrum(x_en, channel.rate_hz)
+        self._set(epochs, measures.line_noise(found), QualityFlag.LINE_NOISE)
+        if channel.unit != limits.UNIT_OF_WAVE[channel.kind]:  # amplitudes mean nothing without their unit
+            return
+        self._set(epochs, self._sd[epochs] < allowed.flat_sd, QualityFlag.FLAT)
+        if allowed.largest is not None:
+            beyond = (np.abs(x_en - np.median(x_en, axis=1, keepdims=True)) > allowed.largest).mean(axis=1)
+            self._set(epochs, beyond >= limits.BEYOND_SHARE, QualityFlag.OUT_OF_RANGE)
+        if allowed.largest_rms is not None:
+            self._set(epochs, self._sd[epochs] > allowed.largest_rms, QualityFlag.OUT_OF_RANGE)
+        if allowed.high_frequency and channel.rate_hz >= 2 * limits.HIGH_BAND_HZ[1]:
+            loud = found.band(*limits.HIGH_BAND_HZ) > limits.HIGH_TO_LOW * found.band(*limits.LOW_BAND_HZ)
+            self._set(epochs, loud, QualityFlag.DISCONNECTED)
+
+    def _set(self, epochs: np.ndarray, where: np.ndarray, flag: QualityFlag) -> None:
+        self._flags[epochs[where]] |= np.uint8(flag)
+
+    def flags(self) -> np.ndarray:
+        """Return (n_epochs,) uint8, with what only shows over several epochs."""
+        if self._channel.kind in limits.BREATHING:
+            breath, noise = _around(self._breath, limits.BREATH_EPOCHS), _around(self._noise, limits.BREATH_EPOCHS)
+            drowned = np.isfinite(self._noise) & (breath < limits.BREATH_TO_NOISE * noise)
+            self._set(np.arange(self._flags.size), drowned, QualityFlag.DISCONNECTED)
+        if self._channel.kind is Kind.SPO2:
+            self._set(np.arange(self._flags.size), _frozen(self._mean, self._sd), QualityFlag.FLAT)
+        return self._flags
+
+    def suspicion(self) -> str:
+        """Return why the unit is suspected to be wrong, "" when it is not."""
+        channel, kind = self._channel, self._channel.kind
+        sd, mean = self._sd[self._sd > 0], self._mean[np.isfinite(self._mean)]
+        if kind in limits.WAVES and channel.unit == limits.UNIT_OF_WAVE[kind] and sd.size:
+            low, high = limits.WAVES[kind].usual_sd
+            usual = float(np.median(sd))
+            if low / 10 < usual < high * 10:
+                return ""
+            return f"unit suspected: it varies by {usual:.2g} {channel.unit} where {low:g} to {high:g} {channel.unit} is usual"
+        if kind is Kind.SPO2 and mean.size and 0.3 < (usual := float(np.median(mean))) <= 1.0:
+            return f"unit suspected: {usual:.2f} looks like a fraction, not a percentage"
+        return ""
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
+def _around(values: np.ndarray, width: int) -> np.ndarray:
+    """Return the mean over `width` epochs around each, of those that were measured."""
+    known = np.isfinite(values)
+    ones = np.ones(width)
+    total = np.convolve(np.where(known, values, 0.0), ones, mode="full")[width // 2 : width // 2 + values.size]
+    count = np.convolve(known.astype(float), ones, mode="full")[width // 2 : width // 2 + values.size]
+    return total / np.maximum(count, 1.0)
+
+
+def _frozen(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Return which epochs belong to ten in a row over which SpO2 keeps within 0.2 % standard deviation."""
+    width = limits.SPO2_FLAT_EPOCHS
+    frozen = np.zeros(mean.size, dtype=bool)
+    if mean.size < width:
+        return frozen
+    means = np.lib.stride_tricks.sliding_window_view(mean, width)
+    sds = np.lib.stride_tricks.sliding_window_view(sd, width)
+    spread = np.sqrt(np.var(means, axis=1) + np.mean(np.square(sds), axis=1))
+    for start in np.flatnonzero(spread < limits.SPO2_FLAT_SD):
+        frozen[start : start + width] = True
+    return frozen
