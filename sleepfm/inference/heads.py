@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sleepfm.errors import ModelError, RecordingError, RequestError
-from sleepfm.inference.device import one_thread_each
+from sleepfm.inference.device import lean_attention, one_thread_each
 from sleepfm.inference.embedding_files import Embeddings
 from sleepfm.models.heads import DiseaseHead, StagingHead
 from sleepfm.models.networks import Model
@@ -71,7 +71,7 @@ def stage_probabilities(embeddings: Embeddings, model: Model, progress: Progress
     _check_fits(embeddings, model)
     parts = []
     for piece in pieces(embeddings.n, int(model.card.parameters["max_seq_length"])):
-        with one_thread_each(), torch.inference_mode():
+        with one_thread_each(), lean_attention(), torch.inference_mode():
             z_bmse, mask_bms = _night(embeddings, piece.start, piece.stop)
             kept_sk = head(z_bmse, mask_bms)[0, piece.keep_start - piece.start : piece.keep_stop - piece.start]
         parts.append(torch.softmax(kept_sk, dim=-1).numpy())
@@ -176,7 +176,7 @@ def night_hazards(
         warnings.append(
             f"Only the first {(last - first) * TOKEN_S / 3600:.1f} h from {since} were looked at; the head takes no more."
         )
-    with one_thread_each(), torch.inference_mode():
+    with one_thread_each(), lean_attention(), torch.inference_mode():
         log_hazard_bk = head(*_night(embeddings, first, last), torch.tensor([demographics], dtype=torch.float32))
     stop_s = min(last * TOKEN_S, embeddings.origin.duration_s)
     return NightHazards(log_hazard_bk[0].numpy(), first * TOKEN_S, stop_s, tuple(warnings))

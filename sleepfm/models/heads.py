@@ -9,13 +9,21 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from sleepfm.models.encoder import temporal_transformer
 from sleepfm.models.pooling import AttentionPooling, Pooling, PositionalEncoding
 
+_SETS_AT_A_TIME = 512
+
 
 def pool_modalities(spatial: AttentionPooling, z_bmse: Tensor, padding_mask_bms: Tensor) -> Tensor:
     """Pool the modalities of every token into one vector, (batch, modality, token, E) to (batch, token, E)."""
     batch, modalities, tokens, embed_dim = z_bmse.shape
     z_nme = z_bmse.transpose(1, 2).reshape(batch * tokens, modalities, embed_dim)
     mask_nm = padding_mask_bms.transpose(1, 2).reshape(batch * tokens, modalities)
-    return spatial(z_nme, mask_nm).reshape(batch, tokens, embed_dim)
+    if torch.is_grad_enabled():
+        z_ne = spatial(z_nme, mask_nm)
+    else:
+        # A whole night at once would fill half a gigabyte between two matrix products.
+        parts = zip(z_nme.split(_SETS_AT_A_TIME), mask_nm.split(_SETS_AT_A_TIME), strict=True)
+        z_ne = torch.cat([spatial(some_nme, some_nm) for some_nme, some_nm in parts])
+    return z_ne.reshape(batch, tokens, embed_dim)
 
 
 def run_lstm(lstm: nn.LSTM, z_bse: Tensor, length_b: Tensor) -> Tensor:

@@ -172,3 +172,12 @@ def test_hazards_look_at_the_heads_longest_input_from_lights_off() -> None:
     for outside in (-10.0, 751.0):
         with pytest.raises(RequestError, match="outside the recording"):
             night_hazards(long, head, (0.5, 1.0), lights_off_s=outside)
+
+
+def test_attention_over_a_night_is_lean_and_torch_is_left_as_it_was() -> None:
+    seen: list[bool] = []
+    head = small_staging_head()
+    head.network.register_forward_hook(lambda *_: seen.append(torch.backends.mha.get_fastpath_enabled()))
+    stage_probabilities(night(12), head)
+    assert seen == [False]
+    assert torch.backends.mha.get_fastpath_enabled()
