@@ -28,12 +28,14 @@ class CorrectedRecording:
         self.gaps: tuple[tuple[float, float], ...] = recording.gaps
         self.patient: str = recording.patient
         self.simulated: bool = recording.simulated
-        for index in corrections:
-            recording.channel(index)
-        self._factors = {index: _factor(recording.channel(index), kind) for index, kind in corrections.items()}
+        self._factors = {
+            channel.index: _factor(channel, corrections[channel.index])
+            for channel in recording.channels
+            if channel.index in corrections
+        }
         self.channels: tuple[Channel, ...] = tuple(
             _corrected(channel, corrections[channel.index], self._factors[channel.index])
-            if channel.index in corrections
+            if channel.index in self._factors
             else channel
             for channel in recording.channels
         )

@@ -84,9 +84,8 @@ def montages(recording: Recording) -> tuple[Montage, ...]:
     useful = _without_bare_duplicates(every, leads, derived)
     staging = [trace for trace in useful if trace.kind is Kind.EOG or trace.kind is Kind.CHIN_EMG]
     staging = [*_staging_eeg(useful, leads), *staging]
-    rest = _of(useful, (Kind.ECG, Kind.LEG_EMG, Kind.SNORE, *_FLOW, *_EFFORT, Kind.SPO2, Kind.CO2, Kind.PULSE, Kind.POSITION))
     choices = (
-        ("Polysomnography", [*staging, *rest]),
+        ("Polysomnography", _fewest([*staging, *_of(useful, tuple(_MOST_OF_A_KIND))])),
         ("Sleep staging", staging),
         ("Respiratory", _of(useful, (Kind.SNORE, *_FLOW, *_EFFORT, Kind.SPO2, Kind.CO2, Kind.PULSE, Kind.POSITION, Kind.PAP))),
         ("Cardiac", _of(useful, (Kind.ECG, Kind.PULSE, Kind.PLETH, Kind.SPO2))),
@@ -106,10 +105,7 @@ def montage_signature(channels: Sequence[Channel]) -> str:
 def apply_corrections(recording: Recording, corrections: Mapping[int, Kind | None]) -> Recording:
     """Return the recording with channels of corrected kinds (None: of no use), their modalities and units to match.
 
-    Raises
-    ------
-    RequestError
-        A correction names a channel that is not there.
+    Corrections of channels that the recording does not have are passed over.
     """
     return CorrectedRecording(recording, corrections)
 
@@ -170,12 +166,30 @@ _ORDER = (
     Kind.SPO2, Kind.CO2, Kind.PULSE, Kind.PLETH, Kind.POSITION, Kind.PAP, Kind.ACTIVITY, Kind.LIGHT, Kind.MARKER, Kind.OTHER,
     Kind.IMPEDANCE,
 )  # fmt: skip
+_MOST_OF_A_KIND = {
+    Kind.EEG: 6, Kind.EOG: 2, Kind.CHIN_EMG: 1, Kind.ECG: 1, Kind.LEG_EMG: 2, Kind.SNORE: 1, Kind.NASAL_PRESSURE: 1, Kind.FLOW: 1,
+    Kind.THERMISTOR: 1, Kind.EFFORT_THORAX: 1, Kind.EFFORT_ABDOMEN: 1, Kind.EFFORT_SUM: 0, Kind.SPO2: 1, Kind.CO2: 1,
+    Kind.PULSE: 1, Kind.POSITION: 1,
+}  # fmt: skip
+"""The first montage: what a night is scored from, few enough to be read on one screen."""
 _REGIONS = ("Fp", "AF", "F", "FC", "FT", "C", "T", "TP", "CP", "P", "PO", "O", "E", "M", "A")
 _SIDES = ("left", "", "centre", "right")
 
 
 def _of(traces: Iterable[Derivation], kinds: Sequence[Kind]) -> list[Derivation]:
     return sorted((trace for trace in traces if trace.kind in kinds), key=lambda trace: kinds.index(trace.kind))
+
+
+def _fewest(traces: Iterable[Derivation]) -> list[Derivation]:
+    """Return the first traces of each kind, a belt itself (the shorter label) before what a device computes from it."""
+    unique = list(dict.fromkeys(traces))
+    kept: set[Derivation] = set()
+    for kind, most in _MOST_OF_A_KIND.items():
+        of_kind = [trace for trace in unique if trace.kind is kind]
+        if kind in _EFFORT:
+            of_kind.sort(key=lambda trace: len(trace.label))
+        kept.update(of_kind[:most])
+    return [trace for trace in unique if trace in kept]
 
 
 def _technician_order(trace: Derivation, lead: Lead) -> tuple[int, int, str, int, int]:

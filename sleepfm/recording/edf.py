@@ -110,11 +110,6 @@ class EdfRecording:
         except KeyError:
             raise RequestError(f"{self.path}: has no channel with index {index}; `sleepfm inspect` lists them.") from None
 
-    def replace_channels(self, channels: tuple[Channel, ...]) -> None:
-        """Take over channels that a user has described otherwise than their labels do; indices and order stay."""
-        self.channels = channels
-        self._by_index = {channel.index: channel for channel in channels}
-
     def read(self, index: int, start_s: float, stop_s: float) -> np.ndarray:
         """Return float32 samples in `Channel.unit` with start_s <= time < stop_s; NaN in gaps and outside the recording."""
         return self.read_many((index,), start_s, stop_s)[0]

@@ -37,6 +37,7 @@ def inspect(path: Path | str, *, quality: bool = True, progress: Progress = sile
     """
     with open_recording(path, allow_empty=True) as recording:
         report = assess(recording, progress) if quality else None
+        bad = set() if report is None else set(report.bad_channels())
         annotations = len(recording.annotations())
         return {
             "file": str(path),
@@ -44,7 +45,7 @@ def inspect(path: Path | str, *, quality: bool = True, progress: Progress = sile
             "duration_s": recording.duration_s,
             "start": None if recording.start is None else recording.start.isoformat(),
             "simulated": recording.simulated,
-            "channels": [_channel(channel, report) for channel in recording.channels],
+            "channels": [_channel(channel, report, bad) for channel in recording.channels],
             "gaps": [list(gap) for gap in recording.gaps],
             "problems": list(recording.problems),
             "annotations": annotations,
@@ -78,7 +79,7 @@ def inspection_text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _channel(channel: Channel, report: QualityReport | None) -> dict[str, Any]:
+def _channel(channel: Channel, report: QualityReport | None, bad: set[int]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "index": channel.index,
         "label": channel.label,
@@ -94,7 +95,7 @@ def _channel(channel: Channel, report: QualityReport | None) -> dict[str, Any]:
     }
     if report is not None:
         facts["quality"] = report.words(channel.index)
-        facts["bad"] = report.is_bad(channel.index)
+        facts["bad"] = channel.index in bad
     return facts
 
 

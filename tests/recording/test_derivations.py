@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from edf_bytes import File, Signal, smooth
 
-from sleepfm.errors import RequestError
 from sleepfm.recording.channels import place
 from sleepfm.recording.derivations import apply_corrections, montage_signature, montages, offered, read_derivation
 from sleepfm.recording.edf import open_recording
@@ -93,6 +92,8 @@ def test_montages_of_a_real_clinical_file(shared: Path) -> None:
     staging = "F3-M2, F4-M1, C3-M2, C4-M1, O1-M2, O2-M1, E1-M2, E2-M1, 1-2, 1-F, 2-F"
     assert ", ".join(found["Sleep staging"]) == staging
     assert len(found["As recorded"]) == 89
+    rest = "ECG, Left Leg, Right Leg, Snoring, Nasal Pressure, Airflow, Chest, Abdomen, Saturation, Pulse, PosAngle"
+    assert ", ".join(found["Polysomnography"]) == f"{staging.removesuffix(', 1-F, 2-F')}, {rest}"
 
 
 def test_a_file_of_unknown_signals_still_has_montages(tmp_path: Path) -> None:
@@ -129,6 +130,5 @@ def test_corrections_change_kind_modality_and_unit(tmp_path: Path) -> None:
         np.testing.assert_allclose(values, corrected.digital(0, 0) * chin.gain + chin.offset, rtol=1e-5)
         np.testing.assert_array_equal(corrected.read_many([0, 1], 0, 2)[0], values)
         assert corrected.duration_s == recording.duration_s
-        with pytest.raises(RequestError):
-            apply_corrections(recording, {7: Kind.ECG})
+        assert apply_corrections(recording, {7: Kind.ECG}).channels == recording.channels
         corrected.close()
