@@ -55,6 +55,13 @@ def clipped(x_en: np.ndarray, channel: Channel) -> np.ndarray:
     return share >= limits.CLIPPED_SHARE
 
 
+def share_staying(x_en: np.ndarray, value_e: np.ndarray) -> np.ndarray:
+    """Return the share of samples that equal their epoch's value and so does the next one."""
+    same = x_en == value_e[:, None]
+    share: np.ndarray = (same[:, 1:] & same[:, :-1]).mean(axis=1)
+    return share
+
+
 def constant(x_en: np.ndarray, gain: float) -> np.ndarray:
     """Return whether an epoch spans no more than a few steps of the converter."""
     spread: np.ndarray = x_en.max(axis=1) - x_en.min(axis=1)

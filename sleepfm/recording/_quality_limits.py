@@ -12,6 +12,8 @@ from sleepfm.vocabulary import Kind
 
 CLIPPED_SHARE = 0.01
 """Share of samples at the limits of the converter from which an epoch is clipped (Luna)."""
+PLATEAU_STEPS = 100
+"""Own: as many samples that stay at the channel's own extreme are clipped too, if it spans so many converter steps."""
 STILL_SHARE = 0.8
 """Share of sample-to-sample steps that are zero from which an epoch is flat (Luna)."""
 STILL_STEPS = 2.0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from enum import IntFlag
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sleepfm.errors import RecordingError, RequestError
+from sleepfm.files import atomic_path
 from sleepfm.progress import Progress, silent
 from sleepfm.recording import _epoch_measures as measures
 from sleepfm.recording import _quality_limits as limits
@@ -108,22 +107,15 @@ class QualityReport:
         return f"{said}; {self.suspicions[row]}" if self.suspicions[row] else said
 
     def save(self, path: Path) -> None:
-        """Write the report to an .npz file, atomically."""
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-            try:
-                np.savez_compressed(
-                    file,
-                    channels=np.array(self.channels, dtype=np.int32),
-                    judged=self.judged,
-                    flags=self.flags,
-                    suspicions=np.array(json.dumps(self.suspicions)),
-                )
-                file.close()
-                os.replace(file.name, path)  # noqa: PTH105 - Path.replace is the same call
-            except BaseException:
-                file.close()
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        """Write the report to an .npz file, atomically; SleepFMError when the disk is full or the folder cannot be written."""
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(
+                file,
+                channels=np.array(self.channels, dtype=np.int32),
+                judged=self.judged,
+                flags=self.flags,
+                suspicions=np.frombuffer(json.dumps(self.suspicions).encode("ascii"), dtype=np.uint8),
+            )
 
     @classmethod
     def load(cls, path: Path) -> QualityReport:
@@ -134,7 +126,7 @@ class QualityReport:
                     channels=tuple(int(index) for index in stored["channels"]),
                     judged=stored["judged"],
                     flags=stored["flags"],
-                    suspicions=tuple(json.loads(str(stored["suspicions"]))),
+                    suspicions=tuple(json.loads(stored["suspicions"].tobytes())),
                 )
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RecordingError(f"{path}: is no quality report ({error}); delete it and it is made again.") from None
@@ -180,6 +172,9 @@ class _Judge:
         self._flags = np.zeros(n_epochs, dtype=np.uint8)
         self._sd, self._mean = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
         self._breath, self._noise = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
+        self._by_amplitude = np.zeros(n_epochs, dtype=np.uint8)
+        self._lowest, self._highest = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
+        self._plateau = np.zeros((2, n_epochs))
 
     def look(self, window: np.ndarray, first: int, last: int) -> None:
         """Measure the epochs first to last - 1, whose samples the window holds (the last one perhaps cut)."""
@@ -214,6 +209,8 @@ class _Judge:
         if kind not in limits.NEVER_CLIPPED:
             self._set(epochs, measures.clipped(x_en, channel), QualityFlag.CLIPPED)
             self._set(epochs, measures.constant(x_en, channel.gain), QualityFlag.FLAT)
+        if (kind in limits.WAVES or kind in limits.BREATHING) and channel.rate_hz >= limits.LEAST_WAVE_RATE_HZ:
+            self._measure_plateaus(x_en, epochs)
         if kind in limits.WAVES and channel.rate_hz >= limits.LEAST_WAVE_RATE_HZ:
             self._measure_wave(x_en, epochs)
         elif kind in limits.BREATHING and channel.rate_hz >= limits.NOISE_BAND_HZ[0] * 4:
@@ -229,35 +226,58 @@ class _Judge:
                 wrong |= measures.jumps(x_en, channel.rate_hz, limits.SPO2_JUMP)
             self._set(epochs, wrong & ~off, QualityFlag.OUT_OF_RANGE)
 
+    def _measure_plateaus(self, x_en: np.ndarray, epochs: np.ndarray) -> None:
+        self._lowest[epochs], self._highest[epochs] = x_en.min(axis=1), x_en.max(axis=1)
+        for side, extreme in enumerate((self._lowest, self._highest)):
+            self._plateau[side, epochs] = measures.share_staying(x_en, extreme[epochs])
+
     def _measure_wave(self, x_en: np.ndarray, epochs: np.ndarray) -> None:
         channel, allowed = self._channel, limits.WAVES[self._channel.kind]
         self._set(epochs, measures.still(x_en, channel.gain), QualityFlag.FLAT)
         found = measures.spectrum(x_en, channel.rate_hz)
         self._set(epochs, measures.line_noise(found), QualityFlag.LINE_NOISE)
-        if channel.unit != limits.UNIT_OF_WAVE[channel.kind]:  # amplitudes mean nothing without their unit
-            return
-        self._set(epochs, self._sd[epochs] < allowed.flat_sd, QualityFlag.FLAT)
-        if allowed.largest is not None:
-            beyond = (np.abs(x_en - np.median(x_en, axis=1, keepdims=True)) > allowed.largest).mean(axis=1)
-            self._set(epochs, beyond >= limits.BEYOND_SHARE, QualityFlag.OUT_OF_RANGE)
-        if allowed.largest_rms is not None:
-            self._set(epochs, self._sd[epochs] > allowed.largest_rms, QualityFlag.OUT_OF_RANGE)
         if allowed.high_frequency and channel.rate_hz >= 2 * limits.HIGH_BAND_HZ[1]:
             loud = found.band(*limits.HIGH_BAND_HZ) > limits.HIGH_TO_LOW * found.band(*limits.LOW_BAND_HZ)
             self._set(epochs, loud, QualityFlag.DISCONNECTED)
+        if channel.unit != limits.UNIT_OF_WAVE[channel.kind]:  # amplitudes mean nothing without their unit
+            return
+        judged = [(self._sd[epochs] < allowed.flat_sd, QualityFlag.FLAT)]
+        if allowed.largest is not None:
+            beyond = (np.abs(x_en - np.median(x_en, axis=1, keepdims=True)) > allowed.largest).mean(axis=1)
+            judged.append((beyond >= limits.BEYOND_SHARE, QualityFlag.OUT_OF_RANGE))
+        if allowed.largest_rms is not None:
+            judged.append((self._sd[epochs] > allowed.largest_rms, QualityFlag.OUT_OF_RANGE))
+        for where, flag in judged:
+            self._by_amplitude[epochs[where]] |= np.uint8(flag)
 
     def _set(self, epochs: np.ndarray, where: np.ndarray, flag: QualityFlag) -> None:
         self._flags[epochs[where]] |= np.uint8(flag)
 
     def flags(self) -> np.ndarray:
-        """Return (n_epochs,) uint8, with what only shows over several epochs."""
+        """Return (n_epochs,) uint8, with what only shows over several epochs or once the unit is trusted."""
+        everywhere = np.arange(self._flags.size)
+        if not self.suspicion():
+            self._flags |= self._by_amplitude
+        if np.isfinite(self._highest).any():
+            self._set(everywhere, self._cut_off(), QualityFlag.CLIPPED)
         if self._channel.kind in limits.BREATHING:
             breath, noise = _around(self._breath, limits.BREATH_EPOCHS), _around(self._noise, limits.BREATH_EPOCHS)
             drowned = np.isfinite(self._noise) & (breath < limits.BREATH_TO_NOISE * noise)
-            self._set(np.arange(self._flags.size), drowned, QualityFlag.DISCONNECTED)
+            self._set(everywhere, drowned, QualityFlag.DISCONNECTED)
         if self._channel.kind is Kind.SPO2:
-            self._set(np.arange(self._flags.size), _frozen(self._mean, self._sd), QualityFlag.FLAT)
+            self._set(everywhere, _frozen(self._mean, self._sd), QualityFlag.FLAT)
         return self._flags
+
+    def _cut_off(self) -> np.ndarray:
+        """Return which epochs stay at the channel's own extremes: an amplifier may end before its converter does."""
+        lowest, highest = np.nanmin(self._lowest), np.nanmax(self._highest)
+        if highest - lowest < limits.PLATEAU_STEPS * abs(self._channel.gain):
+            return np.zeros(self._flags.size, dtype=bool)
+        staying = np.where(self._lowest == lowest, self._plateau[0], 0.0) + np.where(
+            self._highest == highest, self._plateau[1], 0.0
+        )
+        varying = self._lowest < self._highest
+        return (staying >= limits.CLIPPED_SHARE) & varying
 
     def suspicion(self) -> str:
         """Return why the unit is suspected to be wrong, "" when it is not."""

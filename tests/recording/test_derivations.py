@@ -92,7 +92,7 @@ def test_montages_of_a_real_clinical_file(shared: Path) -> None:
     staging = "F3-M2, F4-M1, C3-M2, C4-M1, O1-M2, O2-M1, E1-M2, E2-M1, 1-2, 1-F, 2-F"
     assert ", ".join(found["Sleep staging"]) == staging
     assert len(found["As recorded"]) == 89
-    rest = "ECG, Left Leg, Right Leg, Snoring, Nasal Pressure, Airflow, Chest, Abdomen, Saturation, Pulse, PosAngle"
+    rest = "ECG, Left Leg, Right Leg, Snoring, Nasal Pressure, Airflow, Chest, Abdomen, Saturation, Heart Rate, Elevation"
     assert ", ".join(found["Polysomnography"]) == f"{staging.removesuffix(', 1-F, 2-F')}, {rest}"
 
 
