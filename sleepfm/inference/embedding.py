@@ -31,7 +31,7 @@ from sleepfm.progress import Progress, silent
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.signals.store import SignalsFile, StoredChannel, open_signals
 from sleepfm.signals.study_ids import study_id
-from sleepfm.vocabulary import TOKEN_SAMPLES, WINDOW_SAMPLES, Modality
+from sleepfm.vocabulary import TOKEN_SAMPLES, WINDOW_SAMPLES, Kind, Modality
 
 _PUBLISHED_RECIPE = "published"
 """What files without a recipe were made by: the published code writes none."""
@@ -212,8 +212,8 @@ def choose_channels(
 
     Flat channels, those named bad and those with values that are not numbers are left out. Where more are left than the
     encoder was made for (10 BAS, 7 RESP, 2 EKG and 4 EMG in the published one, whose code declares these numbers but does not
-    hold itself to them), one channel of each kind is taken in turn, in the file's order, until the number is reached, so that
-    every kind stays represented. A modality without any channel is left out and named.
+    hold itself to them), one channel of each kind is taken in turn, in the order of kinds on the model's card, until the number
+    is reached, so that no kind crowds out another. A modality without any channel is left out and named.
     """
     coding = model.card.signals
     if coding is None:
@@ -226,7 +226,7 @@ def choose_channels(
         left_out += [LeftOut(modality, channel.label, reason) for channel, reason in reasons.items() if reason]
         usable = [channel for channel, reason in reasons.items() if not reason]
         most = coding.modalities[modality].max_channels
-        taken = _in_turn(usable, most)
+        taken = _in_turn(usable, coding.modalities[modality].kinds, most)
         left_out += [
             LeftOut(modality, channel.label, f"the encoder takes {most} {modality} channels")
             for channel in usable
@@ -252,11 +252,16 @@ def _unusable(signals: SignalsFile, channel: StoredChannel, bad: Mapping[str, st
     return None
 
 
-def _in_turn(channels: Sequence[StoredChannel], most: int) -> tuple[StoredChannel, ...]:
-    """Return at most `most` channels: the first of every kind, then the second of every kind, …; in the given order."""
-    kinds = [channel.kind for channel in channels]
-    order = sorted(range(len(channels)), key=lambda i: (kinds[:i].count(kinds[i]), i))
-    return tuple(channels[i] for i in sorted(order[:most]))
+def _in_turn(channels: Sequence[StoredChannel], kinds: Sequence[Kind], most: int) -> tuple[StoredChannel, ...]:
+    """Return at most `most` channels, in the given order: the first of every kind, then the second of every kind, …."""
+
+    def rank(position: int) -> tuple[int, int, int]:
+        kind = channels[position].kind
+        earlier = sum(channel.kind == kind for channel in channels[:position])
+        return earlier, kinds.index(kind) if kind in kinds else len(kinds), position
+
+    taken = sorted(range(len(channels)), key=rank)[:most]
+    return tuple(channels[position] for position in sorted(taken))
 
 
 def _check_recipe(signals: SignalsFile, model: Model) -> None:

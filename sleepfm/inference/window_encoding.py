@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,16 +76,16 @@ class WindowEncoder:
         engine: InferenceEncoder | None = None
         while todo:
             now, rest = _first(todo, size)
-            try:
-                if engine is None:
-                    engine = InferenceEncoder(self.encoder.to("cuda"), rows=GPU_ROWS)
+            encoded: Encoded | None = None
+            with suppress(torch.OutOfMemoryError):
+                engine = engine or InferenceEncoder(self.encoder.to("cuda"), rows=GPU_ROWS)
                 encoded = self._run(engine, read(now))
-            except torch.OutOfMemoryError:
+            if encoded is None:
                 torch.cuda.empty_cache()
                 if len(now) == 1:
                     self.notes.append("The GPU's memory did not suffice for one window: the rest ran on the CPU.")
                     break
-                size = max(1, len(now) // 2)
+                size = len(now) // 2
                 self.notes.append(f"The GPU's memory did not suffice for {len(now)} windows at a time: went on with {size}.")
                 continue
             yield now, encoded

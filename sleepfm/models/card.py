@@ -12,7 +12,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sleepfm.errors import ModelError, RequestError
-from sleepfm.recording.channels import MODALITY_OF_KIND
 from sleepfm.text import printable
 from sleepfm.vocabulary import MODEL_RATE_HZ, SCORED_STAGES, STAGE_NAMES, TOKEN_S, WINDOW_S, Kind, Modality
 
@@ -40,16 +39,35 @@ class _Part(BaseModel):
 
 
 class ModalityCoding(_Part):
-    """Which channels make one modality: their kinds, and how many of them the encoder was made for."""
+    """Which channels make one modality: their kinds, and how many channels the encoder was made for.
+
+    Where a recording has more, the kinds that stand first go first.
+    """
 
     kinds: tuple[Kind, ...]
     max_channels: int = Field(ge=1)
 
 
 PUBLISHED_KINDS: dict[Modality, tuple[Kind, ...]] = {
-    modality: tuple(kind for kind, of in MODALITY_OF_KIND.items() if of is modality) for modality in Modality
+    Modality.BAS: (Kind.EEG, Kind.EOG),
+    Modality.RESP: (
+        Kind.FLOW,
+        Kind.NASAL_PRESSURE,
+        Kind.EFFORT_THORAX,
+        Kind.EFFORT_ABDOMEN,
+        Kind.SPO2,
+        Kind.THERMISTOR,
+        Kind.SNORE,
+        Kind.PULSE,
+        Kind.PLETH,
+        Kind.EFFORT_SUM,
+        Kind.CO2,
+    ),
+    Modality.EKG: (Kind.ECG,),
+    Modality.EMG: (Kind.CHIN_EMG, Kind.LEG_EMG, Kind.ARM_EMG, Kind.OTHER_EMG),
 }
-"""The published grouping, which counts heart rate, pulse and plethysmogram as RESP."""
+"""The published grouping, which counts heart rate, pulse and plethysmogram as RESP; in each modality first the signals that the
+AASM manual recommends for polysomnography."""
 
 
 class SignalCoding(_Part):

@@ -86,8 +86,12 @@ class Shelf:
         entry = self.get(name)
         chosen = self._chosen() | {entry.card.task.value: name}
         temporary = self.root / f".{_DEFAULTS_FILE}.{uuid.uuid4().hex}.tmp"
-        temporary.write_text(json.dumps(chosen, indent=1), encoding="utf-8")
-        temporary.replace(self.root / _DEFAULTS_FILE)
+        try:
+            temporary.write_text(json.dumps(chosen, indent=1), encoding="utf-8")
+            temporary.replace(self.root / _DEFAULTS_FILE)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise ModelError(f"{self.root}: cannot be written ({error.strerror}); free disk space") from None
 
     def _chosen(self) -> dict[str, str]:
         path = self.root / _DEFAULTS_FILE

@@ -14,6 +14,7 @@ from sleepfm.errors import Cancelled, ModelError, RecordingError, RequestError, 
 from sleepfm.inference import embedding_files
 from sleepfm.inference.embedding import embed
 from sleepfm.inference.embedding_files import Embeddings, read_embeddings
+from sleepfm.models.card import PUBLISHED_KINDS
 from sleepfm.models.networks import Model
 from sleepfm.signals.store import open_signals
 from sleepfm.vocabulary import TOKEN_SAMPLES, WINDOW_SAMPLES, Kind, Modality
@@ -126,15 +127,18 @@ def test_nothing_usable_is_an_error_that_says_why(tmp_path: Path, model: Model) 
 def test_more_channels_than_the_encoder_was_made_for(tmp_path: Path, model: Model) -> None:
     eeg = [(f"EEG{i:02}", Kind.EEG) for i in range(12)]
     eog = [("E1", Kind.EOG), ("E2", Kind.EOG)]
+    resp = [(kind.value, kind) for kind in reversed(PUBLISHED_KINDS[Modality.RESP])]
     signals = write_noise(
-        tmp_path / "a.hdf5", 20.0, channels={Modality.BAS: eeg + eog, Modality.EKG: [(f"ECG{i}", Kind.ECG) for i in range(3)]}
+        tmp_path / "a.hdf5",
+        20.0,
+        channels={Modality.BAS: eeg + eog, Modality.RESP: resp, Modality.EKG: [(f"ECG{i}", Kind.ECG) for i in range(3)]},
     )
     record = embed(signals, model, tmp_path, device="cpu")
-    assert record.modalities == {Modality.BAS: 10, Modality.EKG: 2}
+    assert record.modalities == {Modality.BAS: 10, Modality.RESP: 7, Modality.EKG: 2}
     origin = read_embeddings(record.files[0]).origin
     assert origin.channels[Modality.BAS] == (*(f"EEG{i:02}" for i in range(8)), "E1", "E2")
     dropped = {out.label for out in record.left_out if "takes" in out.reason}
-    assert dropped == {"EEG08", "EEG09", "EEG10", "EEG11", "ECG2"}
+    assert dropped == {"EEG08", "EEG09", "EEG10", "EEG11", "ECG2", "pulse", "plethysmogram", "effort sum", "CO2"}
 
 
 def test_the_order_of_channels_and_the_number_of_threads_change_nothing(tmp_path: Path, model: Model) -> None:

@@ -14,11 +14,12 @@ import torch
 
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.models import importing
-from sleepfm.models.card import UNKNOWN, ModelCard, Task, parse_sex_code, read_card
+from sleepfm.models.card import PUBLISHED_KINDS, UNKNOWN, ModelCard, Task, parse_sex_code, read_card
 from sleepfm.models.importing import import_model
 from sleepfm.models.networks import load_model
 from sleepfm.models.official import OfficialFile, OfficialModel, git_blob_id
 from sleepfm.models.shelf import Shelf
+from sleepfm.recording.channels import MODALITY_OF_KIND
 from tests.models.conftest import CheckpointMaker
 from tests.models.random_models import DISEASE_CONFIG, ENCODER_CONFIG, HEAD, STAGING_CONFIG, random_network
 
@@ -314,3 +315,7 @@ def test_our_own_form_comes_back_whole(shelf: Shelf, checkpoint: CheckpointMaker
 
 def test_the_importing_module_is_light() -> None:
     assert "torch" not in vars(importing)
+
+
+def test_the_cards_grouping_is_the_one_that_labels_are_read_by() -> None:
+    assert {kind: modality for modality, kinds in PUBLISHED_KINDS.items() for kind in kinds} == MODALITY_OF_KIND
