@@ -126,7 +126,7 @@ def show_export(study: Study, scorings: list[StoredScoring]) -> None:
 def show_channels(study_id: str) -> None:
     """Show what each channel was taken for, and let it be corrected."""
     with Library.open() as library, library.recording(study_id) as recording:
-        before = channel_rows(recording)
+        before = channel_rows(recording, library.quality(study_id))
         st.caption("A corrected kind is remembered for every study with the same montage. Stage again to use it.")
         after = st.data_editor(
             before,

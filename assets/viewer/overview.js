@@ -5,9 +5,10 @@ import { element, sizedContext } from "./dom.js";
 import { FONT, GUTTER, RIGHT, fitted } from "./layout.js";
 import { drawAxis, drawDensity, drawHypnogram, drawMarks, drawQuality, drawSpectrogram, stageLevels } from "./overview_rows.js";
 import { SpectrogramImage } from "./spectrogram.js";
-import { flagsAt } from "./quality.js";
+import { flagsAt, qualityStrips } from "./quality.js";
 
 const GAP_BETWEEN = 4;
+const QUALITY_ROW = 9;
 
 export class Overview {
   constructor(goTo) {
@@ -40,6 +41,7 @@ export class Overview {
     this.theme = theme;
     this.route = route;
     this.spectrogram = null;
+    this.strips = night.quality ? qualityStrips(night.quality) : [];
     this.channel.replaceChildren(...night.spectrograms.map(({ label }) => element("option", { text: label })));
     this.width = 0;
     this.loadSpectrogram();
@@ -66,7 +68,7 @@ export class Overview {
       marks: night.to_review.length ? 9 : 0,
       density: night.scorings.some((scoring) => scoring.probabilities) ? Math.round(30 * room) : 0,
       spectrogram: night.spectrograms.length ? Math.round(46 * room) : 0,
-      quality: night.quality ? 11 : 0,
+      quality: this.strips.length * QUALITY_ROW,
       axis: 16,
     };
   }
@@ -109,7 +111,7 @@ export class Overview {
     if (marks.height) drawMarks(context(marks), scene, marks.height);
     if (density.height) drawDensity(context(density), scene, density.height);
     if (spectrogram.height) drawSpectrogram(context(spectrogram), scene, spectrogram.height, this.spectrogram);
-    if (quality.height) drawQuality(context(quality), scene, quality.height);
+    if (quality.height) drawQuality(context(quality), scene, quality.height, this.strips);
     drawAxis(context(axis), scene, this.ticks(seconds));
     this.drawGutter();
   }
@@ -177,6 +179,7 @@ export class Overview {
       unit("0", top + height - 4);
     }
     if (rows.quality.height) name("Quality", rows.quality.top + rows.quality.height / 2);
+    this.strips.forEach((strip, row) => unit(strip.name, rows.quality.top + (row + 0.5) * QUALITY_ROW));
     name(night.start ? "Clock time" : "Elapsed", rows.axis.top + 8, 110);
   }
 

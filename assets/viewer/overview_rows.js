@@ -1,7 +1,6 @@
 // The rows of the night's overview, each drawn once for a study and a size.
 
 import { FONT } from "./layout.js";
-import { worstOf } from "./quality.js";
 
 const UNSCORED = "#eef0f3";
 
@@ -123,16 +122,18 @@ export function drawSpectrogram(context, { width, theme }, height, image) {
   context.drawImage(image.canvas, 0, 0, (width * image.canvas.width) / image.epochs, height);
 }
 
-export function drawQuality(context, { night, theme, perEpoch }, height) {
-  const worst = worstOf(night.quality);
-  const colours = [theme.quality.good, theme.quality.noted, theme.quality.bad];
-  for (let start = 0; start < worst.length; ) {
-    let stop = start + 1;
-    while (stop < worst.length && worst[stop] === worst[start]) stop += 1;
-    context.fillStyle = colours[worst[start]];
-    context.fillRect(Math.floor(start * perEpoch), 0, Math.ceil((stop - start) * perEpoch), height);
-    start = stop;
-  }
+export function drawQuality(context, { theme, perEpoch }, height, strips) {
+  const pitch = height / strips.length;
+  strips.forEach(({ levels }, row) => {
+    for (let start = 0; start < levels.length; ) {
+      let stop = start + 1;
+      while (stop < levels.length && levels[stop] === levels[start]) stop += 1;
+      context.fillStyle = theme.quality[levels[start]];
+      const left = Math.floor(start * perEpoch);
+      context.fillRect(left, row * pitch, Math.ceil(stop * perEpoch) - left, pitch - 1);
+      start = stop;
+    }
+  });
 }
 
 export function drawAxis(context, { theme, width, perSecond }, ticks) {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.text import printable
 from sleepfm.vocabulary import Kind
 
 
-def channel_rows(recording: Recording) -> pd.DataFrame:
-    """Return one row a channel: what the file says, what it was taken for, and why."""
+def channel_rows(recording: Recording, quality: QualityReport | None) -> pd.DataFrame:
+    """Return one row a channel: what the file says, what it was taken for and why, and how good its signal is."""
     return pd.DataFrame(
         [
             {
@@ -21,6 +22,7 @@ def channel_rows(recording: Recording) -> pd.DataFrame:
                 "Kind": channel.kind.value,
                 "Used as": channel.modality.value if channel.modality else "not used",
                 "Why": printable(channel.reason),
+                "Signal": "" if quality is None else printable(quality.words(channel.index)),
                 "Remarks": printable(" ".join(channel.problems)),
             }
             for channel in recording.channels

@@ -13,7 +13,7 @@ import numpy as np
 from sleepfm.analysis.spectrogram import read_spectrogram
 from sleepfm.errors import RequestError
 from sleepfm.recording.derivations import montages
-from sleepfm.recording.quality import QualityReport
+from sleepfm.recording.quality import FLAG_WORDS, UNUSABLE, QualityFlag, QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.text import printable
 from sleepfm.viewer.display_filters import default_filter
@@ -119,7 +119,28 @@ def _scoring(named: NamedScoring, epochs: int) -> dict[str, Any]:
 
 
 def _quality(report: QualityReport, recording: Recording, epochs: int) -> dict[str, Any]:
-    raise NotImplementedError
+    """Return the findings of the channels that feed a model: one byte an epoch, and what its bits are called."""
+    by_index = {channel.index: channel for channel in recording.channels}
+    found = []
+    for index, judged, suspicion in zip(report.channels, report.judged, report.suspicions, strict=True):
+        channel, flags = by_index.get(index), report.of(index)[:epochs]
+        if not judged or channel is None or channel.modality is None or not (flags.any() or suspicion):
+            continue
+        found.append(
+            {
+                "label": printable(channel.label),
+                "modality": channel.modality.value,
+                "suspicion": printable(suspicion),
+                "flags": _base64(flags.astype(np.uint8)),
+            }
+        )
+    return {
+        "epochs": epochs,
+        "flags": [{"bit": int(flag), "word": word} for flag, word in FLAG_WORDS.items()],
+        "bad": int(UNUSABLE),
+        "gap": int(QualityFlag.GAP),
+        "channels": found,
+    }
 
 
 def pack_spectrogram(source: StudySource, study_id: str, channel: int) -> bytes:

@@ -54,8 +54,8 @@ EPOCH_BAND = "#fff6d6"
 GAP = "#eceef1"
 DISAGREEMENT = "#8e24aa"
 
-QUALITY_COLOURS: dict[str, str] = {"good": "#dfe9e2", "noted": "#f0d48a", "bad": "#b3402a"}
-"""The quality strip: nothing found, something that can be filtered away (line noise), unusable."""
+QUALITY_COLOURS: dict[str, str] = {"good": "#dcebe0", "noted": "#f0d48a", "bad": "#b3402a", "gap": "#c9ced6"}
+"""The quality strip: nothing found, something that can be filtered away (line noise), unusable, no data."""
 
 EVENT_COLOURS: dict[str, str] = {
     "Obstructive apnea": "#b4436c",

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from sleepfm.recording.quality import QualityReport
-
 from sleepfm.errors import RequestError
 from sleepfm.recording.edf import open_recording
+from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.viewer.study_source import NamedScoring

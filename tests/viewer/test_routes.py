@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from viewer.running_server import Server, serving
 
 from sleepfm.analysis.spectrogram import multitaper, write_spectrogram
 from sleepfm.recording.edf import open_recording
+from sleepfm.recording.quality import QualityFlag, assess
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.routes import viewer_routes
@@ -152,7 +155,6 @@ def test_the_overview_shows_what_is_chosen_and_what_is_still_there(server: Serve
 
 
 def test_probabilities_survive_packing(server: Server, source: FolderSource) -> None:
-    import base64
 
     packed = server.get("/sleepfm/overview?study=night&upper=1").json()["scorings"][0]["probabilities"]
     shares = np.frombuffer(base64.b64decode(packed), "<u2").reshape(-1, 5) / 65535
@@ -220,3 +222,24 @@ def test_every_shared_recording_can_be_drawn(shared: Path) -> None:
                 drawn += sum(np.isfinite(window.values).any() for window in windows)
     source.close()
     assert drawn > 100
+
+
+def test_the_quality_strip_says_which_epoch_and_why(source: FolderSource, tmp_path: Path) -> None:
+    source.files["flat"] = write_edf(tmp_path / "flat.edf", seconds=300)
+    recording = source.recording("flat")
+    report = assess(recording)
+    flags = np.zeros_like(report.flags)
+    flags[0, 3] = QualityFlag.FLAT
+    flags[1, 4] = QualityFlag.LINE_NOISE | QualityFlag.CLIPPED
+    source.reports["flat"] = replace(report, flags=flags)
+    with serving(Starlette(routes=viewer_routes(source, ASSETS))) as server:
+        quality = server.get("/sleepfm/overview?study=flat").json()["quality"]
+    assert [channel["label"] for channel in quality["channels"]] == ["C4-M1", "E1-M2"]
+    rows = [np.frombuffer(base64.b64decode(channel["flags"]), np.uint8) for channel in quality["channels"]]
+    words = {flag["bit"]: flag["word"] for flag in quality["flags"]}
+    assert words[rows[0][3]] == "flat"
+    assert [word for bit, word in words.items() if rows[1][4] & bit] == ["clipped", "line noise"]
+    assert quality["bad"] & rows[0][3]
+    assert not quality["bad"] & QualityFlag.LINE_NOISE
+    assert rows[0][:3].tolist() == [0, 0, 0]
+    assert rows[0].size == 10
