@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def log_file(home: Home, identifier: str) -> Path:
 
 def ensure_running(home: Home) -> None:
     """Start a dispatcher for this home folder; a second one finds the lock taken and ends."""
-    spawn_detached(["sleepfm.runs.dispatcher", str(home.root)], home.runs / "dispatcher.log")
+    process = spawn_detached(["sleepfm.runs.dispatcher", str(home.root)], home.runs / "dispatcher.log")
+    # somebody must ask for its exit code, else it stays a zombie for as long as the app runs
+    threading.Thread(target=process.wait, daemon=True).start()
 
 
 def wait_for(table: JobTable, identifier: str, *, timeout_s: float) -> Job:

@@ -14,10 +14,10 @@ JobFunction = Callable[[Home, dict[str, Any], Progress], dict[str, Any]]
 """Does the work: (home, parameters, progress) → a result that fits in JSON."""
 
 KINDS: dict[str, str] = {
-    "demo": "sleepfm.library.jobs:make_demo",
-    "import": "sleepfm.library.jobs:import_folder",
-    "prepare": "sleepfm.library.jobs:prepare",
-    "stage": "sleepfm.library.jobs:stage",
+    "demo": "sleepfm.library.job_import:make_demo",
+    "import": "sleepfm.library.job_import:import_folder",
+    "prepare": "sleepfm.library.job_prepare:prepare",
+    "stage": "sleepfm.library.job_stage:stage",
 }
 
 
