@@ -102,6 +102,13 @@ def jumps(x_en: np.ndarray, rate_hz: float, largest: float) -> np.ndarray:
     return biggest > largest
 
 
+def finest_step(x_en: np.ndarray) -> float:
+    """Return the smallest change from sample to sample that is one (beyond rounding), infinity when nothing changes."""
+    steps = np.abs(np.diff(x_en, axis=1))
+    steps = steps[steps > 1e-3]
+    return float(steps.min()) if steps.size else np.inf
+
+
 def outside(x_en: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
     """Return whether at least 10 % of an epoch's samples are out of bounds."""
     share: np.ndarray = ((x_en < bounds[0]) | (x_en > bounds[1])).mean(axis=1)

@@ -34,7 +34,9 @@ SPO2_RANGE, PULSE_RANGE = (50.0, 100.0), (25.0, 220.0)
 SPO2_JUMP = 4.0
 """Largest believable change of SpO2 from one second to the next, in % (Luna)."""
 SPO2_FLAT_SD, SPO2_FLAT_EPOCHS = 0.2, 10
-"""SpO2 with less spread over so many epochs is frozen (Luna)."""
+"""SpO2 with less spread over so many epochs is frozen (Luna) ..."""
+SPO2_WHOLE_STEP, SPO2_WHOLE_FLAT_SD, SPO2_WHOLE_FLAT_EPOCHS = 0.5, 0.01, 60
+"""... but an oximeter whose steps are larger shows a healthy sleeper's 97 % for many minutes: no change for 30 min (own)."""
 PROBE_OFF = 1.0
 """Own: oximeters write 0 (or 127 and more) while the probe is off."""
 LINE_HZ = (50.0, 60.0)

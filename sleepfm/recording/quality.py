@@ -172,6 +172,7 @@ class _Judge:
         self._flags = np.zeros(n_epochs, dtype=np.uint8)
         self._sd, self._mean = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
         self._breath, self._noise = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
+        self._finest = np.inf
         self._by_amplitude = np.zeros(n_epochs, dtype=np.uint8)
         self._lowest, self._highest = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
         self._plateau = np.zeros((2, n_epochs))
@@ -223,6 +224,7 @@ class _Judge:
             self._set(epochs, off, QualityFlag.DISCONNECTED)
             wrong = measures.outside(x_en, bounds)
             if kind is Kind.SPO2:
+                self._finest = min(self._finest, measures.finest_step(x_en))
                 wrong |= measures.jumps(x_en, channel.rate_hz, limits.SPO2_JUMP)
             self._set(epochs, wrong & ~off, QualityFlag.OUT_OF_RANGE)
 
@@ -265,7 +267,10 @@ class _Judge:
             drowned = np.isfinite(self._noise) & (breath < limits.BREATH_TO_NOISE * noise)
             self._set(everywhere, drowned, QualityFlag.DISCONNECTED)
         if self._channel.kind is Kind.SPO2:
-            self._set(everywhere, _frozen(self._mean, self._sd), QualityFlag.FLAT)
+            whole = self._finest >= limits.SPO2_WHOLE_STEP
+            width = limits.SPO2_WHOLE_FLAT_EPOCHS if whole else limits.SPO2_FLAT_EPOCHS
+            least = limits.SPO2_WHOLE_FLAT_SD if whole else limits.SPO2_FLAT_SD
+            self._set(everywhere, _frozen(self._mean, self._sd, width, least), QualityFlag.FLAT)
         return self._flags
 
     def _cut_off(self) -> np.ndarray:
@@ -303,15 +308,14 @@ def _around(values: np.ndarray, width: int) -> np.ndarray:
     return total / np.maximum(count, 1.0)
 
 
-def _frozen(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """Return which epochs belong to ten in a row over which SpO2 keeps within 0.2 % standard deviation."""
-    width = limits.SPO2_FLAT_EPOCHS
+def _frozen(mean: np.ndarray, sd: np.ndarray, width: int, least_sd: float) -> np.ndarray:
+    """Return which epochs belong to `width` in a row over which values deviate by less than `least_sd`."""
     frozen = np.zeros(mean.size, dtype=bool)
     if mean.size < width:
         return frozen
     means = np.lib.stride_tricks.sliding_window_view(mean, width)
     sds = np.lib.stride_tricks.sliding_window_view(sd, width)
     spread = np.sqrt(np.var(means, axis=1) + np.mean(np.square(sds), axis=1))
-    for start in np.flatnonzero(spread < limits.SPO2_FLAT_SD):
+    for start in np.flatnonzero(spread < least_sd):
         frozen[start : start + width] = True
     return frozen

@@ -150,13 +150,19 @@ def test_an_amplifier_that_ends_before_its_converter_clips(tmp_path: Path) -> No
     assert found == [0, 0, int(QualityFlag.CLIPPED), int(QualityFlag.CLIPPED), 0, 0]
 
 
-def test_a_frozen_oximeter_is_flat(tmp_path: Path) -> None:
-    data = wave("SPO2", 30, 1)
-    data[12:24] = 95
+@pytest.mark.parametrize(("step", "frozen"), [(0.1, 12), (1.0, 70)])
+def test_a_frozen_oximeter_is_flat(tmp_path: Path, step: float, frozen: int) -> None:
+    data = wave("SPO2", 90, 1) + step * (np.arange(30) % 2)
+    data[12 : 12 + frozen] = 95
     flags = recorded(tmp_path, "SpO2", data, unit="%", top=200.0).flags[0]
-    assert (flags[12:24] == QualityFlag.FLAT).all()
-    assert not flags[:12].any()
-    assert not flags[24:].any()
+    assert np.flatnonzero(flags).tolist() == list(range(12, 12 + frozen))
+    assert set(flags.tolist()) == {0, int(QualityFlag.FLAT)}
+
+
+def test_a_steady_healthy_sleeper_is_not_a_frozen_oximeter(tmp_path: Path) -> None:
+    data = np.full((80, 30), 97.0)
+    data[[0, 25, 50, 79]] = 96
+    assert not recorded(tmp_path, "SpO2", data, unit="%", top=200.0).flags.any()
 
 
 @pytest.mark.parametrize(
