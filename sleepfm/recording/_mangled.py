@@ -18,9 +18,9 @@ from sleepfm.recording._header import Header
 _PIECE = 2 << 20
 """Bytes looked at from the beginning and from the end of the data."""
 _SURE_COUNT = 16
-"""So many LFs, each after a CR, do not happen by chance (1/256 each)."""
-_SURE_ABSENCE = 48
-"""With so many LFs in the data, not one CR is no chance (both are bytes like any other)."""
+"""So many LFs, each after a CR, do not happen by chance (1/256 each); nor is not one CR there where its neighbours among the
+byte values are that frequent."""
+_NEIGHBOURS_OF_CR = (0x0B, 0x0C, 0x0E, 0x0F)
 _SMOOTHER = 4.0
 """How much smoother a signal must be when read from another byte to count as shifted."""
 _FEWEST_SAMPLES = 16
@@ -38,18 +38,20 @@ def line_breaks_converted(read: Callable[[int, int], np.ndarray], header: Header
     if length > _PIECE:
         skipped = -(-max(_PIECE, length - _PIECE) // record_bytes) * record_bytes
         pieces.append(read(offset + skipped, max(length - skipped, 0)))
-    feeds = sum(int(np.count_nonzero(piece == 0x0A)) for piece in pieces)
-    returns = sum(int(np.count_nonzero(piece == 0x0D)) for piece in pieces)
-    pairs = sum(int(np.count_nonzero((piece[:-1] == 0x0D) & (piece[1:] == 0x0A))) for piece in pieces)
-    if pairs and pairs == feeds:
-        return feeds >= _SURE_COUNT or missing == -feeds
+    counts = sum(np.bincount(piece, minlength=256) for piece in pieces)
+    feeds, returns = int(counts[0x0A]), int(counts[0x0D])
+    pairs = [np.flatnonzero((piece[:-1] == 0x0D) & (piece[1:] == 0x0A)) for piece in pieces]
+    if feeds and sum(map(len, pairs)) == feeds:
+        phases = np.bincount(np.concatenate(pairs) % header.sample_bytes, minlength=header.sample_bytes)
+        return missing == -feeds or (feeds >= _SURE_COUNT and int(phases.min()) * 8 >= feeds)  # samples of 2573 have one phase
     share = length / sum(piece.size for piece in pieces)
     if missing is not None and not 0 < missing < 4 * share * max(feeds, 1):
         return False
-    if returns == 0 and feeds >= _SURE_ABSENCE and (missing is None or missing * 4 > share * feeds):
+    usual = min(int(counts[value]) for value in _NEIGHBOURS_OF_CR)
+    if returns == 0 and usual >= _SURE_COUNT and (missing is None or missing * 4 > share * usual):
         return True
     records = [piece[: piece.size // record_bytes * record_bytes].reshape(-1, record_bytes) for piece in pieces]
-    return pairs == 0 and _records_shift(np.concatenate(records), header)
+    return _records_shift(np.concatenate(records), header)
 
 
 def _records_shift(records_nb: np.ndarray, header: Header) -> bool:
