@@ -14,8 +14,8 @@ WORDS: dict[str, str] = {
         occhio occhi olho oog oeil oeils ocular* oculo* okulo* oko oftalm*
     """,
     "ecg": """
-        cardiac cardiaca cardiaque kardial mlii экг 心电 心電図 ecg ekg ecgi ecgii ecgiii ecgv elektrokard* electrocard*
-        cardiogr* kardiogr* ekgi ekgii
+        card cardiac cardiaca cardiaque kardial mlii экг 心电 心電図 ecg ekg ecgi ecgii ecgiii ecgv elektrokard*
+        electrocard* cardiogr* kardiogr* ekgi ekgii
     """,
     "lead": "lead leads ableitung derivation derivaz* deriv",
     "emg": "эмг 肌电 emg emgs elektromyo* electromyo* myogr*",
@@ -26,19 +26,19 @@ WORDS: dict[str, str] = {
         houppe
     """,
     "leg": """
-        lle rle thigh ankle oberschenkel pata нога ноги 腿 下肢 leg legs tib tibia tibial* tibant tibialis
-        tibiale tibiaux tibs lat rat tibi bein beine jambe jambes jamb pierna piernas gamba gambe perna pernas been
-        benen ben noha nohy nogi noga jalka foot feet fuss fuesse pied pieds pie pies voet plm plms plml plmr lm
-        limb limbs gastroc* soleus quad quadric* calf wade peron* atl atr lta rta edb
+        lle rle thigh ankle oberschenkel pata нога ноги 腿 下肢 leg legs tib tibia tibial* tibant tibialis tibiale
+        tibiaux tibs lat rat tibi bein beine jambe jambes jamb pierna piernas gamba gambe perna pernas been benen
+        ben noha nohy nogi noga jalka foot feet fuss fuesse pied pieds pie pies voet plm plms plml plmr lm limb
+        limbs gastroc* soleus quad quadric* calf wade peron* atl atr lta rta edb
     """,
     "dx": "dx sx",
     "arm": """
-        lue rue bicep рука 上肢 arm arms bras brazo brazos braccio braccia braco bracos ruka ruce arme fds
-        edc ext extensor* flex flexor* biceps triceps brachi* deltoid* delt fdi fdp fcr ecr wrist hand handgelenk
-        forearm unterarm
+        ue lue rue bicep рука 上肢 arm arms bras brazo brazos braccio braccia braco bracos ruka ruce arme fds edc ext
+        extensor* flex flexor* biceps triceps brachi* deltoid* delt fdi fdp fcr ecr wrist hand handgelenk forearm
+        unterarm
     """,
     "muscle": """
-        del mass masset* massat* maseter* masseter* temporalis temporal scm sternocl* sternom* scalen* skalen*
+        dia del mass masset* massat* maseter* masseter* temporalis temporal scm sternocl* sternom* scalen* skalen*
         trapez* trap intercost* interkost* ric lic parastern* diaphragm* diafragm* zwerchfell frontalis orbicul*
         corrug* zygom* platysma splenius paraspin* rectus obliq* glut* deltoideus neck muscle muskel muscul*
     """,
@@ -52,8 +52,8 @@ WORDS: dict[str, str] = {
     """,
     "flow_short": "af new",
     "nasal_pressure": """
-        cannula* canul* cannul* kanul* lunette* lunettes gafas ptaf npt npaf pnasal nasalp nasenbrille prong* npres
-        nasendruck naspres pflow nasopres* neusdruk pnas naspr
+        pnp cannula* canul* cannul* kanul* lunette* lunettes gafas ptaf npt npaf pnasal nasalp nasenbrille prong*
+        npres nasendruck naspres pflow nasopres* neusdruk pnas naspr
     """,
     "pressure": "давлен* pressure press pres pression* presion* pressao* pressio* druck tlak cisnienie tryk trykk",
     "thermistor": "ther therm thermist* thermo* termo* termist* thermal tflow ntherm termopar termocop*",
@@ -81,7 +81,10 @@ WORDS: dict[str, str] = {
         snr храп* russament* russamento 鼾声 いびき snor snore* snori* snorg schnarch* ronfl* ronflement* ronq* ronc*
         roncus ronco chrap* snurk* snork* snark* ronch* roncop* phono fono
     """,
-    "microphone": "mic mics micro mikro microphone* mikrofon* mikrophon* microf* sound sounds tracheal trachea geluid schall",
+    "microphone": """
+        larynx mic mics micro mikro microphone* mikrofon* mikrophon* microf* sound sounds tracheal trachea geluid
+        schall
+    """,
     "spo2": """
         сатурац* 血氧 spo2 sao2 sp02 sa02 osat o2sat sato2 sat satur* sattig* saettig* satt spo2bb spo2beattobeat so2
         oxim* oximeter oximetry oxym* oxi oxy ox ox2 iltm* iltmaetning maetning nasyc* saturat* spo sao
@@ -107,7 +110,7 @@ WORDS: dict[str, str] = {
     """,
     "blood_pressure": "systol* diastol* sbp dbp abp nibp bp blood portapres finapres",
     "impedance": "impedan* impedenz* impedanc* imp imped impedanz* zmeas ohm ohms",
-    "quality": "quality qual stat integrity signalqual* confidence oxstatus oxstat dhrq",
+    "quality": "burst* suppr* quality qual stat integrity signalqual* confidence oxstatus oxstat dhrq",
     "off": "off aus uit",
     "battery": "batt* battery* akku batterie* bat voltage volt* spannung bluetooth bluetoo* supply power",
     "audio": "audio volume video camera",

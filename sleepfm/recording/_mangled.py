@@ -38,7 +38,7 @@ def line_breaks_converted(read: Callable[[int, int], np.ndarray], header: Header
     if length > _PIECE:
         skipped = -(-max(_PIECE, length - _PIECE) // record_bytes) * record_bytes
         pieces.append(read(offset + skipped, max(length - skipped, 0)))
-    counts = sum(np.bincount(piece, minlength=256) for piece in pieces)
+    counts = np.sum([np.bincount(piece, minlength=256) for piece in pieces], axis=0)
     feeds, returns = int(counts[0x0A]), int(counts[0x0D])
     pairs = [np.flatnonzero((piece[:-1] == 0x0D) & (piece[1:] == 0x0A)) for piece in pieces]
     if feeds and sum(map(len, pairs)) == feeds:

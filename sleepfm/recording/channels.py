@@ -143,12 +143,15 @@ _SENSORS = (
 
 
 def _is_heart_rate(label: _Label) -> bool:
-    return label.has("ecg") and (label.has("rate") or label.says("hr", "ihr"))
+    pulse = label.word("pulse")
+    return label.has("ecg") and (label.has("rate") or pulse.startswith("p") or pulse.endswith("hr"))
 
 
 def _is_ecg_lead(label: _Label) -> bool:
+    own = [token.text for token in label.tokens if token.group not in {"reference", "aside"}]
     roman = label.says("i", "ii", "iii", "avr", "avl", "avf")
-    return (label.has("lead") and (roman or not label.has("electrode"))) or (roman and len(label.tokens) == 1)
+    chest = len(own) == 2 and own[0] == "v" and own[1] in "123456"
+    return (label.has("lead") and (roman or not label.has("electrode"))) or (roman and len(own) == 1) or chest
 
 
 def _is_numbered_chin(label: _Label) -> bool:
@@ -177,7 +180,12 @@ _EQUIPMENT = (
     _Rule(Kind.MARKER, "marks lights off or on", lambda label: label.has("light") and label.has("off")),
     _means(Kind.LIGHT, "light, not used", "light"),
     _Rule(Kind.IMPEDANCE, "an electrode-off flag, not the signal", lambda label: label.has("off") and label.has(*_SENSORS)),
-    _means(Kind.PAP, "a value of the PAP device, not used", "leak", "tidal"),
+    _means(Kind.CO2, "carbon dioxide", "co2"),
+    _Rule(
+        Kind.PAP,
+        "“{}” means a value of the PAP device, not used",
+        lambda label: not label.has("thorax", "abdomen") and label.word("leak", "tidal"),
+    ),
     _Rule(
         Kind.FLOW,
         "airflow as the PAP device measures it",
@@ -188,6 +196,7 @@ _EQUIPMENT = (
     _Rule(Kind.OTHER, "audio, not used", lambda label: label.has("audio") and not label.has("snore", "microphone")),
     _means(Kind.MARKER, "a marker or trigger, not used", "marker"),
     _means(Kind.OTHER, "the device's power supply, not used", "battery"),
+    _Rule(Kind.OTHER, "an auxiliary input, not used", lambda label: label.says("ext") and label.has("auxiliary")),
     _means(Kind.OTHER, "blood pressure, not used", "blood_pressure"),
     _Rule(
         Kind.OTHER,
@@ -214,7 +223,6 @@ _HEART_MUSCLES_EYES = (
     _means(Kind.OTHER_EMG, "electromyogram, muscle not named", "emg"),
 )
 _OXIMETRY = (
-    _means(Kind.CO2, "carbon dioxide", "co2"),
     _means(Kind.PLETH, "pulse wave", "pleth"),
     _Rule(Kind.PLETH, "a pulse wave", lambda label: label.has("pulse") and label.has("wave")),
     _Rule(Kind.PLETH, "“{}” sampled so fast and without the unit bpm means a pulse wave", _is_fast_pulse),
@@ -226,7 +234,12 @@ _OXIMETRY = (
     _Rule(
         Kind.PULSE,
         "“{}” means heart or pulse rate",
-        lambda label: not label.has("breath") and label.word("pulse", "pulse_short"),
+        lambda label: not label.has("breath") and label.word("pulse"),
+    ),
+    _Rule(
+        Kind.PULSE,
+        "“{}” means pulse rate",
+        lambda label: label.only("pulse_short", "oximeter") and label.word("pulse_short"),
     ),
     _Rule(
         Kind.SPO2,
