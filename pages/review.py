@@ -98,7 +98,7 @@ def show_staging(library: Library, study: Study, *, is_staged: bool) -> None:
             if now.status not in BUSY:
                 st.rerun()
             left = "" if now.progress is None else time_left_words(now.seconds_left)
-            row = st.container(horizontal=True, vertical_alignment="center")
+            row = st.container(horizontal=True, vertical_alignment="center", width="content")
             row.progress(now.progress or 0.0, printable(f"{now.message or 'waiting'}{left}"), width=300)
             if now.job is not None and row.button("Cancel"):
                 fresh.jobs.request_stop(now.job)

@@ -2,13 +2,13 @@
 
 import { clockText, elapsedText, tickStep } from "./clock.js";
 import { element, sizedContext } from "./dom.js";
-import { FONT, GUTTER, RIGHT } from "./layout.js";
+import { FONT, GUTTER, RIGHT, fitted } from "./layout.js";
 import { drawLabels, drawReferenceLines, drawTrace } from "./trace_rows.js";
 import { GAP } from "./trace_store.js";
 
 const AXIS = 32;
 const TOP = 6;
-const MIN_ROW = 17;
+const MIN_ROW = 16;
 const MESSAGE_MS = 2600;
 const MAX_BINS = 4096;
 const SHARES = { EEG: 1.35, EOG: 1.35 };
@@ -91,13 +91,14 @@ export class TracePanel {
     context.fillRect(0, 0, this.width, this.height);
     this.drawTime(context, plot, view, epoch);
     if (this.settings.grid) for (const row of placed) drawReferenceLines(context, row, plot, this.theme);
-    this.drawEvents(context, plot, view, placed);
+    const eventNames = this.drawEvents(context, plot, view, placed);
     context.save();
     context.beginPath();
     context.rect(plot.left, 0, plot.width, plot.top + plot.height);
     context.clip();
     for (const row of placed) drawTrace(context, row, plot);
     context.restore();
+    drawEventNames(context, eventNames);
     this.drawGapNames(context, plot, view);
     for (const row of placed) drawLabels(context, row, plot, this.theme, row.trace.key === this.settings.selected);
     this.drawHidden(context);
@@ -190,11 +191,10 @@ export class TracePanel {
     }
   }
 
+  /** Draw the events' stretches; returns their names, which are written over the traces. */
   drawEvents(context, plot, view, placed) {
     const { theme } = this;
-    context.font = `10px ${FONT}`;
-    context.textBaseline = "top";
-    context.textAlign = "left";
+    const names = [];
     for (const event of eventsWithin(this.night.events, view.start, view.stop)) {
       const row = placed.find(({ trace }) => trace.label === event.channel || trace.channels.includes(event.channel));
       if (event.channel && !row && this.settings.montageTraces().length > placed.length) continue; // its channel is scrolled away
@@ -207,15 +207,9 @@ export class TracePanel {
       context.fillRect(left, top, Math.max(1, right - left), height);
       context.globalAlpha = 1;
       context.fillRect(left, top, Math.max(1, right - left), 2);
-      if (right - left > 24) {
-        context.save();
-        context.beginPath();
-        context.rect(left, top, right - left, 16);
-        context.clip();
-        context.fillText(event.name, left + 3, top + 4);
-        context.restore();
-      }
+      if (right - left > 24) names.push({ text: event.name, left, top: top + 2, room: right - left - 4, colour: context.fillStyle });
     }
+    return names;
   }
 
   drawHidden(context) {
@@ -281,6 +275,19 @@ export class TracePanel {
     this.notice.replaceChildren(element("p", { text }));
     if (retry) this.notice.append(element("button", { text: "Try again", on: { click: retry } }));
     this.notice.hidden = false;
+  }
+}
+
+function drawEventNames(context, names) {
+  context.font = `10px ${FONT}`;
+  context.textBaseline = "top";
+  context.textAlign = "left";
+  for (const { text, left, top, room, colour } of names) {
+    const shown = fitted(context, text, room);
+    context.fillStyle = "rgb(255 255 255 / 75%)";
+    context.fillRect(left + 1, top, context.measureText(shown).width + 4, 11);
+    context.fillStyle = colour;
+    context.fillText(shown, left + 3, top);
   }
 }
 

@@ -1,0 +1,126 @@
+"""The review page in a real browser, over a library with a staged night (the staging itself has its own tests)."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from e2e.conftest import RunningApp, free_port, start_app, stop_app
+from make_edf import write_edf
+
+from sleepfm.library.library import Library
+from sleepfm.recording.scorings.formats import read_scoring
+from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.vocabulary import Kind
+
+pytestmark = pytest.mark.browser
+
+EPOCHS = 40
+VIEWER = '[data-sleepfm="viewer"]'
+
+
+def scoring(shift: int) -> Scoring:
+    stages = np.roll(np.repeat(np.arange(5, dtype=np.int8), EPOCHS // 5), shift)
+    probabilities = np.full((EPOCHS, 5), 0.05, dtype=np.float32)
+    probabilities[np.arange(EPOCHS), stages] = 0.8
+    return Scoring(stages, probabilities)
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    folder = tmp_path_factory.mktemp("review")
+    with Library.open(folder / "home") as library:
+        study = library.add(write_edf(folder / "night.edf", seconds=EPOCHS * 30, labels=("C4-M1", "E1-M2", "Chin", "Zzyzx")))
+        library.add(write_edf(folder / "other.edf", seconds=300))
+        for engine, shift in (("first", 0), ("second", 2)):
+            about = {"label": f"The {engine}", "note": f"{engine} 1.0, weights abc"}
+            library.store_scoring(study.id, scoring(shift), engine=engine, model="", provenance=about)
+    app = start_app(folder / "home", free_port())
+    yield app
+    stop_app(app)
+
+
+def open_study(page: Any, app: RunningApp, address: str, epoch: int = 1) -> Any:
+    page.goto(f"{app.url}/review{address}")
+    page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="{epoch}"]', timeout=20_000)
+    return page.locator(VIEWER)
+
+
+def test_a_link_opens_the_study_with_what_made_its_scoring(page: Any, staged: RunningApp) -> None:
+    viewer = open_study(page, staged, "?study=night&epoch=12", 12)
+    assert viewer.get_by_text(f"Epoch 12 / {EPOCHS}").is_visible()
+    assert page.get_by_text("The second: second 1.0, weights abc").is_visible()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**study=night&epoch=13")
+    page.reload()
+    page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="13"]')
+
+
+def test_two_scorings_stand_one_above_the_other(page: Any, staged: RunningApp) -> None:
+    viewer = open_study(page, staged, "?study=night&epoch=5", 5)
+    before = viewer.locator('[data-sleepfm="hypnogram"]').bounding_box()["height"]
+    page.get_by_label("Lower hypnogram").click()
+    page.get_by_role("option", name="The first").click()
+    page.get_by_text("The first: first 1.0").wait_for()
+    page.wait_for_function(
+        "([node, before]) => node.offsetHeight > before",
+        arg=[viewer.locator('[data-sleepfm="hypnogram"]').element_handle(), before],
+    )
+    assert viewer.get_attribute("data-drawn-epoch") == "5"
+    page.keyboard.press("n")  # the keys are the viewer's again; the engines differ first in epoch 9
+    page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="9"]')
+
+
+@pytest.mark.parametrize(("button", "suffix"), [("Scoring CSV", "csv"), ("EDF+ annotations", "edf")])
+def test_the_scoring_can_be_taken_along(page: Any, staged: RunningApp, tmp_path: Path, button: str, suffix: str) -> None:
+    open_study(page, staged, "?study=night")
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=button).click()
+    assert download.value.suggested_filename == f"night_second.{suffix}"
+    file = tmp_path / f"taken.{suffix}"
+    download.value.save_as(file)
+    assert read_scoring(file).stages.tolist() == scoring(2).stages.tolist()
+
+
+def test_another_study_starts_at_its_beginning_and_nothing_is_staged(page: Any, staged: RunningApp) -> None:
+    open_study(page, staged, "?study=night&epoch=30", 30)
+    page.get_by_label("Study", exact=True).click()
+    page.get_by_role("option", name="other").click()
+    page.wait_for_selector(f'{VIEWER}[data-study="other"][data-drawn-epoch="1"]')
+    page.wait_for_url("**study=other*")
+    assert page.locator(VIEWER).get_by_text("not staged yet").is_visible()
+    assert page.get_by_role("button", name="Export").is_disabled()
+
+
+def test_channels_are_listed_with_what_they_were_taken_for(page: Any, staged: RunningApp) -> None:
+    open_study(page, staged, "?study=night")
+    page.get_by_role("button", name="Channels").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("remembered for every study with the same montage").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+
+
+def test_an_unknown_study_leads_back_to_the_list(page: Any, staged: RunningApp) -> None:
+    page.goto(f"{staged.url}/review?study=nobody")
+    page.get_by_text("no study 'nobody' in the library").wait_for()
+    page.get_by_role("link", name="To the studies").click()
+    page.wait_for_url("**/studies*")
+
+
+def test_a_corrected_channel_is_drawn_as_what_it_is(staged: RunningApp) -> None:
+    def kind() -> str:
+        with urllib.request.urlopen(f"{staged.url}/sleepfm/overview?study=night") as response:
+            traces = json.load(response)["traces"]
+        return next(trace["kind"] for trace in traces if trace["key"] == "3")
+
+    assert kind() == Kind.OTHER.value
+    with Library.open(staged.home) as library:
+        library.correct_channel("night", 3, Kind.LEG_EMG)
+    assert kind() == Kind.LEG_EMG.value
