@@ -91,6 +91,10 @@ function tableRow(row, send) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("[data-sleepfm='studies']");
+  // a refresh that changes nothing must not take a button away between press and release
+  const content = JSON.stringify(data.rows);
+  if (root.dataset.content === content) return;
+  root.dataset.content = content;
   const send = (action, what) => setTriggerValue("action", { action, ...what, nonce: Date.now() });
   const focused = root.querySelector(":focus")?.getAttribute("aria-label");
   const table = element("table");

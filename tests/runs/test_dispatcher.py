@@ -101,6 +101,8 @@ def test_a_killed_worker_is_shown_as_crashed_and_the_queue_goes_on(home: Home, r
     crashed = wait_for(table, job.id, timeout_s=30)
     assert crashed.state is JobState.CRASHED
     assert "last words" in (crashed.error or "")
+    for waiting in table.list(states=(JobState.QUEUED,), limit=MANY):
+        table.request_stop(waiting.id)
     write_edf(tmp_path / "later" / "z.edf", seconds=10, labels=("C4-M1",))
     later = wait_for(table, submit_folder_import(home, tmp_path / "later", stage=False).id, timeout_s=120)
     assert later.state is JobState.FINISHED
