@@ -257,6 +257,8 @@ class _Judge:
 
     def flags(self) -> np.ndarray:
         """Return (n_epochs,) uint8, with what only shows over several epochs or once the unit is trusted."""
+        if not self._flags.size:
+            return self._flags
         everywhere = np.arange(self._flags.size)
         if not self.suspicion():
             self._flags |= self._by_amplitude

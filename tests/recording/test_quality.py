@@ -210,9 +210,11 @@ def test_ten_seconds_and_nothing_at_all(tmp_path: Path) -> None:
     path.write_bytes(File([Signal("C3-M2", data), Signal("C4-M1", 0 * data)]).bytes())
     with open_recording(path) as recording:
         assert assess(recording).flags.tolist() == [[0], [int(QualityFlag.FLAT)]]
-    path.write_bytes(File([Signal("C3-M2", data)]).header())
+    path.write_bytes(File([Signal(label, data) for label in ("C3-M2", "Flow", "SpO2", "Position")]).header())
     with open_recording(path, allow_empty=True) as recording:
-        assert assess(recording).flags.shape == (1, 0)
+        report = assess(recording)
+    assert report.flags.shape == (4, 0)
+    assert (report.share_good(), report.bad_channels()) == (0.0, ())
 
 
 def test_the_size_of_pieces_does_not_matter(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
