@@ -6,6 +6,8 @@ import { GAP } from "./trace_store.js";
 
 const N3_LINES_UV = 37.5; // 75 µV peak to peak, the amplitude criterion of slow waves (AASM manual, stage N3)
 
+const SHORTEST_NAME = 46;
+
 export function drawTrace(context, { window, middle, perUnit, centre, colour }, plot) {
   const { codes, x0, dx, n, scale, offset } = window;
   const step = dx * plot.perSecond;
@@ -62,7 +64,8 @@ export function drawLabels(context, row, plot, theme, isSelected) {
   const nameY = isTall ? middle - 6 : middle;
   const nameFont = `600 12px ${FONT}`;
   context.font = nameFont;
-  const room = plot.left - 14 - context.measureText(trace.label).width;
+  // a long name gives way to the scale: a row without its unit says nothing
+  const room = plot.left - 14 - Math.min(context.measureText(trace.label).width, SHORTEST_NAME);
   const scaleWidth = centre === 0 ? drawBar(context, row, plot, theme, isTall) : drawBounds(context, row, plot, theme, room);
   context.textAlign = "left";
   context.font = nameFont;
@@ -107,7 +110,7 @@ function drawBounds(context, { trace, middle, pitch, perLane, centre, perUnit },
     context.fillText(bottom, x, middle + pitch / 2 - 7);
     return context.measureText(`${top} ${trace.unit}`).width + 10;
   }
-  const both = `${bottom} to ${top} ${trace.unit}`;
+  const both = `${bottom}${centre > perLane / 2 ? "–" : " to "}${top} ${trace.unit}`;
   const width = context.measureText(both).width + 10;
   if (width > room) return 0;
   context.fillText(both, x, middle);

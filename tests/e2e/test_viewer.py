@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from e2e.conftest import free_port
 from make_edf import write_edf
+from recording.edf_bytes import File, Signal, smooth, tal
 
 from sleepfm.recording.scorings.formats import write_scoring
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.viewer.asset_urls import asset_url
+from sleepfm.viewer.theme import GAP
 from sleepfm.viewer.trace_windows import unpack
 
 pytestmark = pytest.mark.browser
@@ -35,6 +37,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = ("C4-M1", "C3-M2", "E1-M2", "Chin", "ECG", "Flow", '<b onclick="1">')
     write_edf(folder / "night.edf", seconds=EPOCHS * 30, labels=labels)
     write_edf(folder / "bare.edf", seconds=95, labels=labels[:2])
+    onsets = [*range(40), *range(50, 100)]
+    stamps = Signal("EDF Annotations", [tal(onset) for onset in onsets])
+    interrupted = File([Signal("C4-M1", smooth(len(onsets), 128)), stamps], reserved="EDF+D")
+    (folder / "interrupted.edf").write_bytes(interrupted.bytes())
     stages = np.repeat(np.array([0, 1, 2, 3, 4], dtype=np.int8), EPOCHS // 5)
     other = stages.copy()
     other[[19, 41, 60]] = 0
@@ -330,6 +336,24 @@ def test_a_short_recording_without_a_scoring(tab: Any, address: str) -> None:
     wait_drawn(tab, 4)  # 95 s: three whole epochs and a begun one
     tab.keyboard.press("n")
     assert viewer.get_by_text("Not staged yet: no epoch is marked for a look.").is_visible()
+
+
+def test_a_gap_is_shown_as_a_gap(tab: Any, address: str) -> None:
+    """The file has nothing from 40 to 50 s: epoch 2 shows 30 to 60 s."""
+    open_at(tab, address, "study=interrupted", 2)
+    shades = tab.locator(CANVAS).evaluate(
+        """canvas => [35, 42, 48, 55].map((seconds) => {
+          const x = 124 + ((seconds - 30) / 30) * (canvas.width - 136);
+          const column = canvas.getContext("2d").getImageData(Math.round(x) + 5, 20, 1, canvas.height - 70).data;
+          const counts = {};
+          for (let at = 0; at < column.length; at += 4) {
+            const colour = "#" + [0, 1, 2].map((band) => column[at + band].toString(16).padStart(2, "0")).join("");
+            counts[colour] = (counts[colour] ?? 0) + 1;
+          }
+          return Object.entries(counts).sort((a, b) => b[1] - a[1])[0][0];
+        })"""
+    )
+    assert shades == ["#ffffff", GAP, GAP, "#ffffff"]
 
 
 def test_labels_from_the_file_never_become_elements(tab: Any, address: str) -> None:
