@@ -103,7 +103,7 @@ class QualityReport:
         shares = [(self.share(index, flag), word) for flag, word in FLAG_WORDS.items()]
         found = [f"{100 * share:.0f} % {word}" if share >= 0.01 else f"<1 % {word}" for share, word in shares if share]
         row = self._row(index)
-        said = ", ".join(found) or ("good" if self.judged[row] else "not judged")
+        said = ", ".join(found) or ("good" if self.judged[row] and self.flags.shape[1] else "not judged")
         return f"{said}; {self.suspicions[row]}" if self.suspicions[row] else said
 
     def save(self, path: Path) -> None:

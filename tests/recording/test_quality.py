@@ -214,7 +214,7 @@ def test_ten_seconds_and_nothing_at_all(tmp_path: Path) -> None:
     with open_recording(path, allow_empty=True) as recording:
         report = assess(recording)
     assert report.flags.shape == (4, 0)
-    assert (report.share_good(), report.bad_channels()) == (0.0, ())
+    assert (report.share_good(), report.bad_channels(), report.words(0)) == (0.0, (), "not judged")
 
 
 def test_the_size_of_pieces_does_not_matter(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
