@@ -58,13 +58,15 @@ class YasaStaging:
     weights_hash: str
 
 
-_CENTRAL_FIRST = (r"C4.?-?.?(M1|A1)", r"C3.?-?.?(M2|A2)", r"C[34Z]", r"F[34Z]", r"O[12Z]", r"P[34Z]|F[P78]|T[3456]")
+_SITES = (r"C4.?(M1|A1)", r"C3.?(M2|A2)", r"C[34Z]", r"F[34Z]", r"O[12Z]", r"P[34Z]|F[P78]|T[3456]")
 
 
-def preference(lead: Lead) -> int:
-    """Rank EEG leads: the contralateral central derivations that YASA was trained on, then other central, frontal, and so on."""
-    label = lead.label.upper().replace(" ", "")
-    return next((rank for rank, pattern in enumerate(_CENTRAL_FIRST) if re.search(pattern, label)), len(_CENTRAL_FIRST))
+def preference(lead: Lead) -> tuple[int, bool]:
+    """Rank leads of one kind, best first: the central EEG that YASA was trained on, and referenced leads before single ones."""
+    label = re.sub(r"[^A-Z0-9]", "", lead.label.upper())
+    site = next((rank for rank, pattern in enumerate(_SITES) if re.search(pattern, label)), len(_SITES))
+    # "E1-M2" and "Chin1-Chin2" before "E1" and "Chin1", whose reference is the amplifier's
+    return (site if lead.kind is Kind.EEG else 0, not re.search(r"\w\s*[-:/]\s*\w", lead.label))
 
 
 def stage(leads: Sequence[Lead], duration_s: float, *, name: str, progress: Progress = silent) -> YasaStaging:
@@ -139,7 +141,7 @@ def _best_eeg(leads: Sequence[Lead], epochs: int, name: str) -> tuple[Lead, np.n
 
 def _first_usable(leads: Sequence[Lead], kind: Kind, wanted: np.ndarray, epochs: int) -> tuple[Lead, np.ndarray] | None:
     """Return the first lead of a kind that has a signal wherever the EEG has one (nearly), and its samples."""
-    for lead in leads:
+    for lead in sorted(leads, key=preference):
         if lead.kind is kind and lead.rate_hz >= _MIN_RATE_HZ:
             x = _on_grid(lead, epochs)
             usable = _usable(x)

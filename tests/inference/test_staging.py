@@ -113,6 +113,13 @@ def test_a_dead_central_lead_is_passed_over_for_a_living_one() -> None:
     assert found.leads == ("O1-M2",)
 
 
+def test_referenced_leads_are_taken_before_single_ones(shared: Path, empty_shelf: Shelf) -> None:
+    found = staged(shared / "data/psg/nox_a1_2min_90ch.edf", empty_shelf)
+    assert found.provenance["signals"] == ["C4-M1", "E1-M2", "1-2"]
+    assert len(found.scoring.stages) == 4
+    assert "5 minutes" in " ".join(found.scoring.warnings)
+
+
 @pytest.mark.parametrize(
     ("leads", "duration_s", "message"),
     [
