@@ -28,6 +28,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 def create_app(home: Home) -> st.App:
     """Return the ASGI app for one home folder."""
+
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         # jobs that were queued or running when the app or the machine went down are taken up, or shown as crashed
