@@ -9,6 +9,8 @@ import { flagsAt, qualityStrips } from "./quality.js";
 
 const GAP_BETWEEN = 4;
 const QUALITY_ROW = 9;
+// Which spectrogram somebody chose for a study: it stays when a scoring arrives or they come back.
+const chosenSpectrograms = new Map();
 
 export class Overview {
   constructor(goTo) {
@@ -20,7 +22,10 @@ export class Overview {
     this.tooltip.hidden = true;
     this.channel = element("select", { className: "spectrogram-channel", title: "Channel of the spectrogram" });
     this.channel.setAttribute("aria-label", "Channel of the spectrogram");
-    this.channel.addEventListener("change", () => this.loadSpectrogram());
+    this.channel.addEventListener("change", () => {
+      chosenSpectrograms.set(this.night.study, this.night.spectrograms[this.channel.selectedIndex].trace);
+      this.loadSpectrogram();
+    });
     this.rows = {};
     this.plots = element("div", { className: "plots" });
     for (const name of ["hypnogram", "marks", "density", "spectrogram", "quality", "axis"]) {
@@ -43,6 +48,8 @@ export class Overview {
     this.spectrogram = null;
     this.strips = night.quality ? qualityStrips(night.quality) : [];
     this.channel.replaceChildren(...night.spectrograms.map(({ label }) => element("option", { text: label })));
+    const chosen = night.spectrograms.findIndex(({ trace }) => trace === chosenSpectrograms.get(night.study));
+    this.channel.selectedIndex = chosen >= 0 ? chosen : night.spectrograms.findIndex(({ first }) => first);
     this.width = 0;
     this.loadSpectrogram();
   }
@@ -51,7 +58,7 @@ export class Overview {
     const chosen = this.night.spectrograms[Math.max(0, this.channel.selectedIndex)];
     if (!chosen) return;
     const { night } = this;
-    const image = await SpectrogramImage.load(`${this.route}?${new URLSearchParams({ study: night.study, channel: chosen.channel })}`);
+    const image = await SpectrogramImage.load(`${this.route}?${new URLSearchParams({ study: night.study, trace: chosen.trace })}`);
     if (this.night !== night) return;
     this.spectrogram = image;
     this.width = 0;

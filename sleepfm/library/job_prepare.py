@@ -1,4 +1,4 @@
-"""The job that looks a new study through: its own scoring, its quality, its spectrograms, its hash."""
+"""The job that looks a new study through: its own scoring, its quality, its spectrograms and envelopes, its hash."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from sleepfm.errors import ScoringError
 from sleepfm.home import Home
 from sleepfm.library.library import OWN_SCORING, Library
 from sleepfm.progress import Progress, part
+from sleepfm.recording.derivations import Derivation, offered, read_derivation
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.quality import assess
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.edf_annotations import stages_from_annotations
+from sleepfm.signals.envelopes import displayed_traces, write_envelopes
+from sleepfm.signals.trace_windows import trace_key
 from sleepfm.vocabulary import Kind
 
 _MIN_EEG_RATE_HZ = 40.0
@@ -21,23 +24,38 @@ _MIN_EEG_RATE_HZ = 40.0
 
 
 def prepare(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Take over the scoring that the file itself holds, assess its quality, compute its spectrograms, and hash it."""
+    """Take over the scoring that the file itself holds, assess its quality, compute what the screen shows of it, and hash it."""
     identifier = parameters["study"]
     with Library(home) as library, closing(library.recording(identifier, mapped=True)) as recording:
         _store_own_scoring(library, identifier, recording)
-        report = assess(recording, part(progress, 0.0, 0.5))
+        report = assess(recording, part(progress, 0.0, 0.3))
         report.save(library.quality_file(identifier))
-        channels = [channel for channel in recording.channels if channel.kind is Kind.EEG and channel.rate_hz > _MIN_EEG_RATE_HZ]
-        for number, channel in enumerate(channels):
-            progress(0.5 + 0.3 * number / len(channels), f"spectrogram of {channel.label}")
-            write_spectrogram(
-                library.spectrogram_file(identifier, channel.index),
-                multitaper(recording.read(channel.index, 0.0, recording.duration_s), channel.rate_hz),
-            )
-        digest = fingerprint(recording.path, part(progress, 0.8, 1.0))
+        _store_spectrograms(library, identifier, recording, part(progress, 0.3, 0.5))
+        write_envelopes(library.envelope_file(identifier), recording, displayed_traces(recording), part(progress, 0.5, 0.95))
+        digest = fingerprint(recording.path, part(progress, 0.95, 1.0))
         bad = [recording.channel(index).label for index in report.bad_channels()]
         library.store_facts(identifier, sha256=digest, quality=report.share_good(), bad_channels=bad)
     return {"quality": report.share_good(), "bad_channels": bad, "sha256": digest}
+
+
+def _store_spectrograms(library: Library, identifier: str, recording: Recording, progress: Progress) -> None:
+    """Store a spectrogram of every EEG, of the derivation where only its unreferenced lead was recorded."""
+    derived = [derivation for derivation in offered(recording.channels) if derivation.kind is Kind.EEG]
+    replaced = {index for derivation in derived for index in (derivation.plus, *derivation.minus)}
+    recorded = [
+        Derivation(channel.label, channel.index, (), channel.kind, channel.modality)
+        for channel in recording.channels
+        if channel.kind is Kind.EEG and channel.index not in replaced
+    ]
+    shown = [one for one in (*derived, *recorded) if recording.channel(one.plus).rate_hz > _MIN_EEG_RATE_HZ]
+    files = {library.spectrogram_file(identifier, trace_key(one.plus, one.minus)): one for one in shown}
+    for number, (file, derivation) in enumerate(files.items()):
+        progress(number / len(files), f"spectrogram of {derivation.label}")
+        samples = read_derivation(recording, derivation, 0.0, recording.duration_s)
+        write_spectrogram(file, multitaper(samples, recording.channel(derivation.plus).rate_hz))
+    for old in library.spectrograms(identifier).values():
+        if old not in files:  # of a channel that was taken for an EEG once
+            old.unlink(missing_ok=True)
 
 
 def _store_own_scoring(library: Library, identifier: str, recording: Recording) -> None:

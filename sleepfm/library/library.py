@@ -253,14 +253,18 @@ class Library:
             return None
         return (str(study.path), stat.st_size, stat.st_mtime_ns, tuple((row["channel"], row["kind"]) for row in rows))
 
-    def spectrograms(self, identifier: str) -> dict[int, Path]:
-        """Return the stored spectrograms of a study: channel index → file."""
+    def spectrograms(self, identifier: str) -> dict[str, Path]:
+        """Return the stored spectrograms of a study: key of the trace ("3", "3-5") → file."""
         files = self.study_folder(identifier).glob("spectrogram-*.npz")
-        return {int(file.stem.removeprefix("spectrogram-")): file for file in files}
+        return {file.name.removeprefix("spectrogram-").removesuffix(".npz"): file for file in files}
 
-    def spectrogram_file(self, identifier: str, channel: int) -> Path:
-        """Return where the spectrogram of a channel is kept."""
-        return self.study_folder(identifier) / f"spectrogram-{channel}.npz"
+    def spectrogram_file(self, identifier: str, trace: str) -> Path:
+        """Return where the spectrogram of a trace is kept."""
+        return self.study_folder(identifier) / f"spectrogram-{trace}.npz"
+
+    def envelope_file(self, identifier: str) -> Path:
+        """Return where the envelopes of a study are kept."""
+        return self.study_folder(identifier) / "envelopes.bin"
 
     def store_facts(self, identifier: str, *, sha256: str, quality: float, bad_channels: list[str]) -> None:
         """Store what the preparation found out about a study's file."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sleepfm.recording.recording import Recording
-from sleepfm.viewer.trace_windows import Trace, read_window
+from sleepfm.signals.trace_windows import Trace, read_window
 from sleepfm.vocabulary import EPOCH_S, Kind
 
 SAMPLED_EPOCHS = 8

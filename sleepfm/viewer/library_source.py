@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from sleepfm.home import Home
 from sleepfm.library.library import Library
+from sleepfm.models.card import SIMULATED
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.event_texts import events_from_annotations
@@ -58,7 +61,14 @@ class LibrarySource:
     def scorings(self, study_id: str) -> Sequence[NamedScoring]:
         """Return the study's scorings, newest first."""
         return [
-            NamedScoring(id=str(stored.id), label=stored.label, note=stored.note, scoring=stored.scoring)
+            NamedScoring(
+                id=str(stored.id),
+                label=stored.label,
+                note=stored.note,
+                scoring=stored.scoring,
+                simulated=by_simulated_model(stored.provenance),
+                signals=_signals(stored.provenance),
+            )
             for stored in self._library.scorings(study_id)
         ]
 
@@ -70,6 +80,21 @@ class LibrarySource:
         """Return the recording's own annotations that are events."""
         return events_from_annotations(self.recording(study_id).annotations())
 
-    def spectrograms(self, study_id: str) -> dict[int, Path]:
-        """Return the stored spectrograms by channel index."""
+    def spectrograms(self, study_id: str) -> dict[str, Path]:
+        """Return the stored spectrograms by the key of their trace."""
         return self._library.spectrograms(study_id)
+
+    def envelopes(self, study_id: str) -> Path:
+        """Return where the study's envelopes are kept."""
+        return self._library.envelope_file(study_id)
+
+
+def by_simulated_model(provenance: Mapping[str, Any]) -> bool:
+    """Whether a scoring was made by a model that was trained on simulated data."""
+    return bool(provenance.get("trained_on") == SIMULATED)
+
+
+def _signals(provenance: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the labels in a provenance, whose engines list them or give them by modality."""
+    named = provenance.get("signals", ())
+    return tuple(chain.from_iterable(named.values())) if isinstance(named, Mapping) else tuple(named)

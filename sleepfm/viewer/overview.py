@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ from sleepfm.errors import RequestError
 from sleepfm.recording.derivations import montages
 from sleepfm.recording.quality import FLAG_WORDS, UNUSABLE, QualityFlag, QualityReport
 from sleepfm.recording.recording import Recording
+from sleepfm.signals.display_filters import default_filter
+from sleepfm.signals.trace_windows import Trace, trace_key
 from sleepfm.text import printable
-from sleepfm.viewer.display_filters import default_filter
 from sleepfm.viewer.display_scales import display_scales
 from sleepfm.viewer.review_marks import review_marks
+from sleepfm.viewer.spectrogram_choice import first_spectrogram
 from sleepfm.viewer.study_source import NamedScoring, StudySource
-from sleepfm.viewer.trace_windows import Trace
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Kind
 
 PROBABILITY_ONE = 65535
@@ -58,10 +60,7 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str]) -> dict[
             for event in sorted(source.events(study_id), key=lambda event: event.start_s)
         ],
         "quality": None if quality is None else _quality(quality, recording, epochs),
-        "spectrograms": [
-            {"channel": index, "label": printable(recording.channel(index).label)}
-            for index in sorted(source.spectrograms(study_id))
-        ],
+        "spectrograms": _spectrograms(source.spectrograms(study_id), recording, [*scorings, *by_id.values()]),
     }
 
 
@@ -97,9 +96,15 @@ def _traces(recording: Recording) -> dict[str, Any]:
     }
 
 
-def trace_key(plus: int, minus: Sequence[int]) -> str:
-    """Return "3", or "3-5.6" for channel 3 minus the mean of 5 and 6: what `routes.parse_traces` reads."""
-    return f"{plus}-{'.'.join(map(str, minus))}" if minus else str(plus)
+def _spectrograms(stored: Mapping[str, Path], recording: Recording, scorings: Sequence[NamedScoring]) -> list[dict[str, Any]]:
+    """Return the stored spectrograms in the order of the montages, and which of them to show first."""
+    labels: dict[str, str] = {}
+    for derivation in (one for montage in montages(recording) for one in montage.traces):
+        key = trace_key(derivation.plus, derivation.minus)
+        if key in stored:
+            labels.setdefault(key, derivation.label)
+    first = first_spectrogram(list(labels.values()), [scoring.signals for scoring in scorings])
+    return [{"trace": key, "label": printable(label), "first": label == first} for key, label in labels.items()]
 
 
 def _scoring(named: NamedScoring, epochs: int) -> dict[str, Any]:
@@ -143,7 +148,7 @@ def _quality(report: QualityReport, recording: Recording, epochs: int) -> dict[s
     }
 
 
-def pack_spectrogram(source: StudySource, study_id: str, channel: int) -> bytes:
+def pack_spectrogram(source: StudySource, study_id: str, trace: str) -> bytes:
     """Pack a stored spectrogram for the browser: header length (uint32), JSON header, one byte an epoch and frequency.
 
     Code 0 is "no signal"; 1 to 255 run from `low_db` to `high_db`.
@@ -153,9 +158,9 @@ def pack_spectrogram(source: StudySource, study_id: str, channel: int) -> bytes:
     RequestError
         When none is stored for the channel.
     """
-    file = source.spectrograms(study_id).get(channel)
+    file = source.spectrograms(study_id).get(trace)
     if file is None:
-        raise RequestError(f"no spectrogram of channel {channel} is stored; stage the study again to make it")
+        raise RequestError(f"no spectrogram of trace {trace[:40]!r} is stored; add the study again to make it")
     stored = read_spectrogram(file)
     power = stored.power_db
     present = power[np.isfinite(power)]
@@ -169,7 +174,7 @@ def pack_spectrogram(source: StudySource, study_id: str, channel: int) -> bytes:
             "frequencies": [round(float(one), 4) for one in stored.frequencies_hz],
             "low_db": float(low),
             "high_db": float(low) + span,
-            "unit": source.recording(study_id).channel(channel).unit or "unit",
+            "unit": source.recording(study_id).channel(int(trace.partition("-")[0])).unit or "unit",
         }
     ).encode()
     return struct.pack("<I", len(header)) + header + image.tobytes()

@@ -16,11 +16,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sleepfm.errors import RecordingChangedError, RequestError, SleepFMError
+from sleepfm.signals.display_filters import DisplayFilter
+from sleepfm.signals.trace_windows import PIECE_S, Trace
 from sleepfm.viewer.asset_urls import asset_mount
-from sleepfm.viewer.display_filters import DisplayFilter
 from sleepfm.viewer.overview import overview, pack_spectrogram
 from sleepfm.viewer.study_source import StudySource
-from sleepfm.viewer.trace_windows import PIECE_S, Trace, WindowReader, pack
+from sleepfm.viewer.window_answer import WindowAnswer
 
 WINDOW_PATH = "/sleepfm/window"
 OVERVIEW_PATH = "/sleepfm/overview"
@@ -54,16 +55,12 @@ def viewer_routes(source: StudySource, assets: Path) -> list[BaseRoute]:
     """
 
     async def window(request: Request) -> Response:
-        reader = await run_in_threadpool(_window_reader, source, request)
-        if len(reader.pieces) == 1:
-            return Response(
-                await run_in_threadpool(_read_all, reader), headers=_BINARY_HEADERS, media_type="application/octet-stream"
-            )
-        for piece in reader.pieces:
+        answer = await run_in_threadpool(_window_answer, source, request)
+        for piece in answer.pieces[:-1]:
             if await request.is_disconnected():
                 return Response(status_code=499)
-            await run_in_threadpool(_read_piece, reader, piece)
-        payload = await run_in_threadpool(lambda: pack(reader.windows()))
+            await run_in_threadpool(_read_piece, answer, piece)
+        payload = await run_in_threadpool(_finish, answer)
         return Response(payload, headers=_BINARY_HEADERS, media_type="application/octet-stream")
 
     async def night(request: Request) -> Response:
@@ -72,8 +69,8 @@ def viewer_routes(source: StudySource, assets: Path) -> list[BaseRoute]:
         return JSONResponse(await run_in_threadpool(overview, source, study, chosen), headers=_HEADERS)
 
     async def spectrogram(request: Request) -> Response:
-        study, channel = _study(request), _whole(request, "channel", 0, 9999)
-        payload = await run_in_threadpool(pack_spectrogram, source, study, channel)
+        study, trace = _study(request), request.query_params.get("trace", "")
+        payload = await run_in_threadpool(pack_spectrogram, source, study, trace)
         return Response(payload, headers=_BINARY_HEADERS, media_type="application/octet-stream")
 
     return [
@@ -100,7 +97,7 @@ def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[
     return answer
 
 
-def _window_reader(source: StudySource, request: Request) -> WindowReader:
+def _window_answer(source: StudySource, request: Request) -> WindowAnswer:
     study = _study(request)
     bins = _whole(request, "bins", 16, MAX_BINS)
     start_s, stop_s = _number(request, "start"), _number(request, "stop")
@@ -112,18 +109,19 @@ def _window_reader(source: StudySource, request: Request) -> WindowReader:
         )
     if stop_s - start_s > max(recording.duration_s, PIECE_S) + 7200:
         raise RequestError(f"a window of {stop_s - start_s:g} s is longer than the recording of {recording.duration_s:g} s")
-    return WindowReader(recording, traces, start_s, stop_s, bins)
+    return WindowAnswer(recording, source.envelopes(study), traces, start_s=start_s, stop_s=stop_s, bins=bins)
 
 
-def _read_all(reader: WindowReader) -> bytes:
-    for piece in reader.pieces:
-        reader.read(piece)
-    return pack(reader.windows())
-
-
-def _read_piece(reader: WindowReader, piece: tuple[int, int]) -> None:
+def _read_piece(answer: WindowAnswer, piece: tuple[int, int]) -> None:
     with _long_window:
-        reader.read(piece)
+        answer.read(piece)
+
+
+def _finish(answer: WindowAnswer) -> bytes:
+    """Read the last piece, which mostly is the only one, and pack everything."""
+    for piece in answer.pieces[-1:]:
+        answer.read(piece)
+    return answer.packed()
 
 
 def parse_traces(text: str) -> list[Trace]:

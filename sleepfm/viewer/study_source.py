@@ -26,6 +26,8 @@ class NamedScoring:
         What is said in small print below: model, weights, version.
     simulated
         Made by a model that was trained on simulated data: said in large print.
+    signals
+        Labels of the signals it was made from, as far as its provenance names them.
     """
 
     id: str
@@ -33,6 +35,7 @@ class NamedScoring:
     note: str
     scoring: Scoring
     simulated: bool = False
+    signals: tuple[str, ...] = ()
 
 
 class StudySource(Protocol):
@@ -57,6 +60,10 @@ class StudySource(Protocol):
         """Return the events to be marked, the recording's own annotations among them where they are events."""
         ...
 
-    def spectrograms(self, study_id: str) -> dict[int, Path]:
-        """Return the stored spectrograms: channel index → file of `sleepfm.analysis.spectrogram.write_spectrogram`."""
+    def spectrograms(self, study_id: str) -> dict[str, Path]:
+        """Return the stored spectrograms: key of the trace → file of `sleepfm.analysis.spectrogram.write_spectrogram`."""
+        ...
+
+    def envelopes(self, study_id: str) -> Path | None:
+        """Return where the study's envelopes are kept (`sleepfm.signals.envelopes`), whether they were made or not."""
         ...

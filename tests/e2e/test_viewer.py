@@ -20,7 +20,7 @@ from sleepfm.recording.scorings.formats import write_scoring
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.theme import GAP
-from sleepfm.viewer.trace_windows import unpack
+from sleepfm.viewer.window_packing import unpack
 
 pytestmark = pytest.mark.browser
 

@@ -20,7 +20,8 @@ class FolderSource:
         self.named: dict[str, list[NamedScoring]] = {}
         self.marked: dict[str, list[Event]] = {}
         self.reports: dict[str, QualityReport] = {}
-        self.spectra: dict[str, dict[int, Path]] = {}
+        self.spectra: dict[str, dict[str, Path]] = {}
+        self.stored: dict[str, Path] = {}
         self._open: dict[str, Recording] = {}
         self._lock = threading.Lock()
 
@@ -41,8 +42,11 @@ class FolderSource:
     def events(self, study_id: str) -> Sequence[Event]:
         return self.marked.get(study_id, [])
 
-    def spectrograms(self, study_id: str) -> dict[int, Path]:
+    def spectrograms(self, study_id: str) -> dict[str, Path]:
         return self.spectra.get(study_id, {})
+
+    def envelopes(self, study_id: str) -> Path | None:
+        return self.stored.get(study_id)
 
     def close(self) -> None:
         with self._lock:

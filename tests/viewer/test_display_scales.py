@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from viewer.memory_recording import MemoryRecording
 
-from sleepfm.viewer.display_filters import default_filter
+from sleepfm.signals.display_filters import default_filter
+from sleepfm.signals.trace_windows import Trace
 from sleepfm.viewer.display_scales import Scale, display_scales, standard_scale
-from sleepfm.viewer.trace_windows import Trace
 from sleepfm.vocabulary import Kind
 
 

@@ -26,7 +26,7 @@ from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.routes import viewer_routes
 from sleepfm.viewer.same_origin import SameOriginMiddleware
 from sleepfm.viewer.study_source import NamedScoring
-from sleepfm.viewer.trace_windows import unpack
+from sleepfm.viewer.window_packing import unpack
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -47,7 +47,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderSource]:
     recording = open_recording(source.files["night"])
     write_spectrogram(folder / "s.npz", multitaper(recording.read(0, 0, 610), 128.0))
     recording.close()
-    source.spectra["night"] = {0: folder / "s.npz"}
+    source.spectra["night"] = {"0": folder / "s.npz"}
     yield source
     source.close()
 
@@ -120,7 +120,7 @@ def test_a_bad_request_is_refused_with_a_reason(server: Server, changes: dict[st
     assert "Traceback" not in answer.body.decode()
 
 
-@pytest.mark.parametrize("path", [window(), "/sleepfm/overview?study=night", "/sleepfm/spectrogram?study=night&channel=0"])
+@pytest.mark.parametrize("path", [window(), "/sleepfm/overview?study=night", "/sleepfm/spectrogram?study=night&trace=0"])
 def test_other_sites_pages_get_nothing(server: Server, path: str) -> None:
     assert server.get(path, Sec_Fetch_Site="same-origin").status == 200
     assert server.get(path, Sec_Fetch_Site="cross-site").status == 403
@@ -138,7 +138,7 @@ def test_the_overview_says_what_the_night_holds(server: Server) -> None:
     assert night["scorings"][1]["probabilities"] is None
     assert [mark["epoch"] for mark in night["to_review"]] == [3, 4, 10, 11]
     assert [event["name"] for event in night["events"]] == ["Hypopnea\\x07", "Arousal"]
-    assert night["spectrograms"] == [{"channel": 0, "label": "C4-M1"}]
+    assert night["spectrograms"] == [{"trace": "0", "label": "C4-M1", "first": True}]
     keys = {trace["key"] for trace in night["traces"]}
     assert night["montages"]
     assert all(set(montage["traces"]) <= keys for montage in night["montages"])
@@ -164,14 +164,14 @@ def test_probabilities_survive_packing(server: Server, source: FolderSource) -> 
 
 
 def test_the_spectrogram_is_the_stored_one(server: Server) -> None:
-    answer = server.get("/sleepfm/spectrogram?study=night&channel=0")
+    answer = server.get("/sleepfm/spectrogram?study=night&trace=0")
     (length,) = struct.unpack_from("<I", answer.body)
     header = json.loads(answer.body[4 : 4 + length])
     codes = np.frombuffer(answer.body, np.uint8, offset=4 + length).reshape(header["epochs"], len(header["frequencies"]))
     assert header["unit"] == "µV"
     assert codes.min() >= 1  # 610 s: the last epoch has one whole segment
     assert codes.max() == 255
-    missing = server.get("/sleepfm/spectrogram?study=night&channel=1")
+    missing = server.get("/sleepfm/spectrogram?study=night&trace=1")
     assert missing.status == 400
     assert "no spectrogram" in missing.json()["error"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sleepfm.viewer.display_filters import OPEN, DisplayFilter, apply_filter, default_filter
+from sleepfm.signals.display_filters import OPEN, DisplayFilter, apply_filter, default_filter
 from sleepfm.vocabulary import Kind
 
 RATE = 256.0

@@ -1,24 +1,19 @@
-"""What the trace viewer draws: a stretch of some traces, filtered, thinned to the screen's width and packed into few bytes."""
+"""What the trace viewer draws: a stretch of some traces, filtered and thinned to the screen's width."""
 
 from __future__ import annotations
 
-import json
-import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from sleepfm.errors import RequestError
 from sleepfm.recording.recording import Recording
-from sleepfm.viewer.display_filters import DisplayFilter, apply_filter
+from sleepfm.signals.display_filters import DisplayFilter, apply_filter
 
 PIECE_S = 300.0
 """Longest stretch read at once: a whole night passes through piece by piece, in bounded memory."""
-GAP_CODE = -32768
-"""The int16 that stands for "no sample here"."""
-CODE_LIMIT = 32767
 TIME_TOLERANCE = 1e-6
 """Fraction of a sample by which a time may miss its grid point."""
 
@@ -35,6 +30,23 @@ class Trace:
     def channels(self) -> tuple[int, ...]:
         """Every file index the trace needs."""
         return (self.plus, *self.minus)
+
+    @property
+    def key(self) -> str:
+        """The channels as text: "3", or "3-5.6" for channel 3 minus the mean of 5 and 6."""
+        return trace_key(self.plus, self.minus)
+
+    def derive(self, samples: Mapping[int, np.ndarray]) -> np.ndarray:
+        """Return float64 samples of the trace from those of its channels."""
+        x = samples[self.plus].astype(np.float64)
+        for index in self.minus:
+            x -= samples[index] / np.float64(len(self.minus))
+        return x
+
+
+def trace_key(plus: int, minus: Sequence[int]) -> str:
+    """Return the channels of a trace as text, see `Trace.key`."""
+    return f"{plus}-{'.'.join(map(str, minus))}" if minus else str(plus)
 
 
 @dataclass(frozen=True)
@@ -64,9 +76,12 @@ def minmax(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
     numpy.ndarray
         (channels, 2 * bins).
     """
-    low = np.fmin.reduceat(x, edges, axis=1)
-    high = np.fmax.reduceat(x, edges, axis=1)
-    out = np.empty((x.shape[0], 2 * edges.size), dtype=x.dtype)
+    return in_turns(np.fmin.reduceat(x, edges, axis=1), np.fmax.reduceat(x, edges, axis=1))
+
+
+def in_turns(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return (channels, 2 * bins): minima and maxima (channels, bins) in turns, see `minmax`."""
+    out = np.empty((low.shape[0], 2 * low.shape[1]), dtype=low.dtype)
     out[:, 0::4] = low[:, 0::2]
     out[:, 1::4] = high[:, 0::2]
     out[:, 2::4] = high[:, 1::2]
@@ -133,19 +148,12 @@ class WindowReader:
         indices = sorted({index for trace in self._traces for index in trace.channels})
         samples = dict(zip(indices, self._recording.read_many(indices, read_from_s, read_to_s), strict=True))
         for (rate_hz, display_filter), numbers in self._groups.items():
-            x_ct = np.stack([self._derive(self._traces[number], samples) for number in numbers])
+            x_ct = np.stack([self._traces[number].derive(samples) for number in numbers])
             x_ct = apply_filter(x_ct, rate_hz, display_filter)
-            first = _first_sample(read_from_s, rate_hz)
+            first = first_sample(read_from_s, rate_hz)
             for_all = self._cut(numbers[0], x_ct, first, piece)
             for row, number in enumerate(numbers):
                 self._values[number].append(for_all[row])
-
-    @staticmethod
-    def _derive(trace: Trace, samples: dict[int, np.ndarray]) -> np.ndarray:
-        x = samples[trace.plus].astype(np.float64)
-        for index in trace.minus:
-            x -= samples[index] / np.float64(len(trace.minus))
-        return x
 
     def _cut(self, number: int, x_ct: np.ndarray, first: int, piece: tuple[int, int]) -> np.ndarray:
         """Take the piece out of the padded signal: thinned, or every sample with one neighbour on the window's two sides."""
@@ -154,8 +162,8 @@ class WindowReader:
             columns = np.array([self._time(column) for column in range(piece[0], piece[1] + 1)])
             edges = np.ceil(columns * rate_hz - TIME_TOLERANCE).astype(np.int64) - first
             return minmax(x_ct[:, edges[0] : edges[-1]], edges[:-1] - edges[0])
-        start = _first_sample(self._time(piece[0]), rate_hz) - first - (1 if piece[0] == 0 else 0)
-        stop = _first_sample(self._time(piece[1]), rate_hz) - first + (1 if piece[1] == self._bins else 0)
+        start = first_sample(self._time(piece[0]), rate_hz) - first - (1 if piece[0] == 0 else 0)
+        stop = first_sample(self._time(piece[1]), rate_hz) - first + (1 if piece[1] == self._bins else 0)
         for other in self._groups[rate_hz, self._traces[number].display_filter]:
             if self._first_sample[other] is None:
                 self._first_sample[other] = start + first
@@ -174,7 +182,7 @@ class WindowReader:
         return out
 
 
-def _first_sample(time_s: float, rate_hz: float) -> int:
+def first_sample(time_s: float, rate_hz: float) -> int:
     """Index of the first sample at or after a time."""
     return int(np.ceil(time_s * rate_hz - TIME_TOLERANCE))
 
@@ -185,38 +193,3 @@ def read_window(recording: Recording, traces: Sequence[Trace], start_s: float, s
     for piece in reader.pieces:
         reader.read(piece)
     return reader.windows()
-
-
-def pack(windows: Sequence[TraceWindow]) -> bytes:
-    """Pack windows for the browser.
-
-    A little-endian uint32 with the length of a JSON header, the header (padded with spaces so that what follows is aligned to
-    four bytes), then the traces' int16 codes one after the other. The header's `traces` hold x0, dx, n, scale and offset:
-    value = offset + scale * code, and the code -32768 is a gap. Half a scale step is the largest error: 1/131,068 of the
-    window's range.
-    """
-    header, codes = [], []
-    for window in windows:
-        finite = window.values[np.isfinite(window.values)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        scale = (high - low) / (2 * CODE_LIMIT) or 1.0
-        offset = (low + high) / 2
-        code = np.clip(np.rint((window.values - offset) / scale), -CODE_LIMIT, CODE_LIMIT)
-        codes.append(np.where(np.isfinite(window.values), code, GAP_CODE).astype("<i2"))
-        header.append({"x0": window.x0_s, "dx": window.dx_s, "n": int(window.values.size), "scale": scale, "offset": offset})
-    text = json.dumps({"traces": header}, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    return struct.pack("<I", len(text)) + text + b"".join(code.tobytes() for code in codes)
-
-
-def unpack(payload: bytes) -> list[TraceWindow]:
-    """Undo `pack` (the browser does the same in `trace_store.js`)."""
-    (length,) = struct.unpack_from("<I", payload)
-    position = 4 + length
-    out = []
-    for trace in json.loads(payload[4:position])["traces"]:
-        code = np.frombuffer(payload, dtype="<i2", count=trace["n"], offset=position)
-        position += 2 * trace["n"]
-        values = np.where(code == GAP_CODE, np.nan, trace["offset"] + trace["scale"] * code.astype(np.float64))
-        out.append(TraceWindow(trace["x0"], trace["dx"], values))
-    return out
