@@ -85,33 +85,39 @@ def show_imports(library: Library) -> None:
 def show_list(library: Library) -> None:
     """Show one page of the list, kept up to date while there is work going on."""
     total = library.count()
-    if total == 0:
-        st.info("No studies yet. Type the path of a recording above, or drop a file into the box.", icon=":material/bedtime:")
-        return
-    left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
-    search = left.text_input("Search", placeholder="part of a name or folder", key="search")
-    order = middle.selectbox("Sort", list(ORDERS), key="order")
-    found = library.count(search)
-    pages = max(1, -(-found // ROWS))
-    page = right.number_input(f"Page (of {pages})", 1, pages, 1, key="page") if pages > 1 else 1
-
     busy = bool(library.jobs.list(states=OPEN_STATES, limit=1))
+    search, order, page, found = "", next(iter(ORDERS)), 1, total
+    if total:
+        left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
+        search = left.text_input("Search", placeholder="part of a name or folder", key="search")
+        order = middle.selectbox("Sort", list(ORDERS), key="order")
+        found = library.count(search)
+        pages = max(1, -(-found // ROWS))
+        page = right.number_input(f"Page (of {pages})", 1, pages, 1, key="page") if pages > 1 else 1
 
     @st.fragment(run_every=1.0 if busy else None)
     def rows() -> None:
         with Library(library.home) as fresh:
+            still_busy = bool(fresh.jobs.list(states=OPEN_STATES, limit=1))
+            if busy != still_busy or bool(total) != bool(fresh.count()):
+                st.rerun()  # the first study has come, or the work is done: stop asking every second
             show_imports(fresh)
+            if not total:
+                if not busy:
+                    st.info(
+                        "No studies yet. Type the path of a recording above, or drop a file into the box.",
+                        icon=":material/bedtime:",
+                    )
+                return
             studies = fresh.studies(search=search, order=order, limit=ROWS, offset=(page - 1) * ROWS)
             action = study_list(studies, key="list")
             if action is not None and action["nonce"] != st.session_state.get("handled"):
                 st.session_state["handled"] = action["nonce"]
                 act(fresh, action)
                 st.rerun()
-            if busy and not fresh.jobs.list(states=OPEN_STATES, limit=1):
-                st.rerun()  # the work is done: stop asking every second
 
     rows()
-    if not found:
+    if total and not found:
         st.caption(f"Nothing matches “{printable(search)}” among {total} studies.")
     elif found > ROWS:
         st.caption(f"{found} studies")

@@ -170,6 +170,20 @@ def test_work_can_be_cancelled_from_the_list(app: RunningApp, page: Any, tmp_pat
     row(page, "long").get_by_role("button", name="Stage").wait_for()
 
 
+def test_an_empty_library_gets_a_demo_night_that_says_it_is_simulated(page: Any, tmp_path: Path) -> None:
+    app = start_app(tmp_path / "home", free_port(), "--demo-when-empty")
+    try:
+        page.goto(app.url)
+        row(page, "demo_night").wait_for(timeout=90_000)
+        row(page, "demo_night").get_by_text("simulated", exact=True).wait_for()
+        wait_for_status(page, "demo_night", "staged")
+        row(page, "demo_night").get_by_role("link", name="demo_night").click()
+        drawn(page, 1)
+        page.locator(VIEWER).get_by_text("SIMULATED RECORDING").wait_for()
+    finally:
+        stop_app(app)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_the_app_is_killed_while_a_night_is_staged_and_nothing_is_lost(page: Any, shared: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
