@@ -6,49 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edf_bytes import File, Signal, tal
+from edf_bytes import File, Signal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from quality_cases import EPOCHS, RATE, T, recorded, wave
 
 from sleepfm.errors import Cancelled, RecordingError, RequestError
 from sleepfm.recording import quality
 from sleepfm.recording.edf import open_recording
 from sleepfm.recording.quality import QualityFlag, QualityReport, assess
-
-RATE = 128
-EPOCHS = 6
-T = np.arange(30 * RATE) / RATE
-
-
-def wave(kind: str, epochs: int = EPOCHS, rate: int = RATE, seed: int = 0) -> np.ndarray:
-    """Return (epochs, samples) of a healthy signal in the unit of its kind."""
-    rng = np.random.default_rng(seed)
-    n = epochs * 30 * rate
-    t = np.arange(n) / rate
-    pink = np.cumsum(rng.standard_normal(n))
-    pink -= np.convolve(pink, np.ones(rate) / rate, mode="same")
-    healthy = {
-        "EEG": 25 * pink / max(pink.std(), 1e-9) + rng.standard_normal(n),
-        "EMG": 8 * rng.standard_normal(n),
-        "ECG": np.exp(-(((t % 0.9) - 0.3) ** 2) / 0.0004) + 0.02 * rng.standard_normal(n),
-        "RESP": np.sin(2 * np.pi * 0.25 * t) + 0.02 * rng.standard_normal(n),
-        "SPO2": 96 + np.round(1.4 * np.sin(2 * np.pi * t / 70)),
-    }[kind]
-    return healthy.reshape(epochs, 30 * rate)
-
-
-def recorded(
-    tmp_path: Path, label: str, data: np.ndarray, *, unit: str = "uV", top: float = 1000.0, onsets: list[float] | None = None
-) -> QualityReport:
-    digital = np.clip(np.round(data / top * 32767), -32768, 32767).astype(int)
-    signals = [Signal(label, digital, unit=unit, physical=(-top * 32768 / 32767, top))]
-    if onsets is not None:
-        signals.append(Signal("EDF Annotations", [tal(onset) for onset in onsets], physical=(-1, 1)))
-    path = tmp_path / "night.edf"
-    path.write_bytes(File(signals, record_s=30, reserved="" if onsets is None else "EDF+D").bytes())
-    with open_recording(path) as recording:
-        return assess(recording)
-
 
 LABELS = {
     "EEG": ("C3-M2", "uV", 1000.0),
@@ -150,9 +116,9 @@ def test_an_amplifier_that_ends_before_its_converter_clips(tmp_path: Path) -> No
     assert found == [0, 0, int(QualityFlag.CLIPPED), int(QualityFlag.CLIPPED), 0, 0]
 
 
-@pytest.mark.parametrize(("step", "frozen"), [(0.1, 12), (1.0, 70)])
+@pytest.mark.parametrize(("step", "frozen"), [(0.1, 12), (1.0, 130)])
 def test_a_frozen_oximeter_is_flat(tmp_path: Path, step: float, frozen: int) -> None:
-    data = wave("SPO2", 90, 1) + step * (np.arange(30) % 2)
+    data = wave("SPO2", 150, 1) + step * (np.arange(30) % 2)
     data[12 : 12 + frozen] = 95
     flags = recorded(tmp_path, "SpO2", data, unit="%", top=200.0).flags[0]
     assert np.flatnonzero(flags).tolist() == list(range(12, 12 + frozen))
@@ -163,25 +129,6 @@ def test_a_steady_healthy_sleeper_is_not_a_frozen_oximeter(tmp_path: Path) -> No
     data = np.full((80, 30), 97.0)
     data[[0, 25, 50, 79]] = 96
     assert not recorded(tmp_path, "SpO2", data, unit="%", top=200.0).flags.any()
-
-
-@pytest.mark.parametrize(
-    ("label", "unit", "data", "words"),
-    [
-        ("C3-M2", "uV", wave("EEG") * 1e-3, "unit suspected"),
-        ("C3-M2", "mV", wave("EEG"), "unit suspected"),
-        ("ECG", "uV", wave("ECG"), "unit suspected"),
-        ("SpO2", "%", wave("SPO2") / 100, "fraction"),
-        ("C3-M2", "uV", wave("EEG"), ""),
-        ("C3-M2", "", wave("EEG") * 1e-3, ""),
-    ],
-)
-def test_wrong_units_are_suspected(tmp_path: Path, label: str, unit: str, data: np.ndarray, words: str) -> None:
-    report = recorded(tmp_path, label, data, unit=unit, top=float(np.abs(data).max() * 1.5))
-    assert bool(report.suspicions[0]) == bool(words)
-    if label != "SpO2":
-        assert not report.flags.any()  # the signal itself is fine: limits in µV say nothing about it
-    assert words in report.words(0)
 
 
 def test_bad_means_more_than_half_or_an_hour_on_end(tmp_path: Path) -> None:
@@ -242,7 +189,8 @@ def test_flatness_is_what_a_plain_computation_says(tmp_path: Path, rate: int, ep
     step = 0.1
     expected = np.ptp(x, axis=1) <= 2.05 * step
     if rate >= 10:
-        expected |= (x.std(axis=1) < 2.0) | ((np.abs(np.diff(x, axis=1)) < step / 2).mean(axis=1) >= 0.8)
+        lag = max(1, rate // 100)
+        expected |= (x.std(axis=1) < 2.0) | ((np.abs(x[:, lag:] - x[:, :-lag]) < step / 2).mean(axis=1) >= 0.8)
     np.testing.assert_array_equal((flags & QualityFlag.FLAT) != 0, expected)
 
 
