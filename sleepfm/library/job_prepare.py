@@ -1,4 +1,4 @@
-"""The job that looks a new study through: its own scoring, its quality, its spectrograms and envelopes, its hash."""
+"""The job that looks a new study through: its hash, its own scoring, its quality, its spectrograms and envelopes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ _MIN_EEG_RATE_HZ = 40.0
 
 
 def prepare(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Take over the scoring that the file itself holds, assess its quality, compute what the screen shows of it, and hash it."""
+    """Hash a study's file, take over the scoring that it holds, assess its quality, compute what the screen shows of it."""
     identifier = parameters["study"]
     with Library(home) as library, closing(library.recording(identifier, mapped=True)) as recording:
-        _store_own_scoring(library, identifier, recording)
-        report = assess(recording, part(progress, 0.0, 0.3))
+        library.require_unchanged(identifier)
+        digest = fingerprint(recording.path, part(progress, 0.0, 0.05))
+        library.store_hash(identifier, digest)
+        _store_own_scoring(library, identifier, recording, digest)
+        report = assess(recording, part(progress, 0.05, 0.3))
         report.save(library.quality_file(identifier))
         _store_spectrograms(library, identifier, recording, part(progress, 0.3, 0.5))
-        write_envelopes(library.envelope_file(identifier), recording, displayed_traces(recording), part(progress, 0.5, 0.95))
-        digest = fingerprint(recording.path, part(progress, 0.95, 1.0))
+        write_envelopes(library.envelope_file(identifier), recording, displayed_traces(recording), part(progress, 0.5, 1.0))
         bad = [recording.channel(index).label for index in report.bad_channels()]
-        library.store_facts(identifier, sha256=digest, quality=report.share_good(), bad_channels=bad)
+        library.store_quality(identifier, quality=report.share_good(), bad_channels=bad)
     return {"quality": report.share_good(), "bad_channels": bad, "sha256": digest}
 
 
@@ -58,7 +60,7 @@ def _store_spectrograms(library: Library, identifier: str, recording: Recording,
             old.unlink(missing_ok=True)
 
 
-def _store_own_scoring(library: Library, identifier: str, recording: Recording) -> None:
+def _store_own_scoring(library: Library, identifier: str, recording: Recording, sha256: str) -> None:
     """Store the stages among the recording's annotations, when there are any and they can be read."""
     annotations = recording.annotations()
     if not any("sleep stage" in annotation.text.lower() for annotation in annotations):
@@ -69,5 +71,11 @@ def _store_own_scoring(library: Library, identifier: str, recording: Recording) 
     except ScoringError as error:
         print(f"{identifier}: the stages in the file cannot be used: {error}")
         return
-    provenance = {"engine": OWN_SCORING, "label": label, "note": "from the recording's annotations", "warnings": scoring.warnings}
+    provenance = {
+        "engine": OWN_SCORING,
+        "label": label,
+        "note": "from the recording's annotations",
+        "source_sha256": sha256,
+        "warnings": scoring.warnings,
+    }
     library.store_scoring(identifier, scoring, engine=OWN_SCORING, model="", provenance=provenance)

@@ -26,8 +26,10 @@ def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
         shelf = Shelf(home.models)
         head = choose(parameters["engine"], parameters["model"], shelf)
         with closing(library.recording(study.id, mapped=True)) as recording:
+            library.require_unchanged(study.id)
             progress(0.0, "reading the file's fingerprint")
             sha256 = study.sha256 or fingerprint(study.path)
+            library.store_hash(study.id, sha256)
             corrections = library.corrections(recording)
             made_from = _key(head, sha256, corrections)
             for stored in library.scorings(study.id):

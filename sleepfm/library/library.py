@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sleepfm.errors import RecordingError, RequestError
+from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 from sleepfm.home import Home, open_home
 from sleepfm.recording.derivations import apply_corrections, montage_signature
 from sleepfm.recording.edf import EdfRecording, open_recording
@@ -110,7 +110,8 @@ OWN_SCORING = "file"
 
 _SELECT = f"""
 SELECT s.*,
-  (SELECT r.engine FROM scorings r WHERE r.study = s.id AND r.engine <> '{OWN_SCORING}' ORDER BY r.id DESC LIMIT 1) AS engine,
+  (SELECT r.engine FROM scorings r WHERE r.study = s.id AND r.source_sha256 = s.sha256 AND r.engine <> '{OWN_SCORING}'
+   ORDER BY r.id DESC LIMIT 1) AS engine,
   j.id AS job_id, j.state AS job_state, j.message AS job_message, j.error AS job_error, j.progress AS job_progress,
   j.started_at AS job_started_at
 FROM studies s
@@ -183,8 +184,12 @@ class Library:
             else:
                 identifier = row["id"]
                 if (row["size"], row["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
-                    # another content under the old name: what was known of the old one is not true of the new
+                    # perhaps another content under the old name: nothing known of the old one is shown until the new one's
+                    # hash is there, and then only what was made from the same bytes
                     values |= {"sha256": None, "quality": None, "bad_channels": None}
+                    self.quality_file(identifier).unlink(missing_ok=True)
+                    for file in self.spectrograms(identifier).values():
+                        file.unlink(missing_ok=True)
                 assignments = ", ".join(f"{name} = :{name}" for name in values)
                 self._connection.execute(f"UPDATE studies SET {assignments} WHERE id = :id", {**values, "id": identifier})
         return self.study(identifier)
@@ -266,11 +271,20 @@ class Library:
         """Return where the envelopes of a study are kept."""
         return self.study_folder(identifier) / "envelopes.bin"
 
-    def store_facts(self, identifier: str, *, sha256: str, quality: float, bad_channels: list[str]) -> None:
-        """Store what the preparation found out about a study's file."""
+    def require_unchanged(self, identifier: str) -> None:
+        """Raise RecordingChangedError when a study's file is not the one that was added: results would be of another night."""
+        study = self.study(identifier)
+        if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
+            raise RecordingChangedError(study.message)
+
+    def store_hash(self, identifier: str, sha256: str) -> None:
+        """Store the hash of a study's file; scorings made from other bytes are not shown any more."""
+        self._connection.execute("UPDATE studies SET sha256 = ? WHERE id = ?", (sha256, identifier))
+
+    def store_quality(self, identifier: str, *, quality: float, bad_channels: list[str]) -> None:
+        """Store what the preparation found out about a study's signals."""
         self._connection.execute(
-            "UPDATE studies SET sha256 = ?, quality = ?, bad_channels = ? WHERE id = ?",
-            (sha256, quality, json.dumps(bad_channels), identifier),
+            "UPDATE studies SET quality = ?, bad_channels = ? WHERE id = ?", (quality, json.dumps(bad_channels), identifier)
         )
 
     def quality(self, identifier: str) -> QualityReport | None:
@@ -315,15 +329,26 @@ class Library:
     # scorings
 
     def store_scoring(self, identifier: str, scoring: Scoring, *, engine: str, model: str, provenance: dict[str, Any]) -> int:
-        """Store a scoring; the same engine and model again replaces its older result."""
+        """Store a scoring; the same engine and model again replaces its older result.
+
+        `provenance` holds at least `label`, `note` and `source_sha256`, the hash of the file that was scored.
+        """
         folder = self.study_folder(identifier) / "scorings"
         with transaction(self._connection):
             old = self._connection.execute(
                 "SELECT id, file FROM scorings WHERE study = ? AND engine = ? AND model = ?", (identifier, engine, model)
             ).fetchall()
             cursor = self._connection.execute(
-                "INSERT INTO scorings (study, engine, model, file, provenance, created_at) VALUES (?, ?, ?, '', ?, ?)",
-                (identifier, engine, model, json.dumps(provenance), datetime.now(UTC).isoformat()),
+                "INSERT INTO scorings (study, engine, model, file, provenance, source_sha256, created_at)"
+                " VALUES (?, ?, ?, '', ?, ?, ?)",
+                (
+                    identifier,
+                    engine,
+                    model,
+                    json.dumps(provenance),
+                    provenance["source_sha256"],
+                    datetime.now(UTC).isoformat(),
+                ),
             )
             number = int(cursor.lastrowid or 0)
             file = folder / f"{number}-{engine}.csv"
@@ -337,12 +362,16 @@ class Library:
     def scorings(self, identifier: str) -> list[StoredScoring]:
         """Return the scorings of a study, newest first, the one that came with the recording last.
 
-        One whose file was deleted is left out; staging makes it again.
+        One whose file was deleted is left out, and so are those made from other bytes than the study's file has now.
         """
         folder = self.study_folder(identifier) / "scorings"
         stored = []
+        if self.study(identifier).status is StudyStatus.CHANGED:
+            return []
         rows = self._connection.execute(
-            "SELECT * FROM scorings WHERE study = ? ORDER BY engine = ?, id DESC", (identifier, OWN_SCORING)
+            "SELECT r.* FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
+            " WHERE r.study = ? ORDER BY r.engine = ?, r.id DESC",
+            (identifier, OWN_SCORING),
         )
         for row in rows:
             file = folder / row["file"]

@@ -41,6 +41,7 @@ _MIGRATIONS: tuple[str, ...] = (
         model TEXT NOT NULL,
         file TEXT NOT NULL,
         provenance TEXT NOT NULL,
+        source_sha256 TEXT NOT NULL,
         created_at TEXT NOT NULL
     );
     CREATE INDEX scorings_study ON scorings (study, created_at DESC);

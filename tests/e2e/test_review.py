@@ -37,8 +37,9 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     with Library.open(folder / "home") as library:
         study = library.add(write_edf(folder / "night.edf", seconds=EPOCHS * 30, labels=("C4-M1", "E1-M2", "Chin", "Zzyzx")))
         library.add(write_edf(folder / "other.edf", seconds=300))
+        library.store_hash(study.id, "0" * 64)
         for engine, shift in (("first", 0), ("second", 2)):
-            about = {"label": f"The {engine}", "note": f"{engine} 1.0, weights abc"}
+            about = {"label": f"The {engine}", "note": f"{engine} 1.0, weights abc", "source_sha256": "0" * 64}
             library.store_scoring(study.id, scoring(shift), engine=engine, model="", provenance=about)
     app = start_app(folder / "home", free_port())
     yield app

@@ -20,7 +20,8 @@ from sleepfm.runs.table import JobState, Lane
 from sleepfm.vocabulary import Kind, Modality
 from tests.make_edf import write_edf
 
-PROVENANCE = {"label": "YASA", "note": "YASA 0.8.1"}
+SHA = "0" * 64
+PROVENANCE = {"label": "YASA", "note": "YASA 0.8.1", "source_sha256": SHA}
 
 
 def scoring(*stages: int) -> Scoring:
@@ -135,6 +136,7 @@ def test_a_correction_holds_for_every_study_of_the_montage_and_can_be_taken_back
 
 def test_scorings_are_kept_newest_first_and_replaced_by_the_same_engine(library: Library, tmp_path: Path) -> None:
     study = library.add(write_edf(tmp_path / "night.edf", seconds=90))
+    library.store_hash(study.id, SHA)
     library.store_scoring(study.id, scoring(0, 1, 2), engine="yasa", model="", provenance=PROVENANCE)
     library.store_scoring(study.id, scoring(0, 2, 2), engine="sleepfm", model="m", provenance=PROVENANCE | {"label": "SleepFM"})
     library.store_scoring(study.id, scoring(0, -1, 4), engine="yasa", model="", provenance=PROVENANCE)
@@ -147,12 +149,29 @@ def test_scorings_are_kept_newest_first_and_replaced_by_the_same_engine(library:
 
 def test_a_deleted_result_file_costs_only_its_computation(library: Library, tmp_path: Path) -> None:
     study = library.add(write_edf(tmp_path / "night.edf", seconds=90))
+    library.store_hash(study.id, SHA)
     library.store_scoring(study.id, scoring(0, 1, 2), engine="yasa", model="", provenance=PROVENANCE)
     for file in (library.study_folder(study.id) / "scorings").iterdir():
         file.unlink()
     assert library.scorings(study.id) == []
     library.store_scoring(study.id, scoring(0, 1, 2), engine="yasa", model="", provenance=PROVENANCE)
     assert len(library.scorings(study.id)) == 1
+
+
+def test_results_of_other_bytes_are_never_shown_for_a_changed_file(library: Library, tmp_path: Path) -> None:
+    path = write_edf(tmp_path / "night.edf", seconds=90)
+    study = library.add(path).id
+    library.store_hash(study, SHA)
+    library.store_scoring(study, scoring(0, 1, 2), engine="yasa", model="", provenance=PROVENANCE)
+    os.utime(path, (1, 1))
+    assert library.scorings(study) == []  # changed under us
+    assert library.add(path).engine is None
+    assert library.scorings(study) == []  # added again, but nobody knows yet whether the bytes are the same
+    library.store_hash(study, SHA)
+    assert len(library.scorings(study)) == 1  # they are: only the time stamp had changed
+    library.store_hash(study, "1" * 64)
+    assert library.scorings(study) == []
+    assert library.study(study).engine is None
 
 
 def test_removing_forgets_the_study_but_not_the_recording(library: Library, tmp_path: Path) -> None:
@@ -167,6 +186,7 @@ def test_nothing_half_stored_when_the_scoring_cannot_be_written(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = library.add(write_edf(tmp_path / "night.edf", seconds=90))
+    library.store_hash(study.id, SHA)
     library.store_scoring(study.id, scoring(0, 1, 2), engine="yasa", model="", provenance=PROVENANCE)
 
     def full(*_: object, **__: object) -> None:
