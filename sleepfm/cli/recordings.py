@@ -49,9 +49,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _inspect(options: argparse.Namespace, console: Console) -> int:
-    from sleepfm.recording.inspection import inspect, inspection_text  # noqa: PLC0415 - commands load only what they use
+    from sleepfm.recording.inspection import inspect  # noqa: PLC0415 - commands load only what they use
+    from sleepfm.recording.inspection_text import inspection_text  # noqa: PLC0415
 
-    found = inspect(options.file, quality=not options.no_quality)
+    found = inspect(options.file, quality=not options.no_quality, progress=console.progress)
     console.result(found, inspection_text(found))
     return 0
 

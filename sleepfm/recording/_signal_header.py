@@ -60,7 +60,7 @@ def read_signal(columns: dict[str, list[bytes]], index: int, samples: int, sampl
     for name in ("label", "transducer", "dimension", "prefilter"):
         texts[name], oddity = read_text(columns[name][index])
         if oddity and name in {"label", "dimension"}:
-            problems.append(f"The {'label' if name == 'label' else 'unit'} {texts[name]!r} {oddity}.")
+            problems.append(f"The {'label' if name == 'label' else 'unit'} {oddity}.")
     if not texts["label"]:
         problems.append("The label is empty.")
     limits: dict[str, float] = {}

@@ -1,8 +1,7 @@
-"""What `sleepfm inspect` shows of a recording: its header, channels, gaps, problems and quality, as JSON and as text."""
+"""What `sleepfm inspect` finds in a recording: its header, channels, gaps, problems and quality, ready for JSON."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,6 @@ from sleepfm.recording.derivations import offered
 from sleepfm.recording.edf import EdfRecording, open_recording
 from sleepfm.recording.quality import QualityReport, assess
 from sleepfm.recording.recording import Channel
-from sleepfm.text import printable
-
-_LONGEST_CELL = 60
 
 
 def inspect(path: Path | str, *, quality: bool = True, progress: Progress = silent) -> dict[str, Any]:
@@ -54,31 +50,6 @@ def inspect(path: Path | str, *, quality: bool = True, progress: Progress = sile
         }
 
 
-def inspection_text(found: dict[str, Any]) -> str:
-    """Return what `inspect` found as text for a terminal; labels cannot control it."""
-    start = "unknown" if found["start"] is None else found["start"].replace("T", " ")
-    lines = [
-        f"{printable(found['file'])}: {found['format']}, {_clock(found['duration_s'])}, start {start}",
-        f"{len(found['channels'])} channels, {found['annotations']} annotations, {len(found['gaps'])} gaps",
-    ]
-    if found["simulated"]:
-        lines.append("SIMULATED: made by software, not recorded from a person")
-    if found["channels"]:
-        lines += ["", *_table(_rows(found))]
-    sections = {
-        "Problems of channels": [
-            f"{one['index']} {one['label']}: {text}" for one in found["channels"] for text in one["problems"]
-        ],
-        "Problems": found["problems"],
-        "Gaps": [f"{_clock(start)} to {_clock(stop)} ({stop - start:g} s)" for start, stop in found["gaps"]],
-        "Derivations that can be made": [one["label"] for one in found["derivations"]],
-    }
-    for title, texts in sections.items():
-        if texts:
-            lines += ["", f"{title}:", *(f"  {printable(text)}" for text in texts)]
-    return "\n".join(lines)
-
-
 def _channel(channel: Channel, report: QualityReport | None, bad: set[int]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "index": channel.index,
@@ -95,6 +66,7 @@ def _channel(channel: Channel, report: QualityReport | None, bad: set[int]) -> d
     }
     if report is not None:
         facts["quality"] = report.words(channel.index)
+        facts["unit_suspicion"] = report.suspicions[report.channels.index(channel.index)]
         facts["bad"] = channel.index in bad
     return facts
 
@@ -108,43 +80,3 @@ def _derivations(recording: EdfRecording) -> list[dict[str, Any]]:
 
 def _quality(report: QualityReport) -> dict[str, Any]:
     return {"share_good": report.share_good(), "bad_channels": list(report.bad_channels()), "epochs": int(report.flags.shape[1])}
-
-
-def _rows(found: dict[str, Any]) -> list[list[str]]:
-    heads = ["#", "Label", "Hz", "Unit", "Kind", "Modality", "Quality", "Why"]
-    rows = [
-        [
-            str(one["index"]),
-            one["label"],
-            f"{one['rate_hz']:g}",
-            one["unit"],
-            one["kind"],
-            one["modality"] or "–",
-            ("BAD: " if one.get("bad") else "") + one.get("quality", ""),
-            one["reason"],
-        ]
-        for one in found["channels"]
-    ]
-    return [heads, *([_cell(text) for text in row] for row in rows)]
-
-
-def _cell(text: str) -> str:
-    shown = printable(text)
-    return shown if len(shown) <= _LONGEST_CELL else shown[: _LONGEST_CELL - 1] + "…"
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    """Return the rows as lines with aligned columns; columns that are empty throughout are left out."""
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in zip(*columns, strict=True)
-    ]
-    return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
-
-
-def _clock(seconds: float) -> str:
-    whole = math.floor(seconds)
-    fraction = f"{seconds - whole:.3f}".lstrip("0").rstrip("0").rstrip(".") if seconds != whole else ""
-    return f"{whole // 3600:d}:{whole // 60 % 60:02d}:{whole % 60:02d}{fraction}"
