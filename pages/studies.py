@@ -47,6 +47,9 @@ def act(library: Library, action: dict[str, Any]) -> None:
             st.switch_page("pages/review.py", query_params={"study": action["study"]})
         elif action["action"] == "stage":
             submit_staging(library, action["study"])
+        elif action["action"] == "read again":
+            study = library.add(library.study(action["study"]).path)
+            submit_study(library, study.id, stage=False)
         elif action["action"] == "cancel":
             library.jobs.request_stop(action["job"])
         elif action["action"] == "remove":
@@ -89,11 +92,14 @@ def show_list(library: Library) -> None:
     search, order, page, found = "", next(iter(ORDERS)), 1, total
     if total:
         left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
-        search = left.text_input("Search", placeholder="part of a name or folder", key="search")
-        order = middle.selectbox("Sort", list(ORDERS), key="order")
+        search = left.text_input(
+            "Search", placeholder="Search: part of a name or folder", key="search", label_visibility="collapsed"
+        )
+        order = middle.selectbox("Sort", list(ORDERS), key="order", label_visibility="collapsed")
         found = library.count(search)
         pages = max(1, -(-found // ROWS))
-        page = right.number_input(f"Page (of {pages})", 1, pages, 1, key="page") if pages > 1 else 1
+        if pages > 1:
+            page = right.number_input(f"Page (of {pages})", 1, pages, 1, key="page")
 
     @st.fragment(run_every=1.0 if busy else None)
     def rows() -> None:
@@ -125,7 +131,6 @@ def show_list(library: Library) -> None:
 
 def main() -> None:
     """Draw the page."""
-    st.header("Studies", anchor=False)
     with Library.open() as library:
         with st.container(border=True):
             with st.form("add", border=False, clear_on_submit=True):

@@ -42,6 +42,7 @@ function actionsCell(row, send) {
   if (row.job) {
     cell.append(button("Cancel", `Cancel the work on ${row.id}`, () => send("cancel", { job: row.job }), "quiet"));
   } else {
+    if (row.changed) cell.append(button("Read again", `Read ${row.id} again`, () => send("read again", { study: row.id })));
     if (row.canStage) {
       cell.append(button(row.engine ? "Stage again" : "Stage", `Stage ${row.id}`, () => send("stage", { study: row.id })));
     }

@@ -27,7 +27,8 @@ def import_folder(home: Home, parameters: dict[str, Any], progress: Progress) ->
             progress(number / len(files), f"{number} of {len(files)}: {file.name}")
             try:
                 study = library.add(file)
-                queue_study(library, study.id, stage=parameters["stage"])
+                if study.quality is None or (study.engine is None and parameters["stage"]):
+                    queue_study(library, study.id, stage=parameters["stage"] and study.engine is None)
                 added.append(study.id)
             except SleepFMError as error:
                 failed.append({"file": str(file), "error": str(error)})

@@ -49,6 +49,7 @@ def study_row(study: Study) -> dict[str, Any]:
         "engine": study.engine,
         "simulated": study.simulated,
         "canStage": readable,
+        "changed": study.status is StudyStatus.CHANGED,
     }
 
 

@@ -1,0 +1,47 @@
+"""What the list says of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sleepfm.library.library import Library
+from sleepfm.runs.table import Lane
+from sleepfm.viewer.study_list import study_row
+from tests.make_edf import write_edf
+
+
+def test_a_row_says_what_a_technician_asks_first(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "home") as library:
+        row = study_row(library.add(write_edf(tmp_path / "night.edf", seconds=5400)))
+    assert row["id"] == "night"
+    assert row["href"] == "review?study=night"
+    assert row["duration"] == "1 h 30 min"
+    assert row["start"] == "2020-01-02 22:30"
+    assert row["channels"] == "BAS 2 · EKG 1 · EMG 1 · RESP 1"
+    assert (row["status"], row["canStage"], row["changed"]) == ("not staged", True, False)
+    assert (row["quality"], row["engine"]) == ("–", None)
+
+
+def test_hostile_text_is_written_as_escapes(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "home") as library:
+        study = library.add(write_edf(tmp_path / "night\x1b[31m\u202e.edf", seconds=30))
+        library.store_quality(study.id, quality=0.5, bad_channels=["EEG\x07\u202e"])
+        row = study_row(library.study(study.id))
+    assert "\x1b" not in row["path"]
+    assert "\u202e" not in row["path"] + row["bad"]
+    assert row["bad"] == "bad: EEG\\x07\\u202e"
+
+
+def test_work_shows_how_far_it_is_and_a_changed_file_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "night.edf"
+    with Library.open(tmp_path / "home") as library:
+        study = library.add(write_edf(path, seconds=30)).id
+        job = library.jobs.add("stage", lane=Lane.HEAVY, title="Stage", subject=study)
+        library.jobs.claim(Lane.HEAVY)
+        library.jobs.report(job.id, 0.5, "half")
+        row = study_row(library.study(study))
+        assert (row["status"], row["job"], row["progress"]) == ("working", job.id, 0.5)
+        assert row["left"].startswith("50 %")
+        write_edf(path, seconds=60)
+        row = study_row(library.study(study))
+        assert (row["status"], row["changed"], row["canStage"]) == ("file changed", True, False)
