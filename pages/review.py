@@ -3,12 +3,14 @@ from __future__ import annotations
 import streamlit as st
 
 from sleepfm.errors import SleepFMError
-from sleepfm.library.jobs import submit_staging
+from sleepfm.library.jobs import submit_staging, submit_study
 from sleepfm.library.library import Library, StoredScoring, Study, StudyStatus
+from sleepfm.runs.table import OPEN_STATES
 from sleepfm.text import printable
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
-from sleepfm.viewer.scoring_export import MIME_TYPES, SUFFIXES, export_scoring
+from sleepfm.viewer.library_source import by_simulated_model
+from sleepfm.viewer.scoring_export import MIME_TYPES, export_name, export_scoring
 from sleepfm.viewer.visits import Visit, arrive, last_study, paged
 from sleepfm.viewer.words import time_left_words
 from sleepfm.vocabulary import Kind
@@ -17,11 +19,24 @@ CHOICES = 200  # studies offered in the list at the top; the others are opened f
 ENGINES = {"auto": "Best engine", "sleepfm": "SleepFM", "yasa": "YASA"}
 BUSY = (StudyStatus.QUEUED, StudyStatus.WORKING)
 
-# The traces need the room that Streamlit leaves around a page.
+# The traces need the room that Streamlit leaves around a page; on a wide screen the choices stand beside the pages' names.
 TIGHT = """<style>
 .stMainBlockContainer { padding: 4rem 0.8rem 0 0.8rem; }
-.stMainBlockContainer > .stVerticalBlock { gap: 0.45rem; }
+.stMainBlockContainer > .stVerticalBlock { gap: 0.35rem; }
 .stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml) { display: none; }
+.stMainBlockContainer [data-testid="stCaptionContainer"] p { font-size: 12px; line-height: 18px;
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.st-key-choices { gap: 0.4rem; }
+.st-key-choices [data-testid="stSelectbox"] input { padding-top: 4px; padding-bottom: 4px; }
+.st-key-choices [data-testid="stSelectbox"] [role="group"] { min-height: 30px; height: 30px; }
+.st-key-choices :is(.stButton, .stPopover) button { min-height: 30px; height: 30px; padding: 0 0.7rem; }
+@media (min-width: 1150px) {
+  .stMainBlockContainer { padding-top: 0.4rem; }
+  .stAppHeader { height: 2.7rem; min-height: 2.7rem; background: transparent; }
+  .stAppHeader, .stAppHeader * { pointer-events: none; }
+  .stAppHeader :is(a, button), .stAppHeader :is(a, button) * { pointer-events: auto; }
+  .st-key-choices { margin-left: 13.2rem; padding-right: 5.5rem; }
+}
 </style>"""
 
 
@@ -49,7 +64,7 @@ def show_picker(library: Library, study: Study) -> None:
     if study.id not in ids:
         ids.insert(0, study.id)
     chosen = st.selectbox(
-        "Study", ids, index=ids.index(study.id), key=f"study of {study.id}", label_visibility="collapsed", width=260
+        "Study", ids, index=ids.index(study.id), key=f"study of {study.id}", label_visibility="collapsed", width=230
     )
     if chosen != study.id:
         st.query_params.from_dict({"study": chosen})
@@ -62,7 +77,7 @@ def choose_scorings(stored: list[StoredScoring]) -> list[StoredScoring]:
         return []
     by_id = {one.id: one for one in stored}
     names = {one.id: printable(one.label) for one in stored}
-    upper = st.selectbox("Upper hypnogram", list(by_id), format_func=names.__getitem__, label_visibility="collapsed", width=190)
+    upper = st.selectbox("Upper hypnogram", list(by_id), format_func=names.__getitem__, label_visibility="collapsed", width=165)
     if len(stored) == 1:
         return [by_id[upper]]
     others = [None, *(one for one in by_id if one != upper)]
@@ -71,17 +86,17 @@ def choose_scorings(stored: list[StoredScoring]) -> list[StoredScoring]:
         others,
         format_func=lambda one: "compare with …" if one is None else names[one],
         label_visibility="collapsed",
-        width=190,
+        width=165,
     )
     return [by_id[upper]] if lower is None else [by_id[upper], by_id[lower]]
 
 
-def show_staging(library: Library, study: Study, *, is_staged: bool) -> None:
-    """Offer staging, or show how far it is."""
+def show_staging(library: Library, study: Study, *, is_staged: bool, revision: str) -> None:
+    """Offer staging, or show how far it is; what it brings appears without a reload."""
     if study.status not in BUSY:
         if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
             return
-        engine = st.selectbox("Engine", list(ENGINES), format_func=ENGINES.__getitem__, label_visibility="collapsed", width=130)
+        engine = st.selectbox("Engine", list(ENGINES), format_func=ENGINES.__getitem__, label_visibility="collapsed", width=125)
         if st.button("Stage again" if is_staged else "Stage", type="secondary" if is_staged else "primary"):
             try:
                 submit_staging(library, study.id, engine=engine)
@@ -95,11 +110,11 @@ def show_staging(library: Library, study: Study, *, is_staged: bool) -> None:
     def progress() -> None:
         with Library(home) as fresh:
             now = fresh.study(identifier)
-            if now.status not in BUSY:
+            if now.status not in BUSY or revision_of(fresh, identifier) != revision:
                 st.rerun()
             left = "" if now.progress is None else time_left_words(now.seconds_left)
             row = st.container(horizontal=True, vertical_alignment="center", width="content")
-            row.progress(now.progress or 0.0, printable(f"{now.message or 'waiting'}{left}"), width=300)
+            row.progress(now.progress or 0.0, printable(f"{now.message or 'waiting'}{left}"), width=280)
             if now.job is not None and row.button("Cancel"):
                 fresh.jobs.request_stop(now.job)
 
@@ -114,7 +129,13 @@ def show_export(study: Study, scorings: list[StoredScoring]) -> None:
                 st.download_button(
                     words if len(scorings) == 1 else f"{words}, {printable(one.label)}",
                     export_scoring(one.scoring, to, study.start),
-                    f"{study.id}_{one.engine}{SUFFIXES[to]}",
+                    export_name(
+                        study.id,
+                        one.engine,
+                        to,
+                        simulated_model=by_simulated_model(one.provenance),
+                        simulated_recording=study.simulated,
+                    ),
                     MIME_TYPES[to],
                     key=f"{to} {one.id}",
                     on_click="ignore",
@@ -139,12 +160,35 @@ def show_channels(study_id: str) -> None:
         if st.button("Save", type="primary", disabled=not changed):
             for index, kind in changed.items():
                 library.correct_channel(study_id, index, kind)
+            submit_study(library, study_id, stage=False)  # quality, spectrograms and envelopes depend on the kinds
             st.rerun()
         for problem in recording.problems:
             st.caption(printable(problem))
 
 
-def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], revision: str) -> None:
+def revision_of(library: Library, identifier: str) -> str:
+    """Return a text that changes when there is something new to see of a study."""
+    seen = (
+        library.recording_version(identifier),
+        sorted(library.spectrograms(identifier)),
+        library.quality_file(identifier).is_file(),
+        [stored.id for stored in library.scorings(identifier)],
+    )
+    return str(seen)
+
+
+def words_without_scoring(library: Library, study: Study) -> str:
+    """Return what stands where the hypnogram will be."""
+    if library.jobs.list(states=OPEN_STATES, kinds=("stage",), subject=study.id, limit=1):
+        return "Being staged: the hypnogram appears here when it is done"
+    if study.status in BUSY:
+        return "Not staged yet: the recording is being looked through"
+    if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
+        return "Not staged"
+    return "Not staged yet: press Stage to score this night"
+
+
+def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, revision: str, unscored: str) -> None:
     """Show the viewer; only this part runs again when its user pages."""
 
     @st.fragment
@@ -155,6 +199,7 @@ def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], revis
             visit=str(visit.number),
             scorings=[str(one.id) for one in scorings],
             revision=revision,
+            unscored=unscored,
         )
         if epoch is not None and st.query_params.get("epoch") != str(epoch):
             paged(st.session_state, study.id, epoch)
@@ -174,22 +219,18 @@ def main() -> None:
             st.query_params["study"] = study.id
         visit = arrive(st.session_state, study.id, st.query_params.get("epoch"))
         stored = library.scorings(study.id)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        revision = revision_of(library, study.id)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices"):
             show_picker(library, study)
             scorings = choose_scorings(stored)
-            show_staging(library, study, is_staged=bool(stored))
+            show_staging(library, study, is_staged=bool(stored), revision=revision)
             show_export(study, scorings)
             if st.button("Channels"):
                 show_channels(study.id)
         refused = st.session_state.pop("staging refused", None) or (study.message if study.status is StudyStatus.FAILED else None)
         if refused:
             st.error(printable(refused))
-        revision = (
-            library.recording_version(study.id),
-            sorted(library.spectrograms(study.id)),
-            library.quality_file(study.id).is_file(),
-        )
-        show_viewer(study, visit, scorings, revision=str(revision))
+        show_viewer(study, visit, scorings, revision=revision, unscored=words_without_scoring(library, study))
         made_by = " · ".join(f"{one.label}: {one.note}" for one in scorings) or "Not staged yet"
         st.caption(printable(f"{made_by}. Stages from an engine are proposals until a person has reviewed them."))
 

@@ -16,8 +16,10 @@ export const KEYS = [
   { keys: "F", does: "filters on, off" },
   { keys: "P", does: "polarity of EEG and EOG" },
   { keys: "G", does: "grid on, off" },
+  { keys: "Shift drag", does: "caliper: duration, frequency, amplitude" },
+  { keys: "M", does: "caliper without Shift, on, off" },
   { keys: "↑ ↓", does: "scroll the channels when they do not all fit" },
-  { keys: "Esc", does: "no channel selected" },
+  { keys: "Esc", does: "caliper away; no channel selected" },
   { keys: "?", does: "this list" },
 ];
 
@@ -45,6 +47,7 @@ const ACTIONS = {
   f: { change: "filter" },
   p: { change: "polarity" },
   g: { change: "grid" },
+  m: { measure: true },
   "?": { help: true },
   Escape: { escape: true },
   w: { say: READ_ONLY },

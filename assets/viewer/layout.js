@@ -1,6 +1,6 @@
 // Distances the overview and the traces share, so that their plots begin and end on the same pixel.
 
-export const GUTTER = 124; // names and scales, left of every plot
+export const GUTTER = 144; // names and scales, left of every plot
 export const RIGHT = 12;
 export const FONT = '"Source Sans 3", "Source Sans Pro", "Source Sans", "Segoe UI", system-ui, "DejaVu Sans", sans-serif';
 

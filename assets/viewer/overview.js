@@ -9,6 +9,7 @@ import { flagsAt, qualityStrips } from "./quality.js";
 
 const GAP_BETWEEN = 4;
 const QUALITY_ROW = 9;
+const NAME_ROOM = GUTTER - 30; // beside it stand the stages
 // Which spectrogram somebody chose for a study: it stays when a scoring arrives or they come back.
 const chosenSpectrograms = new Map();
 
@@ -61,6 +62,10 @@ export class Overview {
     const image = await SpectrogramImage.load(`${this.route}?${new URLSearchParams({ study: night.study, trace: chosen.trace })}`);
     if (this.night !== night) return;
     this.spectrogram = image;
+    this.redraw();
+  }
+
+  redraw() {
     this.width = 0;
     this.relayout();
   }
@@ -106,6 +111,7 @@ export class Overview {
 
   draw() {
     const { night, theme, width } = this;
+    this.rows.hypnogram.box.setAttribute("aria-label", night.scorings.length ? "Hypnogram" : this.unscored || "Hypnogram");
     const seconds = night.epochs * 30;
     const context = (row) => {
       const drawing = sizedContext(row.canvas, width, row.height);
@@ -113,7 +119,7 @@ export class Overview {
       return drawing;
     };
     const { hypnogram, marks, density, spectrogram, quality, axis } = this.rows;
-    const scene = { night, theme, width, perEpoch: width / night.epochs, perSecond: width / seconds };
+    const scene = { night, theme, width, unscored: this.unscored, perEpoch: width / night.epochs, perSecond: width / seconds };
     drawHypnogram(context(hypnogram), scene, hypnogram.height);
     if (marks.height) drawMarks(context(marks), scene, marks.height);
     if (density.height) drawDensity(context(density), scene, density.height);
@@ -153,17 +159,20 @@ export class Overview {
     const part = rows.hypnogram.height / Math.max(1, scored);
     night.scorings.forEach((scoring, index) => {
       const top = rows.hypnogram.top + index * part;
-      name(scoring.label, top + part / 2 - (scoring.note ? 6 : 0), 88);
+      name(scoring.label, top + part / 2 - (scoring.note ? 6 : 0), NAME_ROOM);
       if (scoring.note) {
         context.font = `9px ${FONT}`;
         context.fillStyle = theme.quietInk;
-        context.fillText(fitted(context, scoring.note, 88), 6, top + part / 2 + 7);
+        context.fillText(fitted(context, scoring.note, NAME_ROOM), 6, top + part / 2 + 7);
       }
       for (const { short, y, colour } of stageLevels(theme, part)) {
+        // letters in ink, the colour beside them: N1 and Wake are too light to be read
+        context.fillStyle = colour;
+        context.fillRect(GUTTER - 6, top + y - 3, 4, 6);
         context.font = `600 9px ${FONT}`;
         context.textAlign = "right";
-        context.fillStyle = colour;
-        context.fillText(short, GUTTER - 6, top + y);
+        context.fillStyle = theme.ink;
+        context.fillText(short, GUTTER - 9, top + y);
       }
     });
     if (!scored) name("Hypnogram", rows.hypnogram.top + part / 2, 110);

@@ -12,7 +12,7 @@ export function stageLevels(theme, height) {
 }
 
 export function drawHypnogram(context, scene, height) {
-  const { night, theme, width } = scene;
+  const { night, theme, width, unscored } = scene;
   if (!night.scorings.length) {
     context.fillStyle = UNSCORED;
     context.fillRect(0, 0, width, height);
@@ -20,7 +20,7 @@ export function drawHypnogram(context, scene, height) {
     context.textBaseline = "middle";
     context.textAlign = "center";
     context.fillStyle = theme.quietInk;
-    context.fillText("Not staged yet: press Stage to score this night", width / 2, height / 2);
+    context.fillText(unscored || "No scoring is shown", width / 2, height / 2);
     return;
   }
   const part = height / night.scorings.length;

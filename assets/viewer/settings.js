@@ -27,7 +27,7 @@ export class Settings {
     } catch {
       // a browser that keeps nothing, or something unreadable: the defaults serve
     }
-    // A study opens at once; hours on one screen take seconds and are asked for anew.
+    // A study opens at once; hours on one screen are asked for anew.
     if (!(SPANS[this.spanIndex] <= 600)) this.spanIndex = SPANS.indexOf(30);
   }
 

@@ -1,9 +1,11 @@
 // The traces: lays the rows out, asks for their windows, draws them, and shows what is to be said about them.
 
+import { Caliper } from "./caliper.js";
 import { clockText, elapsedText, tickStep } from "./clock.js";
 import { element, sizedContext } from "./dom.js";
 import { FONT, GUTTER, RIGHT, fitted } from "./layout.js";
 import { drawLabels, drawReferenceLines, drawTrace } from "./trace_rows.js";
+import { trimmed } from "./settings.js";
 import { GAP } from "./trace_store.js";
 
 const AXIS = 32;
@@ -11,6 +13,7 @@ const TOP = 6;
 const MIN_ROW = 16;
 const MESSAGE_MS = 2600;
 const MAX_BINS = 4096;
+const LONG_VIEW_S = 600; // beyond, a trace is a band that would hide its neighbours
 const SHARES = { EEG: 1.35, EOG: 1.35 };
 
 export class TracePanel {
@@ -23,10 +26,12 @@ export class TracePanel {
     this.spinner = element("div", { className: "busy", text: "Loading …" });
     this.notice = element("div", { className: "notice" });
     this.unfocused = element("div", { className: "unfocused", text: "Click here to use the keys" });
-    this.root = element("div", { className: "panel" }, [this.canvas, this.spinner, this.toast, this.unfocused, this.notice]);
+    this.caliper = new Caliper(this.canvas, { rowAt: (y) => this.rowAt(y), plot: () => this.plot });
+    this.root = element("div", { className: "panel" }, [this.canvas, this.caliper.root, this.spinner, this.toast, this.unfocused, this.notice]);
     this.spinner.hidden = true;
     this.notice.hidden = true;
     this.canvas.addEventListener("click", (event) => this.click(event));
+    this.canvas.addEventListener("pointermove", (event) => this.describe(event));
     this.canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.drawn = null;
   }
@@ -96,13 +101,19 @@ export class TracePanel {
     context.beginPath();
     context.rect(plot.left, 0, plot.width, plot.top + plot.height);
     context.clip();
-    for (const row of placed) drawTrace(context, row, plot);
+    for (const row of placed) {
+      if (view.stop - view.start > LONG_VIEW_S) drawWithin(context, row, plot);
+      else drawTrace(context, row, plot);
+    }
     context.restore();
+    this.drawEpochMark(context, plot, view, epoch);
     drawEventNames(context, eventNames);
     this.drawGapNames(context, plot, view);
     for (const row of placed) drawLabels(context, row, plot, this.theme, row.trace.key === this.settings.selected);
     this.drawHidden(context);
     this.placed = placed;
+    this.plot = plot;
+    this.caliper.clear(); // what it measured is no longer there
   }
 
   /** Give each row its share of the height: brain and eyes need more of it than a saturation. */
@@ -172,6 +183,13 @@ export class TracePanel {
     if (night.start) context.fillText("elapsed", plot.left - 8, bottom + 27);
   }
 
+  /** Where the epoch lies when its band is too narrow to be seen. */
+  drawEpochMark(context, plot, view, epoch) {
+    if (30 * plot.perSecond >= 4) return;
+    context.fillStyle = this.theme.cursor;
+    context.fillRect(Math.round(plot.left + ((epoch - 0.5) * 30 - view.start) * plot.perSecond) - 1, plot.top, 2, plot.height);
+  }
+
   /** Stretches of the view without signal: gaps, and what lies beyond the recording. */
   empty(view) {
     const all = [...this.night.gaps, [this.night.duration_s, Infinity], [-Infinity, 0]];
@@ -238,9 +256,35 @@ export class TracePanel {
     return low > high ? null : [row.window.offset + row.window.scale * low, row.window.offset + row.window.scale * high];
   }
 
+  rowAt(y) {
+    return this.placed?.find(({ middle, pitch }) => Math.abs(y - middle) <= pitch / 2);
+  }
+
+  /** What a channel is, where its name stands. */
+  describe(event) {
+    const row = event.offsetX <= GUTTER ? this.rowAt(event.offsetY) : null;
+    const said = row ? this.describeRow(row) : "";
+    if (this.canvas.title !== said) this.canvas.title = said;
+  }
+
+  describeRow({ trace, filterText }) {
+    const unit = trace.unit || "the file gives no unit (a.u.: arbitrary units)";
+    const lines = [`${trace.label}: ${trace.kind}, ${trimmed(trace.rate_hz)} Hz, ${unit}`, `${this.settings.scaleText(trace)}, ${filterText}`];
+    if (trace.channels.length > 1) lines.push(`${trace.channels[0]} minus ${trace.channels.slice(1).join(" and ")}`);
+    return [...lines, "Click to select it: gain, fit and polarity then act on it alone."].join("\n");
+  }
+
+  /** Take the caliper away; false when there was none. */
+  endCaliper() {
+    const was = this.caliper.isShown || this.caliper.isOn;
+    if (this.caliper.isShown) this.caliper.clear();
+    else if (this.caliper.isOn) this.say(this.caliper.toggle());
+    return was;
+  }
+
   click(event) {
     if (!this.placed || event.offsetX > GUTTER) return;
-    const row = this.placed.find(({ middle, pitch }) => Math.abs(event.offsetY - middle) <= pitch / 2);
+    const row = this.rowAt(event.offsetY);
     if (!row) return;
     this.select(row.trace.key === this.settings.selected ? null : row.trace);
   }
@@ -276,6 +320,16 @@ export class TracePanel {
     if (retry) this.notice.append(element("button", { text: "Try again", on: { click: retry } }));
     this.notice.hidden = false;
   }
+}
+
+/** Draw a trace within its own row. */
+function drawWithin(context, row, plot) {
+  context.save();
+  context.beginPath();
+  context.rect(plot.left, row.middle - row.pitch / 2, plot.width, row.pitch - 1);
+  context.clip();
+  drawTrace(context, row, plot);
+  context.restore();
 }
 
 function drawEventNames(context, names) {

@@ -7,6 +7,8 @@ import { GAP } from "./trace_store.js";
 const N3_LINES_UV = 37.5; // 75 µV peak to peak, the amplitude criterion of slow waves (AASM manual, stage N3)
 
 const SHORTEST_NAME = 46;
+const NO_UNIT = "a.u."; // arbitrary units: the file names none
+const UNITLESS = new Set(["position", "marker"]); // codes, not amounts
 
 export function drawTrace(context, { window, middle, perUnit, centre, colour }, plot) {
   const { codes, x0, dx, n, scale, offset } = window;
@@ -70,7 +72,9 @@ export function drawLabels(context, row, plot, theme, isSelected) {
   context.textAlign = "left";
   context.font = nameFont;
   context.fillStyle = colour;
-  context.fillText(fitted(context, trace.label, plot.left - 12 - (isTall && centre === 0 ? 10 : scaleWidth)), 6, nameY);
+  const nameRoom = plot.left - 12 - (isTall && centre === 0 ? 10 : scaleWidth);
+  if (context.measureText(trace.label).width > nameRoom) context.font = `600 11px ${FONT}`;
+  context.fillText(fitted(context, trace.label, nameRoom), 6, nameY);
   if (pitch >= 44) {
     context.font = `10px ${FONT}`;
     context.fillStyle = theme.quietInk;
@@ -87,7 +91,7 @@ function drawBar(context, { trace, middle, pitch, perLane }, plot, theme, isTall
   context.fillRect(x, middle - length / 2, 1, length);
   context.fillRect(x - 2, Math.round(middle - length / 2), 5, 1);
   context.fillRect(x - 2, Math.round(middle + length / 2) - 1, 5, 1);
-  const text = `${trimmed(value)} ${trace.unit}`.trim();
+  const text = `${trimmed(value)} ${trace.unit || NO_UNIT}`;
   context.font = `10px ${FONT}`;
   context.textAlign = "right";
   context.fillText(text, x - 5, isTall ? middle + 9 : middle);
@@ -97,8 +101,9 @@ function drawBar(context, { trace, middle, pitch, perLane }, plot, theme, isTall
 /** For values that do not swing about zero (SpO2, pulse): what the row's top and bottom stand for, if there is room. */
 function drawBounds(context, { trace, middle, pitch, perLane, centre, perUnit }, plot, theme, room) {
   const up = perUnit > 0 ? 1 : -1;
-  const digits = Math.max(0, Math.ceil(-Math.log10(perLane)) + 1);
+  const digits = UNITLESS.has(trace.kind) ? 0 : Math.max(0, Math.ceil(-Math.log10(perLane)) + 1);
   const text = (value) => (digits > 5 ? value.toExponential(1) : value.toFixed(digits)).replace("-", "−");
+  const unit = trace.unit || (UNITLESS.has(trace.kind) ? "" : NO_UNIT);
   const [top, bottom] = [centre + (up * perLane) / 2, centre - (up * perLane) / 2].map(text);
   context.font = `10px ${FONT}`;
   context.textAlign = "right";
@@ -106,11 +111,11 @@ function drawBounds(context, { trace, middle, pitch, perLane, centre, perUnit },
   const x = plot.left - 6;
   const isTall = pitch >= 24;
   if (isTall) {
-    context.fillText(`${top} ${trace.unit}`, x, middle - pitch / 2 + 7);
+    context.fillText(`${top} ${unit}`, x, middle - pitch / 2 + 7);
     context.fillText(bottom, x, middle + pitch / 2 - 7);
-    return context.measureText(`${top} ${trace.unit}`).width + 10;
+    return context.measureText(`${top} ${unit}`).width + 10;
   }
-  const both = `${bottom}${centre > perLane / 2 ? "–" : " to "}${top} ${trace.unit}`;
+  const both = `${bottom}${centre > perLane / 2 ? "–" : " to "}${top} ${unit}`;
   const width = context.measureText(both).width + 10;
   if (width > room) return 0;
   context.fillText(both, x, middle);

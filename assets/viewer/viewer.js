@@ -82,6 +82,8 @@ class Viewer {
     if (!before || before.study !== data.study || before.overview !== data.overview) {
       this.loadNight(before?.study === data.study);
     }
+    this.overview.unscored = data.unscored;
+    if (before && before.unscored !== data.unscored) this.overview.redraw();
     const moved = before && (before.study !== data.study || before.goto.nonce !== data.goto.nonce);
     if (moved && before.study === data.study && this.night) this.navigation.jump(data.goto.epoch);
     return this.visit;
@@ -129,9 +131,10 @@ class Viewer {
   act(action) {
     if (action.say) this.panel.say(action.say);
     if (action.help) this.help.toggle();
+    if (action.measure) this.panel.say(this.panel.caliper.toggle());
     if (action.escape) {
       if (this.help.isOpen) this.help.close();
-      else this.panel.select(null);
+      else if (!this.panel.endCaliper()) this.panel.select(null);
     }
     if (this.night?.montages.length) {
       if (action.step) this.navigation.step(action.step, action.held);

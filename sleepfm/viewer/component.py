@@ -23,12 +23,19 @@ export default async function (component) {
 # Registered once, when the module is first imported: a script run only mounts it.
 _mount = st.components.v2.component("sleepfm.viewer", css=asset_text("viewer/viewer.css"), js=_LOADER)
 
-SPACE_BELOW_PX = 44
+SPACE_BELOW_PX = 26
 """Left free below the viewer for the line that says what made the scoring."""
 
 
 def trace_viewer(
-    study_id: str, *, epoch: int, visit: str, scorings: Sequence[str] = (), revision: str = "", key: str = "viewer"
+    study_id: str,
+    *,
+    epoch: int,
+    visit: str,
+    scorings: Sequence[str] = (),
+    revision: str = "",
+    unscored: str = "",
+    key: str = "viewer",
 ) -> int | None:
     """Show a study and return the epoch on the screen (1-based), None until the viewer has said so.
 
@@ -46,6 +53,8 @@ def trace_viewer(
         Ids of up to two scorings, from top to bottom.
     revision
         Anything; when it changes the viewer fetches the night's overview again (a scoring was made, a channel corrected).
+    unscored
+        What stands in place of the hypnogram when there is no scoring.
     """
     base = f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
     upper, lower = [*scorings, "", ""][:2]
@@ -60,6 +69,7 @@ def trace_viewer(
             "routes": {"window": base + WINDOW_PATH, "spectrogram": base + SPECTROGRAM_PATH},
             "theme": for_browser(),
             "below": SPACE_BELOW_PX,
+            "unscored": unscored,
         },
         on_place_change=lambda: None,
     )

@@ -6,11 +6,14 @@ begins when the address says something the page did not write itself.
 
 from __future__ import annotations
 
+import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 _KEY = "review visit"
+ECHO_S = 3.0
+"""For so long the browser may still ask with an address that the page has replaced."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,14 @@ class Visit:
     number: int
     opened_at: int
     address: str | None
+    replaced: tuple[tuple[str | None, float], ...] = ()
+    """What stood in the address lately, and when (monotonic seconds) the page wrote something else there."""
 
 
 def arrive(state: MutableMapping[str, Any], study: str, epoch: str | None) -> Visit:
     """Return the visit for what the address says now, a new one when the page did not write it itself."""
     before: Visit | None = state.get(_KEY)
-    if before is not None and before.study == study and epoch in (before.address, None):
+    if before is not None and before.study == study and (epoch in (before.address, None) or _is_echo(before, epoch)):
         return before
     visit = Visit(study, 1 if before is None else before.number + 1, _epoch(epoch), epoch)
     state[_KEY] = visit
@@ -55,7 +60,15 @@ def paged(state: MutableMapping[str, Any], study: str, epoch: int) -> None:
     """Note that the user has paged to an epoch, which the page now writes into the address."""
     visit: Visit | None = state.get(_KEY)
     if visit is not None and visit.study == study:
-        state[_KEY] = replace(visit, address=str(epoch))
+        now = time.monotonic()
+        replaced = [(address, at) for address, at in visit.replaced if now - at < ECHO_S]
+        state[_KEY] = replace(visit, address=str(epoch), replaced=(*replaced, (visit.address, now)))
+
+
+def _is_echo(visit: Visit, epoch: str | None) -> bool:
+    """Whether the browser asked before it had heard of the page's latest address."""
+    now = time.monotonic()
+    return any(address == epoch and now - at < ECHO_S for address, at in visit.replaced)
 
 
 def _epoch(text: str | None) -> int:

@@ -16,6 +16,7 @@ from make_edf import write_edf
 from sleepfm.library.library import Library
 from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.runs.table import JobState, Lane
 from sleepfm.vocabulary import Kind
 
 pytestmark = pytest.mark.browser
@@ -113,6 +114,34 @@ def test_an_unknown_study_leads_back_to_the_list(page: Any, staged: RunningApp) 
     page.get_by_text("no study 'nobody' in the library").wait_for()
     page.get_by_role("link", name="To the studies").click()
     page.wait_for_url("**/studies*")
+
+
+def test_a_scoring_appears_when_it_is_made_without_a_reload(page: Any, staged: RunningApp) -> None:
+    with Library.open(staged.home) as library:
+        library.add(write_edf(staged.home.parent / "fresh.edf", seconds=EPOCHS * 30, seed=3))
+        library.store_hash("fresh", "1" * 64)
+        job = library.jobs.add("stage", lane=Lane.HEAVY, title="Stage fresh", subject="fresh", parameters={"study": "fresh"})
+        viewer = open_study(page, staged, "?study=fresh&epoch=3", 3)
+        hypnogram = viewer.locator('[data-sleepfm="hypnogram"]')
+        assert hypnogram.get_attribute("aria-label") == "Being staged: the hypnogram appears here when it is done"
+        library.jobs.claim(Lane.HEAVY)
+        library.jobs.report(job.id, 0.5, "computing features")
+        page.get_by_text("computing features").wait_for()
+        page.evaluate("window.stayed = true")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="4"]')
+        about = {"label": "The first", "note": "first 1.0", "trained_on": "simulated", "source_sha256": "1" * 64}
+        library.store_scoring("fresh", scoring(0), engine="first", model="", provenance=about)
+        library.jobs.end(job.id, JobState.FINISHED, result={})
+    page.wait_for_function("node => node.getAttribute('aria-label') === 'Hypnogram'", arg=hypnogram.element_handle())
+    viewer.get_by_text("W (0.80)").wait_for()
+    assert viewer.get_by_text("The first: SIMULATED MODEL, trained on simulated data only").is_visible()
+    assert viewer.get_attribute("data-drawn-epoch") == "4"
+    assert page.evaluate("window.stayed")
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Scoring CSV").click()
+    assert download.value.suggested_filename == "fresh_first_simulated-model.csv"
 
 
 def test_a_corrected_channel_is_drawn_as_what_it_is(staged: RunningApp) -> None:

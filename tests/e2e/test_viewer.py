@@ -316,7 +316,7 @@ def test_gain_of_one_channel_leaves_the_others(tab: Any, address: str) -> None:
     open_at(tab, address, "study=night", 8)
     halves = """canvas => [0, 0.5].map((part) => {
       const height = canvas.height - 60;
-      const pixels = canvas.getContext("2d").getImageData(130, part * height, canvas.width - 130, height * 0.4).data;
+      const pixels = canvas.getContext("2d").getImageData(150, part * height, canvas.width - 150, height * 0.4).data;
       return pixels.reduce((sum, value, at) => (sum * 31 + value * (at % 977)) % 1e9, 7);
     })"""
     top, bottom = tab.locator(CANVAS).evaluate(halves)
@@ -327,6 +327,46 @@ def test_gain_of_one_channel_leaves_the_others(tab: Any, address: str) -> None:
     new_top, new_bottom = tab.locator(CANVAS).evaluate(halves)
     assert new_top == top
     assert new_bottom != bottom
+
+
+def drag(tab: Any, start: tuple[float, float], stop: tuple[float, float]) -> None:
+    box = tab.locator(CANVAS).bounding_box()
+    tab.mouse.move(box["x"] + start[0], box["y"] + start[1])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + stop[0], box["y"] + stop[1], steps=5)
+    tab.mouse.up()
+
+
+def test_a_caliper_measures_time_and_amplitude(tab: Any, address: str) -> None:
+    """The first row is C4-M1 at 150 µV a row; 10 s are a third of the plot."""
+    viewer = open_at(tab, address, "study=night", 8)
+    before = picture(tab)
+    box = tab.locator(CANVAS).bounding_box()
+    ten_s = (box["width"] - 156) / 3
+    caliper = viewer.locator(".caliper")
+    drag(tab, (300, 40), (300 + ten_s, 20))
+    assert not caliper.is_visible()  # a drag alone measures nothing
+    tab.keyboard.down("Shift")
+    drag(tab, (300, 40), (300 + ten_s, 20))
+    tab.keyboard.up("Shift")
+    label, seconds, _, hertz, _, amplitude, unit = caliper.inner_text().replace("·", "").split()
+    assert (label, unit) == ("C3-M2:", "µV")
+    assert float(seconds) == pytest.approx(10, abs=0.05)
+    assert float(hertz) == pytest.approx(0.1, abs=0.001)
+    rows = viewer.evaluate("viewer => viewer.querySelector('.panel').clientHeight - 38") / (3 * 1.35 + 3)
+    assert float(amplitude) == pytest.approx(20 * 150 / (1.35 * rows), rel=0.02)
+    assert picture(tab) == before
+    tab.keyboard.press("Escape")
+    assert not caliper.is_visible()
+    tab.keyboard.press("m")
+    drag(tab, (300, 20), (400, 40))
+    assert caliper.is_visible()
+    tab.keyboard.press("ArrowRight")
+    wait_drawn(tab, 9)
+    assert not caliper.is_visible()
+    tab.keyboard.press("m")
+    drag(tab, (300, 20), (400, 40))
+    assert not caliper.is_visible()
 
 
 def test_a_short_recording_without_a_scoring(tab: Any, address: str) -> None:
@@ -343,7 +383,7 @@ def test_a_gap_is_shown_as_a_gap(tab: Any, address: str) -> None:
     open_at(tab, address, "study=interrupted", 2)
     shades = tab.locator(CANVAS).evaluate(
         """canvas => [35, 42, 48, 55].map((seconds) => {
-          const x = 124 + ((seconds - 30) / 30) * (canvas.width - 136);
+          const x = 144 + ((seconds - 30) / 30) * (canvas.width - 156);
           const column = canvas.getContext("2d").getImageData(Math.round(x) + 5, 20, 1, canvas.height - 70).data;
           const counts = {};
           for (let at = 0; at < column.length; at += 4) {

@@ -29,7 +29,8 @@ def test_a_scoring_says_what_its_model_was_trained_on_and_what_it_saw(
 ) -> None:
     with Library.open(tmp_path / "home") as library:
         study = library.add(write_edf(tmp_path / "night.edf", seconds=60))
-        about = {"label": "Engine", "note": "1.0"} | provenance
+        library.store_hash(study.id, "0" * 64)
+        about = {"label": "Engine", "note": "1.0", "source_sha256": "0" * 64} | provenance
         number = library.store_scoring(study.id, Scoring(np.array([0, 2], dtype=np.int8)), engine="e", model="", provenance=about)
         source = LibrarySource(library.home)
     (named,) = source.scorings(study.id)

@@ -43,3 +43,16 @@ def test_a_late_word_from_the_study_before_changes_nothing() -> None:
 @pytest.mark.parametrize("text", ["", "abc", "-3", "0", "1e3", "٣", "9" * 30, None])
 def test_a_nonsensical_epoch_is_the_first(text: str | None) -> None:
     assert arrive({}, "night", text).opened_at == 1
+
+
+def test_a_browser_that_has_not_heard_of_the_new_address_yet_is_not_sent_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("sleepfm.viewer.visits.time.monotonic", lambda: now)
+    state: dict[str, Any] = {}
+    first = arrive(state, "night", "7")
+    paged(state, "night", 8)
+    paged(state, "night", 9)
+    for late in ("7", "8", "9"):
+        assert arrive(state, "night", late).number == first.number
+    now = 110.0  # somebody went back in the browser
+    assert arrive(state, "night", "8").number == first.number + 1
