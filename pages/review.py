@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from contextlib import closing
+
 import streamlit as st
 
 from sleepfm.errors import SleepFMError
 from sleepfm.library.jobs import submit_staging, submit_study
 from sleepfm.library.library import Library, StoredScoring, Study, StudyStatus
+from sleepfm.recording.scorings.formats import ScoringFormat
 from sleepfm.runs.table import OPEN_STATES
-from sleepfm.text import printable
+from sleepfm.text import plain, printable
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
 from sleepfm.viewer.library_source import by_simulated_model
@@ -16,7 +19,9 @@ from sleepfm.viewer.words import time_left_words
 from sleepfm.vocabulary import Kind
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
+EXPORTS: tuple[tuple[ScoringFormat, str], ...] = (("sleepfm", "Scoring CSV"), ("edf", "EDF+ annotations"))
 ENGINES = {"auto": "Best engine", "sleepfm": "SleepFM", "yasa": "YASA"}
+TROUBLED = (StudyStatus.FAILED, StudyStatus.MISSING, StudyStatus.CHANGED)
 BUSY = (StudyStatus.QUEUED, StudyStatus.WORKING)
 
 # The traces need the room that Streamlit leaves around a page; on a wide screen the choices stand beside the pages' names.
@@ -47,7 +52,7 @@ def choose_study(library: Library) -> Study | None:
         try:
             return library.study(wanted)
         except SleepFMError as error:
-            st.error(printable(str(error)))
+            st.error(plain(str(error)))
             st.page_link("pages/studies.py", label="To the studies")
             return None
     newest = library.studies(limit=1)
@@ -114,7 +119,7 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
                 st.rerun()
             left = "" if now.progress is None else time_left_words(now.seconds_left)
             row = st.container(horizontal=True, vertical_alignment="center", width="content")
-            row.progress(now.progress or 0.0, printable(f"{now.message or 'waiting'}{left}"), width=280)
+            row.progress(now.progress or 0.0, plain(f"{now.message or 'waiting'}{left}"), width=280)
             if now.job is not None and row.button("Cancel"):
                 fresh.jobs.request_stop(now.job)
 
@@ -125,7 +130,7 @@ def show_export(study: Study, scorings: list[StoredScoring]) -> None:
     """Offer the shown scorings as files."""
     with st.popover("Export", disabled=not scorings, help=None if scorings else "Nothing to export: not staged yet"):
         for one in scorings:
-            for to, words in (("sleepfm", "Scoring CSV"), ("edf", "EDF+ annotations")):
+            for to, words in EXPORTS:
                 st.download_button(
                     words if len(scorings) == 1 else f"{words}, {printable(one.label)}",
                     export_scoring(one.scoring, to, study.start),
@@ -146,7 +151,7 @@ def show_export(study: Study, scorings: list[StoredScoring]) -> None:
 @st.dialog("Channels", width="large")
 def show_channels(study_id: str) -> None:
     """Show what each channel was taken for, and let it be corrected."""
-    with Library.open() as library, library.recording(study_id) as recording:
+    with Library.open() as library, closing(library.recording(study_id)) as recording:
         before = channel_rows(recording, library.quality(study_id))
         st.caption("A corrected kind is remembered for every study with the same montage. Stage again to use it.")
         after = st.data_editor(
@@ -163,7 +168,7 @@ def show_channels(study_id: str) -> None:
             submit_study(library, study_id, stage=False)  # quality, spectrograms and envelopes depend on the kinds
             st.rerun()
         for problem in recording.problems:
-            st.caption(printable(problem))
+            st.caption(plain(problem))
 
 
 def revision_of(library: Library, identifier: str) -> str:
@@ -227,12 +232,14 @@ def main() -> None:
             show_export(study, scorings)
             if st.button("Channels"):
                 show_channels(study.id)
-        refused = st.session_state.pop("staging refused", None) or (study.message if study.status is StudyStatus.FAILED else None)
+        refused = st.session_state.pop("staging refused", None) or (study.message if study.status in TROUBLED else None)
         if refused:
-            st.error(printable(refused))
+            st.error(plain(refused))
         show_viewer(study, visit, scorings, revision=revision, unscored=words_without_scoring(library, study))
         made_by = " · ".join(f"{one.label}: {one.note}" for one in scorings) or "Not staged yet"
-        st.caption(printable(f"{made_by}. Stages from an engine are proposals until a person has reviewed them."))
+        warnings = [f"{one.label}: {warning}" for one in scorings for warning in one.provenance.get("warnings", [])]
+        remarks = "  \n".join(f":material/warning: {plain(warning)}" for warning in warnings)
+        st.caption(f"{plain(made_by)}. Stages from an engine are proposals until a person has reviewed them.  \n{remarks}")
 
 
 main()

@@ -9,7 +9,7 @@ from sleepfm.errors import SleepFMError
 from sleepfm.library.jobs import submit_folder_import, submit_staging, submit_study
 from sleepfm.library.library import ORDERS, Library
 from sleepfm.runs.table import OPEN_STATES
-from sleepfm.text import printable
+from sleepfm.text import plain, printable
 from sleepfm.viewer.study_list import drop_zone, study_list
 from sleepfm.viewer.uploads import UPLOAD_PATH
 from sleepfm.viewer.words import duration_words
@@ -62,7 +62,7 @@ def act(library: Library, action: dict[str, Any]) -> None:
 def show_messages() -> None:
     """Show what the last action had to say."""
     for kind, text in st.session_state.pop("messages", []):
-        {"error": st.error, "warning": st.warning, "info": st.info, "success": st.success}[kind](printable(text))
+        {"error": st.error, "warning": st.warning, "info": st.info, "success": st.success}[kind](plain(text))
 
 
 def show_imports(library: Library) -> None:
@@ -72,13 +72,13 @@ def show_imports(library: Library) -> None:
             left = job.seconds_left()
             words = f"{job.title}: {job.message or 'waiting'}" + ("" if left is None else f", {duration_words(left)} left")
             bar, stop = st.columns([6, 1])
-            bar.progress(job.progress, printable(words))
+            bar.progress(job.progress, plain(words))
             if stop.button("Cancel", key=f"stop-{job.id}"):
                 library.jobs.request_stop(job.id)
         elif job.error:
-            st.error(printable(f"{job.title}: {job.error}"))
+            st.error(plain(f"{job.title}: {job.error}"))
         elif job.result is not None and job.result["failed"]:
-            with st.expander(f"{job.title}: {len(job.result['failed'])} files could not be added"):
+            with st.expander(plain(f"{job.title}: {len(job.result['failed'])} files could not be added")):
                 st.dataframe(
                     [{"File": printable(one["file"]), "Why": printable(one["error"])} for one in job.result["failed"]],
                     hide_index=True,
@@ -124,7 +124,7 @@ def show_list(library: Library) -> None:
 
     rows()
     if total and not found:
-        st.caption(f"Nothing matches “{printable(search)}” among {total} studies.")
+        st.caption(f"Nothing matches “{plain(search)}” among {total} studies.")
     elif found > ROWS:
         st.caption(f"{found} studies")
 

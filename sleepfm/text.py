@@ -13,3 +13,11 @@ def printable(text: str) -> str:
         character.encode("unicode_escape").decode("ascii") if unicodedata.category(character) in _INVISIBLE else character
         for character in text
     )
+
+
+def plain(text: str) -> str:
+    """Return the text for a place that reads Markdown: printable, and every sign that Markdown would act on escaped."""
+    return "".join(f"\\{character}" if character in _MARKDOWN else character for character in printable(text))
+
+
+_MARKDOWN = frozenset("\\`*_{}[]<>()#+-.!|~$:")

@@ -7,7 +7,7 @@ trained on real PSG when there is one, else YASA; it never takes one of unknown 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -124,6 +124,7 @@ def _with_sleepfm(
     scoring = stage_night(embeddings, load_model(head.folder), part(progress, 0.85, 1.0))
     origin = embeddings.origin
     card = head.card
+    scoring = replace(scoring, warnings=(*scoring.warnings, *origin.notes))
     note = f"SleepFM {head.name}, weights {card.weights_sha256[:8]}, encoder {encoder.name}, trained on {card.trained_on}"
     provenance = {
         "version": sleepfm.__version__,
@@ -136,7 +137,6 @@ def _with_sleepfm(
         "precision": origin.precision,
         "signals": {modality.value: list(labels) for modality, labels in origin.channels.items()},
         "left_out": [{"modality": o.modality.value, "label": o.label, "reason": o.reason} for o in origin.left_out],
-        "notes": list(origin.notes),
     }
     label = {SIMULATED: "SleepFM (simulated model)", UNKNOWN: "SleepFM (unknown origin)"}.get(card.trained_on, "SleepFM")
     return _result(scoring, engine="sleepfm", model=head.name, label=label, note=note, provenance=provenance)

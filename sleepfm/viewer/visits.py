@@ -40,7 +40,7 @@ class Visit:
     """What stood in the address lately, and when (monotonic seconds) the page wrote something else there."""
 
 
-def arrive(state: MutableMapping[str, Any], study: str, epoch: str | None) -> Visit:
+def arrive(state: MutableMapping[Any, Any], study: str, epoch: str | None) -> Visit:
     """Return the visit for what the address says now, a new one when the page did not write it itself."""
     before: Visit | None = state.get(_KEY)
     if before is not None and before.study == study and (epoch in (before.address, None) or _is_echo(before, epoch)):
@@ -50,13 +50,13 @@ def arrive(state: MutableMapping[str, Any], study: str, epoch: str | None) -> Vi
     return visit
 
 
-def last_study(state: MutableMapping[str, Any]) -> str | None:
+def last_study(state: MutableMapping[Any, Any]) -> str | None:
     """Return the study of the latest visit."""
     visit: Visit | None = state.get(_KEY)
     return None if visit is None else visit.study
 
 
-def paged(state: MutableMapping[str, Any], study: str, epoch: int) -> None:
+def paged(state: MutableMapping[Any, Any], study: str, epoch: int) -> None:
     """Note that the user has paged to an epoch, which the page now writes into the address."""
     visit: Visit | None = state.get(_KEY)
     if visit is not None and visit.study == study:

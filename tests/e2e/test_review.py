@@ -154,3 +154,14 @@ def test_a_corrected_channel_is_drawn_as_what_it_is(staged: RunningApp) -> None:
     with Library.open(staged.home) as library:
         library.correct_channel("night", 3, Kind.LEG_EMG)
     assert kind() == Kind.LEG_EMG.value
+
+
+def test_the_channels_of_a_corrected_montage_can_be_looked_at_again(page: Any, staged: RunningApp) -> None:
+    with Library.open(staged.home) as library:
+        library.correct_channel("night", 3, Kind.ECG)
+    open_study(page, staged, "?study=night&epoch=3", 3)
+    page.get_by_role("button", name="Channels").click()
+    page.get_by_text("remembered for every study").wait_for()
+    assert page.get_by_role("alert").count() == 0
+    with Library.open(staged.home) as library:
+        library.correct_channel("night", 3, None)
