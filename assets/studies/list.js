@@ -44,7 +44,8 @@ function actionsCell(row, send) {
   } else {
     if (row.changed) cell.append(button("Read again", `Read ${row.id} again`, () => send("read again", { study: row.id })));
     if (row.canStage) {
-      cell.append(button(row.engine ? "Stage again" : "Stage", `Stage ${row.id}`, () => send("stage", { study: row.id })));
+      const stage = () => send("stage", { study: row.id });
+      cell.append(row.engine ? button("Stage again", `Stage ${row.id}`, stage, "quiet") : button("Stage", `Stage ${row.id}`, stage));
     }
     const remove = button("Remove", `Remove ${row.id} from the list`, () => {
       // two clicks: a slip of the mouse must not take a study off the list

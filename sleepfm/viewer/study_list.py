@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from sleepfm.text import printable
 from sleepfm.viewer.assets import asset_text
 from sleepfm.viewer.words import duration_words, time_left_words
 
+ENGINE_NAMES = {"yasa": "YASA", "sleepfm": "SleepFM"}
 _TONES = {
     StudyStatus.NEW: "",
     StudyStatus.QUEUED: "busy",
@@ -44,9 +46,9 @@ def study_row(study: Study) -> dict[str, Any]:
         if study.problems
         else "",
         "problemList": printable("\n".join(study.problems)).replace("\\n", "\n"),
-        "quality": "–" if study.quality is None else f"{100 * study.quality:.0f} % good",
+        "quality": "–" if study.quality is None else f"{math.floor(100 * study.quality)} % good",
         "bad": f"bad: {printable(', '.join(study.bad_channels))}" if study.bad_channels else "",
-        "engine": study.engine,
+        "engine": None if study.engine is None else ENGINE_NAMES.get(study.engine, study.engine),
         "simulated": study.simulated,
         "canStage": readable,
         "changed": study.status is StudyStatus.CHANGED,
