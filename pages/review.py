@@ -123,7 +123,8 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
             if now.job is not None and row.button("Cancel"):
                 fresh.jobs.request_stop(now.job)
 
-    progress()
+    with st.container(width=390):  # a fragment would take the whole row
+        progress()
 
 
 def show_export(study: Study, scorings: list[StoredScoring]) -> None:

@@ -131,10 +131,12 @@ class Envelopes:
         return json.dumps(_identity(self._recording, trace)) in self._entries
 
     def window(self, trace: Trace, start_s: float, stop_s: float, bins: int) -> TraceWindow:
-        """Return the envelope of a trace that is there over a window, in at least `bins` columns where the cells allow it.
+        """Return the envelope of a trace that is there over a window, two values a column.
 
-        A column is a whole number of cells, so that every extreme stands in the column it belongs to. Beyond the recording
-        there is nothing (NaN). The window begins at the cell that holds `start_s`.
+        There are `bins` columns, or as many as there are cells when these are fewer. A cell belongs to the column it begins
+        in: columns of whole cells would beat against the screen's pixels, so all are of one length and an extreme may stand up
+        to a cell beside its time. Beyond the recording there is nothing (NaN). The window begins at the cell that holds
+        `start_s`.
         """
         entry, position = self._entries[json.dumps(_identity(self._recording, trace))]
         cell_s, cells = entry["cell_s"], entry["cells"]
@@ -147,13 +149,13 @@ class Envelopes:
             if len(content) != _CELL_BYTES * stored:
                 raise RecordingError(f"{self._file.name}: ends early; delete it and prepare the study again")
             both[:stored] = decode(np.frombuffer(content, "<i2").reshape(stored, 2), entry["scale"], entry["offset"])
-        together = max(1, int((stop_s - start_s) / bins / cell_s))
-        if together == 1 and cell_s * self._recording.channel(trace.plus).rate_hz <= 1 + 1e-9:
+        columns = min(bins, last - first)
+        if columns == last - first and cell_s * self._recording.channel(trace.plus).rate_hz <= 1 + 1e-9:
             return TraceWindow(first * cell_s, cell_s, both[:, 0])  # cells of one sample: the samples themselves
-        starts = np.arange(0, last - first, together)
+        starts = np.ceil(np.arange(columns) * (last - first) / columns - 1e-6).astype(np.int64)
         low = np.fmin.reduceat(both[:, 0], starts)
         high = np.fmax.reduceat(both[:, 1], starts)
-        column_s = together * cell_s
+        column_s = cell_s * (last - first) / columns
         return TraceWindow(first * cell_s + column_s / 4, column_s / 2, in_turns(low[None], high[None])[0])
 
     def close(self) -> None:

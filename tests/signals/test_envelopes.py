@@ -77,7 +77,7 @@ def test_its_columns_hold_the_extremes_of_the_night_filtered_at_once(tmp_path: P
 def test_times_and_gaps_are_those_of_the_recording(
     tmp_path: Path, rate: float, duration: float, gap: tuple[int, int], window_at: tuple[int, int]
 ) -> None:
-    """A ramp's value is its time: every point lies within a column (or a cell) of the time it claims, and none is in a gap."""
+    """A ramp's value is its time: every point lies within a column and a cell of the time it claims, and none is in a gap."""
     stretch = (float(gap[0]), float(sum(gap)))
     start, bins = window_at
     recording = memory(tmp_path, {"ramp": (rate, lambda t: t)}, duration, gaps=(stretch,))
@@ -85,7 +85,7 @@ def test_times_and_gaps_are_those_of_the_recording(
         window = envelopes.window(Trace(0), float(start), start + 900.0, bins)
     times = window.x0_s + window.dx_s * np.arange(window.values.size)
     present = np.isfinite(window.values)
-    width = max(2 * window.dx_s, 1.0, 1 / rate)
+    width = 2 * window.dx_s + max(1.0, 1 / rate)
     assert np.all(np.abs(times - window.values)[present] <= width + 0.05)
     inside = (times > stretch[0] + width) & (times < stretch[1] - width)
     assert not present[inside | (times > duration + width)].any()
