@@ -20,10 +20,10 @@ from sleepfm.recording._start_time import read_start
 FIXED_BYTES = 256
 MOST_SIGNALS = 9999
 """The signal count has 4 characters."""
-LONGEST_S = 366 * 86400
-"""No sleep study lasts a year; beyond it a time axis comes from garbage and would not fit in memory."""
-MOST_HZ = 10**6
-"""No sleep recorder samples faster."""
+LONGEST_S = 31 * 86400
+"""No sleep study lasts a month; beyond it a time axis comes from garbage and would not fit in memory."""
+LEAST_HZ, MOST_HZ = 0.01, 10**6
+"""No sleep recorder is as slow with all its signals, or as fast with one."""
 _OTHER_FORMATS = {
     b"\x1f\x8b": "a gzip-compressed file; unpack it first",
     b"PK\x03\x04": "a zip archive; unpack it first",
@@ -199,13 +199,17 @@ def _record_duration(field: bytes, signals: tuple[SignalHeader, ...], n_records:
     most_samples = max((signal.samples for signal in signals if not signal.is_annotation), default=0)
     if not most_samples:
         return Fraction(number) if number is not None and 0 <= number <= LONGEST_S else Fraction(0)
-    if number is None or number <= 0 or number * n_records > LONGEST_S or most_samples > number * MOST_HZ:
+    if number is None or number <= 0 or number * n_records > LONGEST_S or not _believable(most_samples, float(number)):
         said = oddity or f"({number} s) cannot be right"
         problems.append(f"The duration of a data record {said}; 1 s is assumed, so all rates are guesses.")
         return Fraction(1)
     if oddity:
         problems.append(f"The duration of a data record {oddity}.")
     return Fraction(number)
+
+
+def _believable(most_samples: int, record_s: float) -> bool:
+    return LEAST_HZ * record_s <= most_samples <= MOST_HZ * record_s
 
 
 def _data_offset(

@@ -31,6 +31,8 @@ class Source:
         self.path = path
         if path.is_dir():
             raise RequestError(f"{path}: is a folder; name a recording (EDF or BDF file) in it.")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise RequestError(f"{path}: is a device or a pipe, not a file; name a recording (EDF or BDF file).")
         try:
             self._file: BinaryIO = path.open("rb", buffering=0)
         except FileNotFoundError:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+LONGEST_GAP_S = 7 * 86400
+"""Nobody waits a week between two parts of a recording; a time stamp that says so is wrong."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -27,7 +30,8 @@ def segments_from_onsets(
     """Group records into contiguous segments by their time-keeping onsets.
 
     A record that begins within `tolerance_s` of the end of the one before continues it. One that begins earlier overlaps: it is
-    placed right after (a sample cannot be at two times) and reported. One without an onset is taken as contiguous.
+    placed right after (a sample cannot be at two times) and reported. One without an onset is taken as contiguous, and so is one
+    whose onset cannot be right: the next record goes back behind it, or it leaves a gap of more than a week.
 
     Returns
     -------
@@ -39,11 +43,15 @@ def segments_from_onsets(
     first = next((onset for onset in onsets if onset is not None), 0.0)
     segments: list[Segment] = []
     start, begin = 0.0, 0
-    overlapping = missing = 0
-    for record, onset in enumerate(onsets):
+    overlapping = missing = wrong = 0
+    for record, (onset, following) in enumerate(zip(onsets, [*onsets[1:], None], strict=True)):
         expected = start + float((record - begin) * record_s)
         if onset is None:
             missing += 1
+        elif onset - first > expected + tolerance_s and (
+            (following is not None and following < onset - tolerance_s) or onset - first - expected > LONGEST_GAP_S
+        ):
+            wrong += 1
         elif onset - first > expected + tolerance_s:
             if record > begin:
                 segments.append(Segment(start, begin, record - begin))
@@ -56,4 +64,6 @@ def segments_from_onsets(
         problems.append(f"{overlapping} data records begin before the one before them ends; they are placed one after the other.")
     if missing:
         problems.append(f"{missing} data records have no readable time; they are taken to follow the one before.")
+    if wrong:
+        problems.append(f"{wrong} data records have a time that cannot be right; they are taken to follow the one before.")
     return tuple(segments), tuple(problems)

@@ -66,7 +66,7 @@ def _channel(channel: Channel, report: QualityReport | None, bad: set[int]) -> d
     }
     if report is not None:
         facts["quality"] = report.words(channel.index)
-        facts["unit_suspicion"] = report.suspicions[report.channels.index(channel.index)]
+        facts["unit_suspicion"] = report.suspicion(channel.index)
         facts["bad"] = channel.index in bad
     return facts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,10 @@ class QualityReport:
         with_data = (rows & QualityFlag.GAP) == 0
         return float(np.mean((rows[with_data] & UNUSABLE) == 0)) if with_data.any() else 0.0
 
+    def suspicion(self, index: int) -> str:
+        """Return why the channel's unit is suspected to be wrong, "" when it is not."""
+        return self.suspicions[self._row(index)]
+
     def words(self, index: int) -> str:
         """Return the channel's quality in a few words: "12 % flat, 3 % clipped", "good"; the unit suspicion behind it."""
         shares = [(self.share(index, flag), word) for flag, word in FLAG_WORDS.items()]
@@ -107,10 +112,14 @@ class QualityReport:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RecordingError(f"{path}: is no quality report ({error}); delete it and it is made again.") from None
 
+    @cached_property
+    def _rows(self) -> dict[int, int]:
+        return {index: row for row, index in enumerate(self.channels)}
+
     def _row(self, index: int) -> int:
         try:
-            return self.channels.index(index)
-        except ValueError:
+            return self._rows[index]
+        except KeyError:
             raise RequestError(f"the quality report has no channel with index {index}") from None
 
 

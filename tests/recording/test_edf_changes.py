@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from edf_bytes import File, Signal, smooth, tal
 
-from sleepfm.errors import RecordingChangedError, RecordingError
+from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 from sleepfm.recording.edf import open_recording
 from sleepfm.recording.fingerprint import fingerprint, quick_stamp
 
@@ -163,3 +163,11 @@ def test_fingerprint_is_sha256_and_notices_change(path: Path) -> None:
 
     with pytest.raises(RecordingChangedError):
         fingerprint(path, meddle)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are of POSIX")
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.edf"
+    os.mkfifo(path)
+    with pytest.raises(RequestError, match="a device or a pipe"):
+        open_recording(path)

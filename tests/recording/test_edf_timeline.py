@@ -87,6 +87,31 @@ def test_overlapping_and_unstamped_records_are_placed_and_named(written) -> None
         assert sum("no readable time" in problem for problem in recording.problems) == 1
 
 
+def test_one_time_stamp_that_went_wrong_does_not_move_the_rest_of_the_night(written) -> None:
+    with open_recording(written(discontinuous([0, 1, 2, 80_000, 4, 5, 30, 31]))) as recording:
+        assert recording.segments() == ((0.0, 6.0), (30.0, 32.0))
+        assert sum("1 data records have a time that cannot be right" in problem for problem in recording.problems) == 1
+
+
+@pytest.mark.parametrize("far", [8 * 86400, 30 * 86400, 300 * 86400])
+def test_nobody_waits_a_week_between_two_parts_of_a_recording(written, far: float) -> None:
+    with open_recording(written(discontinuous([0, 1, 2, far, far + 1, far + 2]))) as recording:
+        assert recording.duration_s == 6.0
+        assert any("cannot be right" in problem or "no readable time" in problem for problem in recording.problems)
+
+
+def test_two_nights_in_one_file_stay_apart(written) -> None:
+    with open_recording(written(discontinuous([0, 1, 57_600, 57_601]))) as recording:
+        assert recording.gaps == ((2.0, 57_600.0),)
+
+
+@pytest.mark.parametrize("record_s", ["100000", "500000", "1e-7"])
+def test_a_duration_that_makes_absurd_rates_is_not_believed(written, record_s: str) -> None:
+    with open_recording(written(File([Signal("C3", smooth(20, 128))], record_s=record_s))) as recording:
+        assert recording.channel(0).rate_hz == 128
+        assert any("cannot be right" in problem for problem in recording.problems)
+
+
 @pytest.mark.parametrize("record_s", ["0.5", "0,25", "0.1", "1.5", "30", "7.03125"])
 def test_records_of_any_length_give_the_same_samples(written, record_s: str) -> None:
     data = smooth(12, 16)
