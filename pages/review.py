@@ -6,7 +6,8 @@ import streamlit as st
 
 from sleepfm.errors import SleepFMError
 from sleepfm.library.jobs import submit_staging, submit_study
-from sleepfm.library.library import Library, StoredScoring, Study, StudyStatus
+from sleepfm.library.library import Library, StoredScoring
+from sleepfm.library.study import Study, StudyStatus
 from sleepfm.recording.scorings.formats import ScoringFormat
 from sleepfm.runs.table import OPEN_STATES
 from sleepfm.text import plain, printable

@@ -7,7 +7,8 @@ import streamlit as st
 
 from sleepfm.errors import SleepFMError
 from sleepfm.library.jobs import submit_folder_import, submit_staging, submit_study
-from sleepfm.library.library import ORDERS, Library
+from sleepfm.library.library import Library
+from sleepfm.library.study import ORDERS
 from sleepfm.runs.table import OPEN_STATES
 from sleepfm.text import plain, printable
 from sleepfm.viewer.study_list import drop_zone, study_list

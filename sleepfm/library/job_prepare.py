@@ -8,7 +8,8 @@ from typing import Any
 from sleepfm.analysis.spectrogram import multitaper, write_spectrogram
 from sleepfm.errors import ScoringError
 from sleepfm.home import Home
-from sleepfm.library.library import OWN_SCORING, Library
+from sleepfm.library.library import Library
+from sleepfm.library.study import OWN_SCORING
 from sleepfm.progress import Progress, part
 from sleepfm.recording.derivations import Derivation, offered, read_derivation
 from sleepfm.recording.fingerprint import fingerprint

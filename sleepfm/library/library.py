@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 from sleepfm.home import Home, open_home
+from sleepfm.library.study import ORDERS, OWN_SCORING, STUDY_ROWS, Study, StudyStatus, search_condition, study_of
 from sleepfm.recording.derivations import apply_corrections, montage_signature
 from sleepfm.recording.edf import EdfRecording, open_recording
 from sleepfm.recording.quality import QualityReport
@@ -22,65 +21,9 @@ from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.formats import read_scoring, write_scoring
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.runs.database import connect, transaction
-from sleepfm.runs.table import OPEN_STATES, JobState, JobTable, seconds_left
+from sleepfm.runs.table import JobTable
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import Kind
-
-
-class StudyStatus(StrEnum):
-    """What a technician sees in the list."""
-
-    NEW = "not staged"
-    QUEUED = "waiting"
-    WORKING = "working"
-    STAGED = "staged"
-    FAILED = "failed"
-    MISSING = "file missing"
-    CHANGED = "file changed"
-
-
-@dataclass(frozen=True)
-class Study:
-    """One row of the list.
-
-    Attributes
-    ----------
-    duration_s
-        Length of the recording in seconds, gaps included.
-    modalities
-        Channels by modality, e.g. {"BAS": 6, "RESP": 5}.
-    quality
-        Fraction of channel-epochs without a flag (0 to 1); None until it was assessed.
-    bad_channels
-        Labels of the channels that are bad for most of the night.
-    engine
-        What made the newest scoring, None when there is none.
-    message
-        What is being done, or what went wrong.
-    job, progress, seconds_left
-        Of the running or waiting job of this study, None when there is none (or no pace to speak of yet).
-    """
-
-    id: str
-    path: Path
-    format: str
-    start: datetime | None
-    duration_s: float
-    channels: int
-    modalities: dict[str, int]
-    problems: tuple[str, ...]
-    simulated: bool
-    montage: str
-    sha256: str | None
-    quality: float | None
-    bad_channels: tuple[str, ...]
-    added_at: datetime
-    engine: str | None
-    status: StudyStatus
-    message: str
-    job: str | None = None
-    progress: float | None = None
-    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,31 +46,6 @@ class StoredScoring:
     note: str
     created_at: datetime
     provenance: dict[str, Any]
-
-
-OWN_SCORING = "file"
-"""The engine of a scoring that came with the recording: shown beside, never in place of, what an engine or a person made."""
-
-_SELECT = f"""
-SELECT s.*,
-  (SELECT r.engine FROM scorings r WHERE r.study = s.id AND r.source_sha256 = s.sha256 AND r.engine <> '{OWN_SCORING}'
-   ORDER BY r.id DESC LIMIT 1) AS engine,
-  j.id AS job_id, j.state AS job_state, j.message AS job_message, j.error AS job_error, j.progress AS job_progress,
-  j.started_at AS job_started_at
-FROM studies s
-LEFT JOIN jobs j ON j.rowid = (
-  SELECT k.rowid FROM jobs k WHERE k.subject = s.id
-  ORDER BY k.state = 'running' DESC, k.state = 'queued' DESC, k.created_at DESC LIMIT 1)
-"""
-
-ORDERS: dict[str, str] = {
-    "Newest first": "s.added_at DESC, s.id",
-    "Name": "s.id COLLATE NOCASE",
-    "Recording date": "s.start IS NULL, s.start DESC, s.id",
-    "Longest first": "s.duration_s DESC, s.id",
-    "Worst quality first": "s.quality IS NULL, s.quality, s.id",
-}
-"""How the list can be sorted: the words on the screen and the SQL."""
 
 
 class Library:
@@ -207,20 +125,22 @@ class Library:
         RequestError
             When there is none with this id.
         """
-        row = self._connection.execute(f"{_SELECT} WHERE s.id = ?", (identifier,)).fetchone()
+        row = self._connection.execute(f"{STUDY_ROWS} WHERE s.id = ?", (identifier,)).fetchone()
         if row is None:
             raise RequestError(f"no study {identifier!r} in the library; add its file on the Studies page")
-        return _study(row)
+        return study_of(row)
 
     def studies(self, *, search: str = "", order: str = "Newest first", limit: int = 50, offset: int = 0) -> list[Study]:
         """Return one page of the list; `search` matches the id and the path, anywhere, ignoring case."""
-        where, values = _search(search)
-        rows = self._connection.execute(f"{_SELECT} {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?", (*values, limit, offset))
-        return [_study(row) for row in rows]
+        where, values = search_condition(search)
+        rows = self._connection.execute(
+            f"{STUDY_ROWS} {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?", (*values, limit, offset)
+        )
+        return [study_of(row) for row in rows]
 
     def count(self, search: str = "") -> int:
         """Return how many studies match."""
-        where, values = _search(search)
+        where, values = search_condition(search)
         return int(self._connection.execute(f"SELECT COUNT(*) FROM studies s {where}", values).fetchone()[0])
 
     def remove(self, identifier: str) -> None:
@@ -409,54 +329,3 @@ def _header_values(recording: Recording) -> dict[str, Any]:
         "simulated": int(recording.simulated),
         "montage": montage_signature(recording.channels),
     }
-
-
-def _search(text: str) -> tuple[str, tuple[str, ...]]:
-    if not text.strip():
-        return "", ()
-    escaped = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return "WHERE (s.id LIKE ? ESCAPE '\\' OR s.path LIKE ? ESCAPE '\\')", (f"%{escaped}%", f"%{escaped}%")
-
-
-def _study(row: sqlite3.Row) -> Study:
-    status, message = _status(row)
-    return Study(
-        id=row["id"],
-        path=Path(row["path"]),
-        format=row["format"],
-        start=None if row["start"] is None else datetime.fromisoformat(row["start"]),
-        duration_s=row["duration_s"],
-        channels=row["channels"],
-        modalities=json.loads(row["modalities"]),
-        problems=tuple(json.loads(row["problems"])),
-        simulated=bool(row["simulated"]),
-        montage=row["montage"],
-        sha256=row["sha256"],
-        quality=row["quality"],
-        bad_channels=tuple(json.loads(row["bad_channels"] or "[]")),
-        added_at=datetime.fromisoformat(row["added_at"]),
-        engine=row["engine"],
-        status=status,
-        message=message,
-        job=row["job_id"] if row["job_state"] in OPEN_STATES else None,
-        progress=row["job_progress"] if row["job_state"] in OPEN_STATES else None,
-        seconds_left=None
-        if row["job_state"] != JobState.RUNNING
-        else seconds_left(row["job_progress"], datetime.fromisoformat(row["job_started_at"])),
-    )
-
-
-def _status(row: sqlite3.Row) -> tuple[StudyStatus, str]:
-    try:
-        stat = Path(row["path"]).stat()
-    except OSError as error:
-        return StudyStatus.MISSING, f"{row['path']}: {error.strerror}; put the file back or remove the study"
-    if (stat.st_size, stat.st_mtime_ns) != (row["size"], row["mtime_ns"]):
-        return StudyStatus.CHANGED, f"{row['path']} was changed since it was added; add it again to read it anew"
-    if row["job_state"] == "running":
-        return StudyStatus.WORKING, row["job_message"]
-    if row["job_state"] == "queued":
-        return StudyStatus.QUEUED, ""
-    if row["job_state"] in ("failed", "crashed"):
-        return StudyStatus.FAILED, row["job_error"] or ""
-    return (StudyStatus.STAGED if row["engine"] else StudyStatus.NEW), ""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from sleepfm.library.library import Study, StudyStatus
+from sleepfm.library.study import Study, StudyStatus
 from sleepfm.text import printable
 from sleepfm.viewer.assets import asset_text
 from sleepfm.viewer.words import duration_words, time_left_words

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from sleepfm.errors import RecordingError, RequestError, SleepFMError
-from sleepfm.library.library import Library, StudyStatus
+from sleepfm.library.library import Library
+from sleepfm.library.study import StudyStatus
 from sleepfm.recording.recording import Channel
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.runs.table import JobState, Lane
