@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import weakref
 from pathlib import Path
@@ -29,11 +30,12 @@ class Source:
 
     def __init__(self, path: Path, *, mapped: bool) -> None:
         self.path = path
-        if path.is_dir():
-            raise RequestError(f"{path}: is a folder; name a recording (EDF or BDF file) in it.")
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            raise RequestError(f"{path}: is a device or a pipe, not a file; name a recording (EDF or BDF file).")
         try:
+            mode = path.stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise RequestError(f"{path}: is a folder; name a recording (EDF or BDF file) in it.")
+            if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+                raise RequestError(f"{path}: is a device or a pipe, not a file; name a recording (EDF or BDF file).")
             self._file: BinaryIO = path.open("rb", buffering=0)
         except FileNotFoundError:
             raise RequestError(f"{path}: there is no such file; check the path.") from None

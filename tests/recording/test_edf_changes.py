@@ -171,3 +171,15 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(RequestError, match="a device or a pipe"):
         open_recording(path)
+
+
+@pytest.mark.parametrize("member", ["stat", "open"])
+def test_what_may_not_be_read_is_said_so(path: Path, monkeypatch: pytest.MonkeyPatch, member: str) -> None:
+    """The file itself may be closed to us, or a folder on the way to it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, member, refuse)
+    with pytest.raises(RecordingError, match="you may not read this file"):
+        open_recording(path)
