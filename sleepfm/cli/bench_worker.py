@@ -62,14 +62,16 @@ def convert(folder: Path, hours: float, repeats: int) -> list[Result]:
 
 def embed(folder: Path, hours: float, repeats: int) -> list[Result]:
     """Measure embedding beside a plain forward pass."""
-    from sleepfm.inference.embedding_benchmark import benchmark_embedding
+    from sleepfm.inference.embedding import embed as embed_one
+    from sleepfm.inference.embedding_benchmark import benchmark_embedding, published_size_model
     from sleepfm.signals.convert import convert as convert_one
 
-    found = benchmark_embedding(Path(convert_one(_night(folder, hours), folder / "signals").out), repeats=repeats)
-    return [
-        _one("embed", list(found.embed_s), times_faster=found.ratio, cosine=found.cosine),
-        _one("plain_forward", list(found.plain_s)),
-    ]
+    signals = Path(convert_one(_night(folder, hours), folder / "signals").out)
+    embed_one(signals, published_size_model(), folder / "embeddings", device="cpu")
+    memory = peak_memory_mb()  # before the plain pass adds its own
+    found = benchmark_embedding(signals, repeats=repeats)
+    embedded = _one("embed", list(found.embed_s), times_faster=found.ratio, cosine=found.cosine)
+    return [{**embedded, "peak_memory_mb": memory}, _one("plain_forward", list(found.plain_s))]
 
 
 def stage_yasa(folder: Path, hours: float, repeats: int) -> list[Result]:

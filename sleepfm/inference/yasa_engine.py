@@ -7,6 +7,7 @@ be fed to it. Gaps and epochs without a signal are left out before staging and c
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -182,6 +183,7 @@ def _predict(data: list[np.ndarray], kinds: list[Kind], usable: np.ndarray, prog
     names = [types[kind] for kind in kinds]
     volts = np.stack([x[usable].reshape(-1) for x in data]) * 1e-6
     raw = mne.io.RawArray(volts, mne.create_info(names, RATE_HZ, names), verbose="error")
+    logging.getLogger("yasa").setLevel(logging.ERROR)  # what it warns of stands in our own warnings
     progress(0.1, "computing YASA's features")
     with warnings.catch_warnings():
         # YASA's classifier was stored by an older scikit-learn; only its label encoder is, and its classes are checked below
