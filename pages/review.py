@@ -217,11 +217,11 @@ def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, re
 
 def main() -> None:
     """Draw the page."""
-    st.html(TIGHT)
     with Library.open() as library:
         study = choose_study(library)
         if study is None:
             return
+        st.html(TIGHT)
         if st.query_params.get("study") != study.id:
             st.query_params["study"] = study.id
         visit = arrive(st.session_state, study.id, st.query_params.get("epoch"))

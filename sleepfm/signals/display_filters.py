@@ -35,6 +35,14 @@ class DisplayFilter:
         """Seconds to read on each side: two, or one period of the high-pass corner when that is longer."""
         return max(MIN_PADDING_S, 1.0 / self.high_pass_hz) if self.high_pass_hz else MIN_PADDING_S
 
+    def below_nyquist(self, rate_hz: float) -> DisplayFilter:
+        """Return what is left of the filter at this sampling rate: a corner at or above half of it filters nothing."""
+
+        def fitting(corner_hz: float | None) -> float | None:
+            return corner_hz if corner_hz is not None and corner_hz < rate_hz / 2 else None
+
+        return DisplayFilter(fitting(self.high_pass_hz), fitting(self.low_pass_hz), fitting(self.notch_hz))
+
 
 OPEN = DisplayFilter()
 

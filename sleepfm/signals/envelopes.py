@@ -35,7 +35,8 @@ def displayed_traces(recording: Recording) -> list[Trace]:
     """Return what any montage shows, each with the filter of its kind and unfiltered."""
     shown: dict[Trace, None] = {}
     for derivation in (one for montage in montages(recording) for one in montage.traces):
-        for display_filter in (default_filter(derivation.kind), OPEN):
+        rate_hz = recording.channel(derivation.plus).rate_hz
+        for display_filter in (default_filter(derivation.kind).below_nyquist(rate_hz), OPEN):
             shown[Trace(derivation.plus, derivation.minus, display_filter)] = None
     return list(shown)
 

@@ -77,7 +77,7 @@ def _traces(recording: Recording) -> dict[str, Any]:
         if key in traces:
             continue
         channel = recording.channel(derivation.plus)
-        display_filter = default_filter(derivation.kind)
+        display_filter = default_filter(derivation.kind).below_nyquist(channel.rate_hz)
         traces[key] = {
             "key": key,
             "label": printable(derivation.label),

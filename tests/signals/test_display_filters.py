@@ -77,3 +77,13 @@ def test_every_kind_has_a_filter_and_levels_have_none() -> None:
     assert default_filter(Kind.CHIN_EMG) == DisplayFilter(10.0, 100.0)
     assert default_filter(Kind.SPO2) == default_filter(Kind.POSITION) == OPEN
     assert all(default_filter(kind).padding_s >= 2 for kind in Kind)
+
+
+def test_what_a_slow_channel_cannot_be_filtered_with_is_not_said_of_it() -> None:
+    chin = default_filter(Kind.CHIN_EMG)
+    assert chin.below_nyquist(1.0) == OPEN
+    assert chin.below_nyquist(200.0) == DisplayFilter(10.0, None)
+    assert chin.below_nyquist(256.0) == chin
+    x = np.random.default_rng(0).normal(size=(1, 400)).astype(np.float32)
+    for rate_hz in (1.0, 100.0, 200.0):
+        np.testing.assert_array_equal(apply_filter(x, rate_hz, chin), apply_filter(x, rate_hz, chin.below_nyquist(rate_hz)))
