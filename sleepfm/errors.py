@@ -23,6 +23,10 @@ class RecordingError(SleepFMError):
     """A recording cannot be read, or not in the way that was asked for."""
 
 
+class MissingChannelsError(RecordingError):
+    """A recording lacks the channels that a step needs; `run` skips the step, asked for alone it is an error."""
+
+
 class RecordingChangedError(RecordingError):
     """The file under an open recording vanished, shrank or was replaced."""
 

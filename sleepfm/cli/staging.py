@@ -91,4 +91,4 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         console.say(f"{step} failed: {reason}")
     seconds = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in record["steps"].items())
     console.result(record, f"{record['out']}: {seconds}")
-    return 1 if record["failed"] else 0
+    return 1 if record["failed"] or not record["steps"] else 0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import sleepfm
-from sleepfm.errors import ModelError, RecordingError, RequestError
+from sleepfm.errors import MissingChannelsError, ModelError, RequestError
 from sleepfm.inference.cache import key
 from sleepfm.inference.device import Device, Placement, Precision, place
 from sleepfm.inference.embedding_files import (
@@ -175,7 +175,7 @@ def embed_into(
         chosen, left_out = choose_channels(signals, model, bad or {})
         if not chosen or not signals.n_samples:
             reasons = "; ".join(f"{out.modality}: {out.reason}" for out in left_out if not out.label)
-            raise RecordingError(f"{signals_path}: no channel that the encoder {model.card.name} can use ({reasons}).")
+            raise MissingChannelsError(f"{signals_path}: no channel that the encoder {model.card.name} can use ({reasons}).")
         made_from = _key(signals, model, chosen, placement)
         if reuse and all(stored_key(path) == made_from for path in files):
             return _record(record_id, read_embeddings(files[0]), files, time.perf_counter() - started, reused=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sleepfm
-from sleepfm.errors import Cancelled, SleepFMError
+from sleepfm.errors import Cancelled, MissingChannelsError, SleepFMError
 from sleepfm.files import atomic_path
 from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.memory import peak_memory_mb
@@ -49,6 +49,8 @@ class _Run:
             self.details[name] = work()
         except Cancelled:
             raise
+        except MissingChannelsError as error:
+            self.skipped[name] = str(error)
         except SleepFMError as error:
             self.failed[name] = str(error)
         else:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sleepfm.errors import RecordingError
+from sleepfm.errors import MissingChannelsError, RecordingError
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Kind, Stage
@@ -123,7 +123,7 @@ def stage(leads: Sequence[Lead], duration_s: float, *, name: str, progress: Prog
 def _best_eeg(leads: Sequence[Lead], epochs: int, name: str) -> tuple[Lead, np.ndarray]:
     candidates = sorted((lead for lead in leads if lead.kind is Kind.EEG and lead.rate_hz >= _MIN_RATE_HZ), key=preference)
     if not candidates:
-        raise RecordingError(
+        raise MissingChannelsError(
             f"{name}: no EEG channel at {_MIN_RATE_HZ:.0f} Hz or more, which YASA needs; if a channel is an EEG under an unusual"
             " label, correct its kind on the Review page"
         )

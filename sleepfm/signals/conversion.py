@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sleepfm.errors import Cancelled, RecordingError, RequestError
+from sleepfm.errors import Cancelled, MissingChannelsError, RecordingError, RequestError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.derivations import apply_corrections
 from sleepfm.recording.edf import open_recording
@@ -112,7 +112,7 @@ def convert_file(
         if not recording.channels:
             raise RecordingError(f"{path}: holds annotations but no signals: it is a scoring, not a recording.")
         if not used:
-            raise RecordingError(
+            raise MissingChannelsError(
                 f"{path}: none of its {len(recording.channels)} channels belongs to a modality of the model"
                 f" ({', '.join(Modality)}); see `sleepfm inspect` and correct the channels' kinds."
             )

@@ -173,6 +173,19 @@ def test_run_writes_what_exists_and_says_what_it_skipped(
     assert agreed["kappa"] >= 0.78
 
 
+def test_run_skips_what_lacks_its_channels_and_fails_when_nothing_comes_out(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    home = ["--home", tmp_path / "home"]
+    found = run_json(capsys, "run", write_edf(tmp_path / "heart.edf", labels=("ECG",)), "--out", tmp_path / "o", *home)
+    assert set(found["steps"]) == {"convert"}
+    assert "no EEG" in found["skipped"]["stage"]
+    assert found["failed"] == {}
+    code, out, _ = run(capsys, "run", write_edf(tmp_path / "x.edf", labels=("Xyzzy",)), "--out", tmp_path / "o", *home, "--json")
+    assert code == 1
+    assert {"convert", "stage"} <= set(json.loads(out)["skipped"])
+
+
 def test_run_embeds_with_the_encoder_on_the_shelf(capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: Path) -> None:
     home = ["--home", tmp_path / "home"]
     vectors = shared / "reference/vectors"
