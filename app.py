@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config(page_title="SleepFM Workbench", page_icon="assets/icon.svg", layout="wide")
+st.set_page_config(page_title="SleepFM Workbench", page_icon=str(Path(__file__).parent / "assets" / "icon.svg"), layout="wide")
 
 # `/` and `/studies` must both load; a default page has no path of its own, so it only leads on
 home = st.Page("pages/home.py", title="SleepFM Workbench", default=True, visibility="hidden")

@@ -70,6 +70,7 @@ def serve(home: Home, *, port: int, address: str = "127.0.0.1") -> None:
         "server.allowedHosts": list(LOCAL_HOSTS),
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": False,
+        "logger.hideWelcomeMessage": True,
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "viewer",
         "client.showErrorLinks": False,
