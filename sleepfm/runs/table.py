@@ -17,7 +17,6 @@ from typing import Any
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.runs.database import connect, transaction
-from sleepfm.runs.kinds import KINDS
 from sleepfm.runs.processes import is_alive
 
 
@@ -137,13 +136,14 @@ class JobTable:
         self,
         *,
         states: tuple[JobState, ...] = tuple(JobState),
-        kinds: tuple[str, ...] = tuple(KINDS),
+        kinds: tuple[str, ...] | None = None,
         subject: str | None = None,
         limit: int = 200,
     ) -> tuple[Job, ...]:
         """Return the newest jobs first."""
-        where = f"state IN ({','.join('?' * len(states))}) AND kind IN ({','.join('?' * len(kinds))})"
-        values = [*states, *kinds]
+        where, values = f"state IN ({','.join('?' * len(states))})", [str(state) for state in states]
+        if kinds is not None:
+            where, values = f"{where} AND kind IN ({','.join('?' * len(kinds))})", [*values, *kinds]
         if subject is not None:
             where, values = f"{where} AND subject = ?", [*values, subject]
         rows = self._connection.execute(

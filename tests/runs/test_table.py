@@ -91,6 +91,14 @@ def test_a_running_job_whose_process_is_gone_becomes_crashed_but_a_living_one_st
     assert table.get(alive.id).state is JobState.RUNNING
 
 
+def test_a_job_of_a_kind_from_another_version_is_listed_and_reconciled_too(table: JobTable) -> None:
+    job = table.add("teleport", lane=Lane.QUICK, title="From the future")
+    table.claim(Lane.QUICK)
+    assert [one.id for one in table.list()] == [job.id]
+    assert table.list(kinds=("import",)) == ()
+    assert [one.id for one in table.reconcile()] == [job.id]
+
+
 def test_a_dead_pid_is_not_alive() -> None:
     assert identity(2**22 + 12345) is None
     assert not is_alive(None, None)
