@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,16 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from sleepfm.viewer.paging_benchmark import BROWSER_FLAGS, find_chromium
+
 ROOT = Path(__file__).parents[2]
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @dataclass
@@ -38,7 +30,7 @@ class RunningApp:
 
 def chromium() -> str:
     """Return the browser's program; without one CI fails and another machine skips."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = find_chromium()
     if found is None:
         reason = "no Chromium on this machine: install the package chromium to run the browser tests"
         if os.environ.get("SLEEPFM_CI"):
@@ -93,7 +85,7 @@ def browser() -> Iterator[object]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=program, headless=True, args=list(CHROMIUM_FLAGS))
+        instance = playwright.chromium.launch(executable_path=program, headless=True, args=list(BROWSER_FLAGS))
         yield instance
         instance.close()
 

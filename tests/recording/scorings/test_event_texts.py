@@ -1,0 +1,55 @@
+"""Events among annotations: what our simulator and others write is understood, stages and notes are left alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sleepfm.recording.edf import open_recording
+from sleepfm.recording.scorings.event_texts import event_name, events_from_annotations
+from sleepfm.recording.scorings.events_csv import read_events
+from sleepfm.simulation.study import simulate
+from sleepfm.vocabulary import EventName
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Obstructive apnea", EventName.OBSTRUCTIVE_APNEA),
+        ("Central Apnoea", EventName.CENTRAL_APNEA),
+        ("Mixed apnea", EventName.MIXED_APNEA),
+        ("Hypopnea", EventName.HYPOPNEA),
+        ("Hypopnoea", EventName.HYPOPNEA),
+        ("Oxygen desaturation", EventName.DESATURATION),
+        ("EEG arousal", EventName.AROUSAL),
+        ("RERA", EventName.RERA),
+        ("Limb movement", EventName.LEG_MOVEMENT),
+        ("Periodic limb movement", EventName.PLM),
+        ("Snoring", EventName.SNORE),
+        ("Lights off", EventName.LIGHTS_OFF),
+        ("Lights on", EventName.LIGHTS_ON),
+        ("Artefact", EventName.ARTIFACT),
+        ("Sleep stage N2", None),
+        ("Sleep stage R", None),
+        ("patient called the nurse", None),
+        ("", None),
+    ],
+)
+def test_texts(text: str, name: EventName | None) -> None:
+    assert event_name(text) is name
+
+
+def test_every_event_of_a_simulated_night_is_found_in_its_file_again(tmp_path: Path) -> None:
+    made = simulate(tmp_path, 1, 1.0, 7)["studies"][0]
+    with open_recording(made["edf"]) as recording:
+        found = events_from_annotations(recording.annotations())
+    true = read_events(Path(made["events"]))
+    assert Counter(event.name for event in found) == Counter(event.name for event in true)
+    for ours, theirs in zip(
+        sorted(found, key=lambda e: (e.name, e.start_s)), sorted(true, key=lambda e: (e.name, e.start_s)), strict=True
+    ):
+        assert ours.start_s == pytest.approx(theirs.start_s, abs=0.01)
+        assert ours.stop_s == pytest.approx(theirs.stop_s, abs=0.01)
+        assert ours.channel == theirs.channel
