@@ -18,7 +18,6 @@ MODEL_RATE_HZ = 128
 """Sampling rate of the model's signals in Hz."""
 TOKEN_SAMPLES = int(TOKEN_S * MODEL_RATE_HZ)
 WINDOW_SAMPLES = int(WINDOW_S * MODEL_RATE_HZ)
-TOKENS_PER_WINDOW = int(WINDOW_S / TOKEN_S)
 TOKENS_PER_EPOCH = int(EPOCH_S / TOKEN_S)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,42 +123,15 @@ def list_10000(folder: Path, _hours: float, repeats: int) -> list[Result]:
 
 def open_study(folder: Path, hours: float, _repeats: int) -> list[Result]:
     """Measure the review page of a running app in a real browser."""
-    from sleepfm.library.library import Library
-    from sleepfm.viewer.paging_benchmark import measure_paging, write_paging_recording
+    from sleepfm.viewer.paging_benchmark import bench_paging
 
-    home = folder / "paging-home"
-    path = folder / "paging.edf"
-    write_paging_recording(path, hours=hours)
-    with Library.open(home) as library:
-        study = library.add(path).id
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = [sys.executable, "-m", "sleepfm", "app", "--home", str(home), "--port", str(port)]
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(f"{address}/_stcore/health")
-        found = measure_paging(f"{address}/review", study)
-    finally:
-        server.terminate()
-        server.wait()
+    paging = folder / "paging"
+    paging.mkdir()
+    found = bench_paging(paging, hours=hours)
     skipped = sum(1 for a, b in zip(found.held_epochs, found.held_epochs[1:], strict=False) if b != a + 1)
     opened = _one("open_study", list(found.open_s))
     turned = _one("page_turn", [ms / 1000 for ms in found.turn_ms], held_per_s=found.held_per_s, held_skipped=skipped)
     return [{**opened, "peak_memory_mb": None}, {**turned, "peak_memory_mb": None}]
-
-
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 WORKERS: dict[str, Callable[[Path, float, int], list[Result]]] = {

@@ -42,10 +42,6 @@ class Console:
         print(f"\r\x1b[K{100 * fraction:3.0f} %  {printable(message)}{left}", end="", file=sys.stderr, flush=True)
         self._drawn = True
 
-    def restart_clock(self) -> None:
-        """Begin the estimate of time left anew, for the next file of a batch."""
-        self._started = time.monotonic()
-
     def _wipe(self) -> None:
         if self._drawn:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -13,31 +13,11 @@ from sleepfm.inference.night import open_night
 from sleepfm.models.networks import load_model
 from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part, silent
+from sleepfm.signals.convert import RECORDING_SUFFIXES, find_recordings
 from sleepfm.signals.study_ids import study_id
 
-SUFFIXES = (".edf", ".bdf", ".hdf5", ".h5")
-
-
-def find_inputs(inputs: Sequence[Path]) -> list[Path]:
-    """Return the files among inputs; a folder is searched, with everything below it, for EDF, BDF and HDF5 files.
-
-    Raises
-    ------
-    RequestError
-        An input is missing, or a folder holds nothing of the kind.
-    """
-    found: dict[Path, Path] = {}
-    for path in inputs:
-        if not path.exists():
-            raise RequestError(f"{path}: there is no such file or folder; check the path")
-        inside = [path]
-        if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-            if not inside:
-                raise RequestError(f"{path}: holds no EDF, BDF or HDF5 file, nor do its folders")
-        for file in inside:
-            found.setdefault(file.resolve(), file)
-    return list(found.values())
+SUFFIXES = (*RECORDING_SUFFIXES, ".hdf5", ".h5")
+"""What a folder is searched for: recordings, and signals files made of them."""
 
 
 def embed_many(
@@ -63,7 +43,7 @@ def embed_many(
     RequestError
         An input is missing, or the model is no encoder; nothing was embedded.
     """
-    files = find_inputs(inputs)
+    files = find_recordings(inputs, SUFFIXES)
     model = load_model(encoder.folder)
     if model.card.signals is None:
         raise RequestError(f"{encoder.name} is a head for {model.card.task.value}, not an encoder; name an encoder with --model")

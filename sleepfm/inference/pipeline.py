@@ -23,8 +23,15 @@ from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.scorings.formats import write_scoring
+from sleepfm.signals.study_ids import study_id
 
 NOT_YET = "not part of this version"
+_OUTPUTS: dict[str, tuple[str, ...]] = {
+    "convert": ("signals.hdf5",),
+    "embed": ("embeddings_5s.hdf5", "embeddings_5min.hdf5"),
+    "stage": ("hypnogram.csv",),
+}
+"""The files of each step."""
 LATER_STEPS = ("events", "statistics", "risk", "report")
 
 
@@ -80,6 +87,8 @@ def run_recording(
         When it cannot be read as a recording.
     """
     with open_night(file) as night:
+        sha256 = night.sha256 = fingerprint(file)
+        night.id = _free_id(file, out_dir, sha256)
         out = out_dir / night.id
         run = _Run()
         place = _Place(device, precision)
@@ -98,7 +107,7 @@ def run_recording(
         provenance = {
             "id": night.id,
             "file": file.name,
-            "sha256": night.sha256 or fingerprint(file),
+            "sha256": sha256,
             "software": f"sleepfm {sleepfm.__version__}",
             "made_at": datetime.now(UTC).isoformat(),
             "recording": _about(night),
@@ -107,6 +116,10 @@ def run_recording(
             "failed": run.failed,
             **run.details,
         }
+        for step, names in _OUTPUTS.items():
+            if step not in run.steps:
+                for name in names:
+                    (out / name).unlink(missing_ok=True)  # of an earlier run: this provenance would not be true of it
         with atomic_path(out / "provenance.json") as temporary:
             temporary.write_text(json.dumps(provenance, indent=1, ensure_ascii=False), encoding="utf-8")
     return {
@@ -118,6 +131,22 @@ def run_recording(
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "files": sorted(str(path) for path in out.iterdir() if not path.name.startswith(".")),
     }
+
+
+def _free_id(file: Path, out_dir: Path, sha256: str) -> str:
+    """Return the study's id; a different recording of the same name gets -2, the same one its folder of before."""
+    taken: set[str] = set()
+    while True:
+        identifier = study_id(file, taken)
+        made_before = out_dir / identifier / "provenance.json"
+        if not made_before.is_file():
+            return identifier
+        try:
+            if json.loads(made_before.read_text("utf-8")).get("sha256") == sha256:
+                return identifier
+        except (ValueError, AttributeError):
+            pass  # not written by us: left alone like another recording's
+        taken.add(identifier)
 
 
 def _encoder(shelf: Shelf, night: Night) -> ShelfEntry | None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.inference.device import Device, Precision
-from sleepfm.inference.embed_many import find_inputs
+from sleepfm.inference.embed_many import SUFFIXES
 from sleepfm.inference.night import open_night
 from sleepfm.inference.staging import Engine, StagingResult, choose, stage
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.scorings.formats import write_scoring
+from sleepfm.signals.convert import find_recordings
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import STAGE_NAMES, Stage
 
@@ -50,7 +51,7 @@ def stage_folder(folder: Path, out: Path, *, progress: Progress = silent, **sett
     """Stage every recording and signals file below a folder into `out`/<id>.csv, going on after a bad one."""
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out}: is a file; --out names a folder when a folder is staged")
-    files = find_inputs([folder])
+    files = find_recordings([folder], SUFFIXES)
     records, failed = [], []
     taken: set[str] = set()
     for number, file in enumerate(files):

@@ -10,8 +10,7 @@ from sleepfm.home import Home
 from sleepfm.library.jobs import queue_study
 from sleepfm.library.library import Library
 from sleepfm.progress import Progress
-
-RECORDING_SUFFIXES = (".edf", ".bdf", ".rec")
+from sleepfm.signals.convert import find_recordings
 
 
 def import_folder(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -20,7 +19,7 @@ def import_folder(home: Home, parameters: dict[str, Any], progress: Progress) ->
     if not folder.is_dir():
         raise RequestError(f"{folder}: is not a folder any more")
     progress(0.0, "looking for recordings")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in RECORDING_SUFFIXES and file.is_file())
+    files = find_recordings([folder])
     added, failed = [], []
     with Library(home) as library:
         for number, file in enumerate(files):

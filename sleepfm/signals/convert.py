@@ -107,8 +107,8 @@ def convert_many(
     }
 
 
-def find_recordings(inputs: Sequence[Path]) -> list[Path]:
-    """Return the recordings among files and folders, each once, folders in order of their paths.
+def find_recordings(inputs: Sequence[Path], suffixes: tuple[str, ...] = RECORDING_SUFFIXES) -> list[Path]:
+    """Return the recordings among files and folders, each once; folders are searched for the suffixes, with all below them.
 
     Raises
     ------
@@ -118,9 +118,9 @@ def find_recordings(inputs: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in inputs:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in RECORDING_SUFFIXES and p.is_file())
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
             if not inside:
-                raise RequestError(f"{path}: holds no EDF or BDF file, nor do its folders.")
+                raise RequestError(f"{path}: holds no file that ends in {', '.join(suffixes)}, nor do its folders.")
         elif path.exists():
             inside = [path]
         else:

@@ -110,13 +110,15 @@ def find_chromium() -> str | None:
     )
 
 
-def bench_paging(folder: Path, *, visits: int = 5, turns: int = 60, hold_s: float = 5.0) -> PagingTimes:
+def bench_paging(folder: Path, *, hours: float = 8.0, visits: int = 5, turns: int = 60, hold_s: float = 5.0) -> PagingTimes:
     """Write the benchmark's recording into a folder, start the app on a library with it, and measure its review page.
 
     Parameters
     ----------
     folder
         An empty folder with 300 MB to spare.
+    hours
+        Length of the recording.
     visits, turns, hold_s
         As in `measure_paging`.
 
@@ -126,7 +128,7 @@ def bench_paging(folder: Path, *, visits: int = 5, turns: int = 60, hold_s: floa
         When the app does not come up.
     """
     recording = folder / "paging.edf"
-    write_paging_recording(recording)
+    write_paging_recording(recording, hours=hours)
     with Library.open(folder / "home") as library:
         study = library.add(recording).id
     with _running_app(folder / "home") as url:

@@ -186,6 +186,19 @@ def test_run_skips_what_lacks_its_channels_and_fails_when_nothing_comes_out(
     assert {"convert", "stage"} <= set(json.loads(out)["skipped"])
 
 
+def test_run_never_mixes_two_recordings_or_two_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: Path) -> None:
+    home = ["--home", tmp_path / "home"]
+    run_json(capsys, "models", "import", shared / "reference/vectors/model_base.pt", "--name", "base", *home)
+    night = write_edf(tmp_path / "a" / "n.edf", seconds=330)
+    first = run_json(capsys, "run", night, "--out", tmp_path / "o", *home)
+    assert (first["id"], "embed" in first["steps"]) == ("n", True)
+    other = write_edf(tmp_path / "b" / "n.edf", seconds=330, seed=1)
+    assert run_json(capsys, "run", other, "--out", tmp_path / "o", *home)["id"] == "n-2"
+    again = run_json(capsys, "run", night, "--out", tmp_path / "o", "--home", tmp_path / "empty-home")
+    assert again["id"] == "n"
+    assert sorted(Path(file).name for file in again["files"]) == ["hypnogram.csv", "provenance.json", "signals.hdf5"]
+
+
 def test_run_embeds_with_the_encoder_on_the_shelf(capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: Path) -> None:
     home = ["--home", tmp_path / "home"]
     vectors = shared / "reference/vectors"

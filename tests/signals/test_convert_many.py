@@ -62,7 +62,7 @@ def test_wrong_requests_are_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="hq, published"):
         convert_many([night], tmp_path / "out", recipe="best")
     (tmp_path / "empty").mkdir()
-    for bad, says in ((tmp_path / "nobody.edf", "no such file"), (tmp_path / "empty", "holds no EDF or BDF")):
+    for bad, says in ((tmp_path / "nobody.edf", "no such file"), (tmp_path / "empty", "holds no file that ends in")):
         with pytest.raises(RequestError, match=says):
             convert_many([night, bad], tmp_path / "out")
     assert not (tmp_path / "out").exists()
