@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sleepfm.models.pooling import AttentionPooling, Pooling, PositionalEncoding
+from sleepfm.models.sets import check_sets, sets_by_size, spread_sets
 from sleepfm.models.tokenizer import Tokenizer
 from sleepfm.vocabulary import TOKEN_SAMPLES
 
@@ -79,7 +80,52 @@ class Encoder(nn.Module):
         if padding_mask_bc is None:
             padding_mask_bc = torch.zeros((batch, channels), dtype=torch.bool, device=x_bct.device)
         mask_nc = padding_mask_bc.bool().repeat_interleave(tokens, dim=0)
-        z_bse = self.spatial_pooling(z_nce, mask_nc).reshape(batch, tokens, -1)
+        return self._over_time(self.spatial_pooling(z_nce, mask_nc).reshape(batch, tokens, -1))
+
+    def embed_sets(self, x_rt: Tensor, counts_mn: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed windows of all modalities at once, without any padding.
+
+        Each set gets what `forward` gives it alone (up to rounding); batch norm sees real channels only.
+
+        Parameters
+        ----------
+        x_rt
+            (row, time) standardised signal, one row a channel, set after set, modality-major (see `sleepfm.models.sets`).
+        counts_mn
+            (modality, window) int64 on the CPU: rows of each set, 0 where the window lacks the modality.
+
+        Returns
+        -------
+        window_mne, tokens_mnse
+            (modality, window, E) and (modality, window, token, E) in the weights' precision, zeros where a modality is lacking.
+
+        Raises
+        ------
+        ValueError
+            When the counts do not add up to the rows, when there is no row, or when the encoder pools by batch
+            (`published_batch`), which depends on padding.
+        """
+        check_sets(x_rt, counts_mn)
+        if self.spatial_pooling.pooling != "per_sample":
+            raise ValueError("sets have no padding, on which the pooling published_batch depends: use per_sample")
+        z_rse = self.patch_embedding(x_rt.unsqueeze(1)).squeeze(1)
+        groups = [(sets_n, rows_nc.to(x_rt.device)) for sets_n, rows_nc in sets_by_size(counts_mn)]
+        z_nse = torch.cat([self._over_channels(z_rse[rows_nc]) for _, rows_nc in groups])
+        window_ne, z_nse = self._over_time(z_nse)
+        sets_n = torch.cat([sets_n for sets_n, _ in groups])
+        exact = self.layer_norm.weight.dtype
+        return spread_sets(window_ne.to(exact), sets_n, counts_mn), spread_sets(z_nse.to(exact), sets_n, counts_mn)
+
+    def _over_channels(self, z_ncse: Tensor) -> Tensor:
+        """Pool sets of one size, (set, channel, token, E) to (set, token, E); one channel is its own pool."""
+        sets, channels, tokens, _ = z_ncse.shape
+        if channels == 1:
+            return z_ncse.squeeze(1)
+        z_mce = z_ncse.transpose(1, 2).reshape(sets * tokens, channels, -1)
+        pooled_me: Tensor = self.spatial_pooling(z_mce)
+        return pooled_me.unflatten(0, (sets, tokens))
+
+    def _over_time(self, z_bse: Tensor) -> tuple[Tensor, Tensor]:
         z_bse = self.layer_norm(self.positional_encoding(z_bse))
         z_bse = self.transformer_encoder(z_bse)
         window_be = self.temporal_pooling(z_bse)
