@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sleepfm.analysis.confusion import accuracy, count_confusion, f1_scores, kappa
 from sleepfm.errors import ScoringError
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_NAMES
 
@@ -86,23 +87,20 @@ def agree(a: np.ndarray, b: np.ndarray) -> Agreement:
     if n == 0:
         raise ScoringError(f"no epoch is scored in both scorings ({common} epochs in common): there is nothing to compare")
 
-    confusion = np.zeros((len(SCORED_STAGES), len(SCORED_STAGES)), dtype=np.int64)
-    np.add.at(confusion, (a[known].astype(np.int64), b[known].astype(np.int64)), 1)
-    by_a, by_b, both = confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()
-    observed = float(both.sum()) / n
-    by_chance = float(by_a @ by_b) / n**2
-    f1 = {
-        STAGE_NAMES[stage]: (2 * float(both[k]) / float(by_a[k] + by_b[k]) if by_a[k] + by_b[k] else None)
-        for k, stage in enumerate(SCORED_STAGES)
-    }
+    confusion = count_confusion(a[known], b[known], len(SCORED_STAGES))
+    f1 = {STAGE_NAMES[stage]: _defined(value) for stage, value in zip(SCORED_STAGES, f1_scores(confusion), strict=True)}
     used = [value for value in f1.values() if value is not None]
     return Agreement(
         epochs=n,
-        kappa=(observed - by_chance) / (1 - by_chance) if by_chance < 1 else None,
-        accuracy=observed,
+        kappa=_defined(kappa(confusion)),
+        accuracy=float(accuracy(confusion)),
         macro_f1=sum(used) / len(used),
         f1=f1,
         confusion=confusion,
         unknown=common - n,
         warnings=tuple(warnings),
     )
+
+
+def _defined(value: np.ndarray) -> float | None:
+    return None if np.isnan(value) else float(value)
