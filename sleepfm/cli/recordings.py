@@ -29,13 +29,26 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         commands,
         "simulate",
         _simulate,
-        does="make simulated PSG: EDF+ with true scoring and events, marked as simulated",
-        example="sleepfm simulate demo --studies 2 --hours 8 --seed 1",
+        does="make simulated PSG with true scoring, events and cohort tables, marked as simulated; goes on where it was stopped",
+        example="sleepfm simulate cohort --studies 500 --hours 2 --seed 7 --format hdf5 --sites 4 --jobs 2",
     )
     simulate.add_argument("out", type=Path, metavar="OUT", help="folder for the files")
     simulate.add_argument("--studies", type=positive_int, default=1, help="how many studies (default: 1)")
     simulate.add_argument("--hours", type=positive_float, default=8.0, help="length of each night in hours (default: 8)")
     simulate.add_argument("--seed", type=int, default=0, help="same seed, same files (default: 0)")
+    simulate.add_argument(
+        "--format",
+        choices=("edf", "hdf5"),
+        default="edf",
+        help="EDF+ recordings, or model-ready signals as convert makes them (default: edf)",
+    )
+    simulate.add_argument(
+        "--sites",
+        type=positive_int,
+        default=1,
+        help="how many laboratories with montages of their own, 1 to 4 (default: 1, the whole montage)",
+    )
+    simulate.add_argument("--jobs", type=positive_int, default=1, help="how many processes (default: 1)")
 
     agree = command(
         commands,
@@ -62,8 +75,17 @@ def _simulate(options: argparse.Namespace, console: Console) -> int:
 
     if options.seed < 0:
         raise RequestError(f"--seed {options.seed}: give 0 or more")
-    made = simulate(options.out, studies=options.studies, hours=options.hours, seed=options.seed, progress=console.progress)
-    lines = [f"{one['id']}: {one['edf']}" for one in made["studies"]]
+    made = simulate(
+        options.out,
+        studies=options.studies,
+        hours=options.hours,
+        seed=options.seed,
+        progress=console.progress,
+        format=options.format,
+        sites=options.sites,
+        jobs=options.jobs,
+    )
+    lines = [f"{one['id']}: {one[options.format]}" for one in made["studies"]]
     console.result(made, "\n".join(["Simulated signals, for trying the software only:", *lines]))
     return 0
 

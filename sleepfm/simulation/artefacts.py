@@ -8,7 +8,6 @@ from sleepfm.simulation.noise import wander
 from sleepfm.simulation.timeline import Stretch, Timeline
 from sleepfm.vocabulary import Stage
 
-RATE_HZ = 256
 MAINS_HZ = 50
 _FRAGILE_ROWS = (0, 1, 4, 5)  # frontal and occipital leads: hair and pillow
 _LEAST_S = 1200  # shorter studies stay whole: a lead that is off would be most of them
@@ -22,6 +21,7 @@ def wear(
     eog_ct: np.ndarray,
     emg_ct: np.ndarray,
     ecg_t: np.ndarray,
+    rate_hz: int,
 ) -> list[tuple[int, Stretch]]:
     """Add, in place, what electrodes pick up besides their own.
 
@@ -31,6 +31,8 @@ def wear(
         (channels, samples) float32 in µV.
     ecg_t
         (samples,) float32 in mV; a thousandth part or two of it stands in every other lead.
+    rate_hz
+        Of all of them.
 
     Returns
     -------
@@ -38,9 +40,9 @@ def wear(
         (EEG row, stretch) of each stretch in which a lead was not to be used.
     """
     rng = np.random.default_rng(seed)
-    _move(rng, night, [*eeg_ct, *eog_ct])
-    period = RATE_HZ // int(np.gcd(RATE_HZ, MAINS_HZ))
-    hum = np.sin(2 * np.pi * MAINS_HZ * np.arange(period) / RATE_HZ).astype(np.float32)
+    _move(rng, night, [*eeg_ct, *eog_ct], rate_hz)
+    period = rate_hz // int(np.gcd(rate_hz, MAINS_HZ))
+    hum = np.sin(2 * np.pi * MAINS_HZ * np.arange(period) / rate_hz).astype(np.float32)
     for x_ct, pickup_uv in ((eeg_ct, 2.0), (eog_ct, 2.0), (emg_ct, 1.2)):
         for row in range(len(x_ct)):
             x_ct[row] += np.float32(rng.uniform(0.2, 1.0) * pickup_uv) * ecg_t
@@ -48,13 +50,13 @@ def wear(
     if night.duration_s < _LEAST_S:
         return []
     popping, losing = (int(row) for row in rng.permutation(_FRAGILE_ROWS)[:2])
-    return [(popping, _pop(rng, night, eeg_ct[popping])), (losing, _lose(rng, night, eeg_ct[losing]))]
+    return [(popping, _pop(rng, night, eeg_ct[popping], rate_hz)), (losing, _lose(rng, night, eeg_ct[losing], rate_hz))]
 
 
-def _move(rng: np.random.Generator, night: Timeline, rows: list[np.ndarray]) -> None:
+def _move(rng: np.random.Generator, night: Timeline, rows: list[np.ndarray], rate_hz: int) -> None:
     """Add the slow swings and muscle noise of body movements."""
     for movement in night.body_movements:
-        first, stop = int(movement.start_s * RATE_HZ), int(movement.stop_s * RATE_HZ)
+        first, stop = int(movement.start_s * rate_hz), int(movement.stop_s * rate_hz)
         n = min(stop, len(rows[0])) - first
         edge = np.hanning(n + 2)[1:-1].astype(np.float32)
         for x_t in rows:
@@ -63,25 +65,25 @@ def _move(rng: np.random.Generator, night: Timeline, rows: list[np.ndarray]) -> 
             x_t[first : first + n] += edge * (swing + muscle)
 
 
-def _pop(rng: np.random.Generator, night: Timeline, x_t: np.ndarray) -> Stretch:
+def _pop(rng: np.random.Generator, night: Timeline, x_t: np.ndarray, rate_hz: int) -> Stretch:
     """Let a lead pop during some minutes: sudden steps that fade, as from a drying electrode."""
     start = float(rng.uniform(0.2, 0.7) * night.duration_s)
     stop = min(start + float(rng.uniform(120, 420)), night.duration_s - 1.0)
-    fade = np.exp(-np.arange(int(2.5 * RATE_HZ), dtype=np.float32) / (0.5 * RATE_HZ))
+    fade = np.exp(-np.arange(int(2.5 * rate_hz), dtype=np.float32) / (0.5 * rate_hz))
     at = start
     while at < stop - 3:
-        first = int(at * RATE_HZ)
+        first = int(at * rate_hz)
         x_t[first : first + len(fade)] += np.float32(rng.choice([-1, 1]) * rng.uniform(120, 380)) * fade
         at += rng.exponential(14) + 1.5
     return Stretch(round(start, 2), round(stop, 2))
 
 
-def _lose(rng: np.random.Generator, night: Timeline, x_t: np.ndarray) -> Stretch:
+def _lose(rng: np.random.Generator, night: Timeline, x_t: np.ndarray, rate_hz: int) -> Stretch:
     """Let a lead come off until somebody fixes it: mains hum and drift instead of brain."""
     asleep = np.flatnonzero(night.stage_t != Stage.WAKE)
     start = int(rng.choice(asleep)) if len(asleep) else night.duration_s // 2
     stop = min(start + int(rng.uniform(300, 1100)), night.duration_s)
-    n = (stop - start) * RATE_HZ
-    hum = rng.uniform(60, 140) * np.sin(2 * np.pi * MAINS_HZ * np.arange(n) / RATE_HZ)
-    x_t[start * RATE_HZ : stop * RATE_HZ] = (hum + 50 * wander(rng, n, 2 * RATE_HZ) + rng.normal(0, 4, n)).astype(np.float32)
+    n = (stop - start) * rate_hz
+    hum = rng.uniform(60, 140) * np.sin(2 * np.pi * MAINS_HZ * np.arange(n) / rate_hz)
+    x_t[start * rate_hz : stop * rate_hz] = (hum + 50 * wander(rng, n, 2 * rate_hz) + rng.normal(0, 4, n)).astype(np.float32)
     return Stretch(float(start), float(stop))

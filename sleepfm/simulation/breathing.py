@@ -41,8 +41,8 @@ class Breathing:
     snore_t: np.ndarray
 
 
-def breathing(seed: np.random.SeedSequence, night: Timeline) -> Breathing:
-    """Draw the breathing of a night."""
+def breathing(seed: np.random.SeedSequence, night: Timeline, *, with_snore: bool = True) -> Breathing:
+    """Draw the breathing of a night; without snoring `snore_t` is empty."""
     rng = np.random.default_rng(seed)
     n = night.duration_s * RATE_HZ
     t = np.arange(n) / RATE_HZ
@@ -72,12 +72,15 @@ def breathing(seed: np.random.SeedSequence, night: Timeline) -> Breathing:
         for effort_t in (thorax_t, abdomen_t, pressure_t):
             effort_t[a:b] += 1.2 * np.hanning(b - a) * _smoothed(rng.normal(0, 3, max(b - a, 0)), 0.25)
     belts = [1 + 0.12 * np.sin(1.7 * posture + k) for k in (0.0, 2.0)]  # a turn in bed shifts the belts
+    snore_t = np.empty(0, dtype=np.float32)
+    if with_snore:
+        snore_t = _snore(rng, night.breath_phase_t, snoring_t * flow_gain_t, night.duration_s)
     return Breathing(
         thorax_t=(thorax_t * belts[0]).astype(np.float32),
         abdomen_t=(abdomen_t * belts[1]).astype(np.float32),
         nasal_pressure_t=pressure_t.astype(np.float32),
         thermistor_t=thermistor_t.astype(np.float32),
-        snore_t=_snore(rng, night.breath_phase_t, snoring_t * flow_gain_t, night.duration_s),
+        snore_t=snore_t,
     )
 
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 import edfio
-import numpy as np
 
 from sleepfm.files import atomic_path
 from sleepfm.recording.scorings.edf_annotations import STAGE_TEXTS
@@ -17,6 +16,8 @@ SIMULATED = "SIMULATED"
 """The word, whole, in the patient and the recording field of every simulated file."""
 EQUIPMENT = "sleepfm_simulate"
 TRANSDUCER = "simulated"
+FINGERPRINT_DIGITS = 16
+_RECORDING_FIELD = slice(88, 168)  # of the header (EDF specification 1992, "local recording identification")
 # EDF+ texts where the standard has its own (https://www.edfplus.info/specs/edftexts.html).
 _TEXTS = {
     EventName.AROUSAL: "EEG arousal",
@@ -26,7 +27,7 @@ _TEXTS = {
 }
 
 
-def write_night(night: Night, path: Path, *, start: datetime) -> None:
+def write_night(night: Night, path: Path, *, start: datetime, fingerprint: str = "") -> None:
     """Write a night, whole or not at all.
 
     Parameters
@@ -37,6 +38,8 @@ def write_night(night: Night, path: Path, *, start: datetime) -> None:
         The EDF file.
     start
         Local time of the first sample, whole seconds.
+    fingerprint
+        What stands for the settings; the first digits of it close the header's recording field.
     """
     annotations = [
         edfio.EdfAnnotation(k * EPOCH_S, EPOCH_S, STAGE_TEXTS[Stage(int(stage))]) for k, stage in enumerate(night.stages)
@@ -47,7 +50,7 @@ def write_night(night: Night, path: Path, *, start: datetime) -> None:
         annotations.append(edfio.EdfAnnotation(event.start_s, round(event.stop_s - event.start_s, 3), linked))
     signals = [
         edfio.EdfSignal(
-            np.clip(signal.data, *signal.physical_range),
+            signal.data,
             signal.rate_hz,
             transducer_type=TRANSDUCER,
             physical_dimension=signal.unit,
@@ -65,6 +68,7 @@ def write_night(night: Night, path: Path, *, start: datetime) -> None:
             hospital_administration_code=SIMULATED,
             investigator_technician_code="X",
             equipment_code=EQUIPMENT,
+            additional=(fingerprint[:FINGERPRINT_DIGITS],) if fingerprint else (),
         ),
         starttime=start.time(),
         data_record_duration=1,
@@ -72,3 +76,13 @@ def write_night(night: Night, path: Path, *, start: datetime) -> None:
     )
     with atomic_path(path) as temporary:
         edf.write(temporary)
+
+
+def fingerprint_in(path: Path) -> str:
+    """Return the digits of the fingerprint that a file was written with, "" when it has none or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            words = file.read(256)[_RECORDING_FIELD].decode("ascii", "replace").split()
+    except OSError:
+        return ""
+    return words[-1] if EQUIPMENT in words[:-1] else ""

@@ -15,7 +15,6 @@ from sleepfm.simulation.timeline import Timeline
 from sleepfm.vocabulary import SCORED_STAGES, Stage
 
 EEG_LABELS = ("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1")
-RATE_HZ = 256
 _FRONTAL, _CENTRAL, _OCCIPITAL = [0, 1], [2, 3], [4, 5]
 
 _COMPONENTS = ("pink", "slow", "delta", "theta", "alpha", "sigma", "beta", "muscle", "waking rhythm")
@@ -47,17 +46,17 @@ _TOPOGRAPHY = {
 }
 
 
-def eeg(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, threads: int) -> np.ndarray:
+def eeg(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, rate_hz: int, threads: int) -> np.ndarray:
     """Draw the six EEG derivations of a night.
 
     Returns
     -------
     np.ndarray
-        (6, duration * 256) float32 in µV, in the order of `EEG_LABELS`.
+        (6, duration * rate_hz) float32 in µV, in the order of `EEG_LABELS`.
     """
     noise_seed, drift_seed, wave_seed = seed.spawn(3)
     powers_cmk = _powers(np.random.default_rng(drift_seed), subject, night)
-    freqs = frame_frequencies(RATE_HZ)
+    freqs = frame_frequencies(rate_hz)
     shapes_kf = np.stack([
         band(freqs, 0.3, 90, exponent=1.5),
         peak(freqs, 0.75, 0.22),
@@ -74,11 +73,11 @@ def eeg(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, thre
         powers_cmk,
         shapes_kf,
         _correlation(),
-        n_samples=night.duration_s * RATE_HZ,
-        rate_hz=RATE_HZ,
+        n_samples=night.duration_s * rate_hz,
+        rate_hz=rate_hz,
         threads=threads,
     )
-    _add_waves(np.random.default_rng(wave_seed), x_ct, subject, night)
+    _add_waves(np.random.default_rng(wave_seed), x_ct, subject, night, rate_hz)
     x_ct *= np.float32(subject.eeg_gain)
     return x_ct
 
@@ -115,14 +114,14 @@ def _powers(rng: np.random.Generator, subject: Subject, night: Timeline) -> np.n
     return np.asarray(power_mk[None] * np.array(gains)[:, None, :])
 
 
-def _add_waves(rng: np.random.Generator, x_ct: np.ndarray, subject: Subject, night: Timeline) -> None:
+def _add_waves(rng: np.random.Generator, x_ct: np.ndarray, subject: Subject, night: Timeline, rate_hz: int) -> None:
     """Add the single waves of each stage, each with its own size, place and small delay from front to back."""
 
     def put(kind: str, wave: np.ndarray, at_s: float, *, travel_s: float = 0.0) -> None:
         gains = _TOPOGRAPHY[kind] * rng.normal(1, 0.1, 6)
         gains[[0, 2, 4]] *= rng.normal(1, 0.12)
         for rows, delay in ((_FRONTAL, 0.0), (_CENTRAL, travel_s), (_OCCIPITAL, 2 * travel_s)):
-            first = int((at_s + delay) * RATE_HZ)
+            first = int((at_s + delay) * rate_hz)
             n = min(len(wave), x_ct.shape[1] - first)
             if first >= 0 and n > 0:
                 x_ct[rows, first : first + n] += gains[rows, None].astype(np.float32) * wave[:n]
@@ -137,39 +136,30 @@ def _add_waves(rng: np.random.Generator, x_ct: np.ndarray, subject: Subject, nig
         t = second + rng.random()
         for _ in range(int(rng.integers(1, 6)) if stage_t[second] == Stage.N3 else int(rng.integers(1, 3))):
             amplitude = delta * float(np.clip(rng.lognormal(np.log(92), 0.28), 60, 220))
-            wave = shapes.slow_wave(rng, amplitude, RATE_HZ)
+            wave = shapes.slow_wave(rng, amplitude, rate_hz)
             put("slow wave", wave, t, travel_s=0.03)
-            t += len(wave) / RATE_HZ
+            t += len(wave) / rate_hz
 
-    n2 = stage_t == Stage.N2
-    spindles = np.where(n2, 5.2 - 2.5 * depth_t, 0.0) + np.where(stage_t == Stage.N3, 1.6, 0.0)
-    clusters = 0.5 + 0.5 * (1 + np.sin(2 * np.pi * np.arange(len(stage_t)) / 50 + rng.uniform(0, 6)))  # infraslow, about 0.02 Hz
-    for second in np.flatnonzero(rng.random(len(stage_t)) < spindles * clusters / 60):
-        amplitude = float(np.clip(rng.lognormal(np.log(22), 0.28), 11, 36))
-        kind = "frontal spindle" if rng.random() < 0.3 else "spindle"
-        frequency = (subject.spindle_hz if kind == "spindle" else subject.spindle_hz - 1.3) + rng.normal(0, 0.25)
-        put(kind, shapes.spindle(rng, frequency, amplitude, RATE_HZ), second + rng.random())
+    for one in night.spindles:
+        wave = shapes.spindle(rng, one.frequency_hz, one.amplitude, rate_hz)
+        put("frontal spindle" if one.frontal else "spindle", wave, one.start_s)
 
-    for second in np.flatnonzero(n2 & (rng.random(len(stage_t)) < 1.9 / 60)):
-        t = second + rng.random()
-        put("k-complex", shapes.k_complex(rng, delta * float(np.clip(rng.normal(105, 22), 65, 170)), RATE_HZ), t, travel_s=0.01)
-        if rng.random() < 0.4:
-            put(
-                "spindle", shapes.spindle(rng, subject.spindle_hz, float(rng.uniform(14, 28)), RATE_HZ), t + rng.uniform(0.7, 1.1)
-            )
+    for at_s in night.k_complexes_s:
+        wave = shapes.k_complex(rng, delta * float(np.clip(rng.normal(105, 22), 65, 170)), rate_hz)
+        put("k-complex", wave, at_s, travel_s=0.01)
 
     drowsy_s = _seconds_into_bout(stage_t)
     vertex_rate = np.where((stage_t == Stage.N1) & (drowsy_s > 25), 4.0, 0.0) / 60
     for second in np.flatnonzero(rng.random(len(stage_t)) < vertex_rate):
-        put("vertex", shapes.vertex_wave(rng, float(rng.uniform(35, 70)), RATE_HZ), second + rng.random())
+        put("vertex", shapes.vertex_wave(rng, float(rng.uniform(35, 70)), rate_hz), second + rng.random())
 
     for second in np.flatnonzero((stage_t == Stage.REM) & (rng.random(len(stage_t)) < 0.9 / 60)):
-        put("sawtooth", shapes.sawtooth_waves(rng, float(rng.uniform(12, 24)), RATE_HZ), second + rng.random())
+        put("sawtooth", shapes.sawtooth_waves(rng, float(rng.uniform(12, 24)), rate_hz), second + rng.random())
 
     for arousal in night.arousals:
         length = arousal.stop_s - arousal.start_s
-        alpha = shapes.rhythm_burst(rng, subject.alpha_hz + rng.normal(0, 0.4), float(rng.uniform(14, 26)), length, RATE_HZ)
-        beta = shapes.rhythm_burst(rng, float(rng.uniform(17, 24)), float(rng.uniform(5, 10)), length, RATE_HZ)
+        alpha = shapes.rhythm_burst(rng, subject.alpha_hz + rng.normal(0, 0.4), float(rng.uniform(14, 26)), length, rate_hz)
+        beta = shapes.rhythm_burst(rng, float(rng.uniform(17, 24)), float(rng.uniform(5, 10)), length, rate_hz)
         put("alpha burst", alpha, arousal.start_s)
         put("beta burst", beta, arousal.start_s)
 

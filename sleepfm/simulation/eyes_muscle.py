@@ -9,7 +9,6 @@ from sleepfm.simulation.subject import Subject
 from sleepfm.simulation.timeline import Stretch, Timeline
 from sleepfm.vocabulary import Stage
 
-RATE_HZ = 256
 _CHIN_UV = {Stage.WAKE: 14.0, Stage.N1: 8.0, Stage.N2: 5.5, Stage.N3: 4.5, Stage.REM: 2.0}
 _LEG_UV = {Stage.WAKE: 5.0, Stage.N1: 3.2, Stage.N2: 2.6, Stage.N3: 2.4, Stage.REM: 1.8}
 _LID_POWER = {Stage.WAKE: 6.0, Stage.N1: 2.0, Stage.N2: 1.0, Stage.N3: 1.0, Stage.REM: 1.0}  # µV², muscle around the eye
@@ -18,7 +17,7 @@ _EEG_IN_EOG = 0.55
 _BLINK_IN_FRONTAL_EEG = 0.14
 
 
-def eyes(seed: np.random.SeedSequence, night: Timeline, eeg_ct: np.ndarray, *, threads: int) -> np.ndarray:
+def eyes(seed: np.random.SeedSequence, night: Timeline, eeg_ct: np.ndarray, *, rate_hz: int, threads: int) -> np.ndarray:
     """Draw E1-M2 and E2-M2.
 
     Eye movements turn the two leads in opposite directions (E1 sits below, E2 above the eyes' outer corners: AASM derivation);
@@ -36,8 +35,8 @@ def eyes(seed: np.random.SeedSequence, night: Timeline, eeg_ct: np.ndarray, *, t
     """
     noise_seed, movement_seed = seed.spawn(2)
     n_samples = eeg_ct.shape[1]
-    horizontal, vertical = _gaze(np.random.default_rng(movement_seed), night, n_samples)
-    freqs = frame_frequencies(RATE_HZ)
+    horizontal, vertical = _gaze(np.random.default_rng(movement_seed), night, n_samples, rate_hz)
+    freqs = frame_frequencies(rate_hz)
     shapes_kf = np.stack([band(freqs, 0.3, 60, exponent=1.6), band(freqs, 20, 95)])
     muscle = night.by_stage(_LID_POWER)[_seconds_of_frames(night)]
     powers = np.stack([np.full(len(muscle), 22.0), muscle], axis=1)
@@ -47,7 +46,7 @@ def eyes(seed: np.random.SeedSequence, night: Timeline, eeg_ct: np.ndarray, *, t
         shapes_kf,
         np.array([[1, 0.3], [0.3, 1]]),
         n_samples=n_samples,
-        rate_hz=RATE_HZ,
+        rate_hz=rate_hz,
         threads=threads,
     )
     eog_ct += np.float32(_EEG_IN_EOG) * eeg_ct[:2]
@@ -57,7 +56,7 @@ def eyes(seed: np.random.SeedSequence, night: Timeline, eeg_ct: np.ndarray, *, t
     return eog_ct
 
 
-def muscles(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, threads: int) -> np.ndarray:
+def muscles(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, rate_hz: int, threads: int) -> np.ndarray:
     """Draw chin, left and right leg EMG.
 
     Returns
@@ -67,33 +66,33 @@ def muscles(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, 
     """
     noise_seed, burst_seed = seed.spawn(2)
     rng = np.random.default_rng(burst_seed)
-    freqs = frame_frequencies(RATE_HZ)
+    freqs = frame_frequencies(rate_hz)
     at = _seconds_of_frames(night)
     chin = (night.by_stage(_CHIN_UV)[at] * subject.chin_gain * np.exp(0.18 * wander(rng, len(at), 30))) ** 2
     leg = night.by_stage(_LEG_UV)[at] ** 2
     powers = np.stack([chin, leg, leg])[:, :, None]
-    n_samples = night.duration_s * RATE_HZ
+    n_samples = night.duration_s * rate_hz
     emg_ct = correlated_noise(
         noise_seed,
         powers,
         band(freqs, 12, 90, exponent=0.4)[None],
         np.eye(3),
         n_samples=n_samples,
-        rate_hz=RATE_HZ,
+        rate_hz=rate_hz,
         threads=threads,
     )
-    pool = rng.standard_normal(RATE_HZ * 40, dtype=np.float32)
+    pool = rng.standard_normal(rate_hz * 40, dtype=np.float32)
     pool = np.diff(pool, append=0) / np.float32(np.sqrt(2))  # white noise, its slow half taken away
 
     def burst(row: int, stretch: Stretch, amplitude: float) -> None:
-        first, stop = int(stretch.start_s * RATE_HZ), min(int(stretch.stop_s * RATE_HZ), n_samples)
+        first, stop = int(stretch.start_s * rate_hz), min(int(stretch.stop_s * rate_hz), n_samples)
         n = min(stop - first, len(pool) - 1)
         if n < 8:
             return
         offset = int(rng.integers(0, len(pool) - n))
         t = np.linspace(0, 1, n, dtype=np.float32)
         # a muscle never holds still: its force wavers within the burst
-        envelope = np.minimum(1, np.minimum(t, 1 - t) * n / (0.15 * RATE_HZ)) * (
+        envelope = np.minimum(1, np.minimum(t, 1 - t) * n / (0.15 * rate_hz)) * (
             0.7 + 0.3 * np.sin(2 * np.pi * (t * rng.uniform(1, 4) + rng.random()))
         )
         emg_ct[row, first : first + n] += np.float32(amplitude) * envelope * pool[offset : offset + n]
@@ -123,16 +122,16 @@ def _seconds_of_frames(night: Timeline) -> np.ndarray:
     return np.minimum(frame_times(night.duration_s).astype(np.int64), night.duration_s - 1)
 
 
-def _gaze(rng: np.random.Generator, night: Timeline, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+def _gaze(rng: np.random.Generator, night: Timeline, n_samples: int, rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what horizontal and vertical eye movements add to E1, (samples,) float32 in µV each."""
     horizontal, vertical = np.zeros(n_samples, dtype=np.float32), np.zeros(n_samples, dtype=np.float32)
-    t = np.arange(int(2.2 * RATE_HZ), dtype=np.float32) / RATE_HZ
+    t = np.arange(int(2.2 * rate_hz), dtype=np.float32) / rate_hz
     saccade = (1 - np.exp(-t / 0.02)) * np.exp(-t / _EYE_TAU_S)
-    blink_t = np.arange(int(0.9 * RATE_HZ), dtype=np.float32) / RATE_HZ
+    blink_t = np.arange(int(0.9 * rate_hz), dtype=np.float32) / rate_hz
     blink = np.exp(-0.5 * ((blink_t - 0.16) / 0.06) ** 2) - 0.22 * np.exp(-0.5 * ((blink_t - 0.42) / 0.13) ** 2)
 
     def add(target: np.ndarray, wave: np.ndarray, at_s: float) -> None:
-        first = int(at_s * RATE_HZ)
+        first = int(at_s * rate_hz)
         n = min(len(wave), n_samples - first)
         if n > 0:
             target[first : first + n] += wave[:n]
@@ -156,7 +155,7 @@ def _gaze(rng: np.random.Generator, night: Timeline, n_samples: int) -> tuple[np
     drowsy = (night.stage_t == Stage.N1) | (wake & ~night.eyes_open_t & (chance[2] < 0.02))
     for first, stop in _runs(drowsy):
         length = max(stop - first, 3)
-        phase_t = np.arange(length * RATE_HZ, dtype=np.float32) / RATE_HZ
+        phase_t = np.arange(length * rate_hz, dtype=np.float32) / rate_hz
         knots = np.arange(0, length + 4, 3.0)
         speed = np.interp(phase_t, knots, rng.uniform(0.15, 0.42, len(knots)))
         size = np.interp(phase_t, knots, np.abs(rng.normal(32, 20, len(knots)))) * np.minimum(
@@ -164,7 +163,7 @@ def _gaze(rng: np.random.Generator, night: Timeline, n_samples: int) -> tuple[np
         )
         add(
             horizontal,
-            (size * np.sin(2 * np.pi * np.cumsum(speed) / RATE_HZ + rng.uniform(0, 6))).astype(np.float32),
+            (size * np.sin(2 * np.pi * np.cumsum(speed) / rate_hz + rng.uniform(0, 6))).astype(np.float32),
             float(first),
         )
 

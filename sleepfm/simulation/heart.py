@@ -9,7 +9,6 @@ from sleepfm.simulation.subject import Subject
 from sleepfm.simulation.timeline import BREATH_RATE_HZ, Timeline
 from sleepfm.vocabulary import Stage
 
-RATE_HZ = 256
 _STATE_RATE_HZ = 8
 _RATE_OFFSET_BPM = {Stage.WAKE: 0.0, Stage.N1: -4.0, Stage.N2: -7.0, Stage.N3: -7.5, Stage.REM: -4.0}
 _BREATH_SHARE = {Stage.WAKE: 0.02, Stage.N1: 0.03, Stage.N2: 0.038, Stage.N3: 0.042, Stage.REM: 0.022}  # vagal: largest in N3
@@ -67,7 +66,7 @@ def beat_times(seed: np.random.SeedSequence, subject: Subject, night: Timeline) 
     return np.asarray(times)
 
 
-def ecg(seed: np.random.SeedSequence, night: Timeline, beats_s: np.ndarray) -> np.ndarray:
+def ecg(seed: np.random.SeedSequence, night: Timeline, beats_s: np.ndarray, *, rate_hz: int) -> np.ndarray:
     """Draw lead II with P, QRS and T at each beat.
 
     T moves with the square root of the interval before the beat (Bazett); breathing and turning sway the baseline.
@@ -75,10 +74,10 @@ def ecg(seed: np.random.SeedSequence, night: Timeline, beats_s: np.ndarray) -> n
     Returns
     -------
     np.ndarray
-        (duration * 256,) float32 in mV.
+        (duration * rate_hz,) float32 in mV.
     """
     rng = np.random.default_rng(seed)
-    n = night.duration_s * RATE_HZ
+    n = night.duration_s * rate_hz
     out = np.float32(0.008) * rng.standard_normal(n, dtype=np.float32)
     coarse = np.arange(night.duration_s * BREATH_RATE_HZ) / BREATH_RATE_HZ
     sway = 0.04 * np.sin(2 * np.pi * night.breath_phase_t) + 0.05 * np.interp(
@@ -87,16 +86,16 @@ def ecg(seed: np.random.SeedSequence, night: Timeline, beats_s: np.ndarray) -> n
     for movement in night.body_movements:
         a, b = int(movement.start_s * BREATH_RATE_HZ), int(movement.stop_s * BREATH_RATE_HZ)
         sway[a:b] += 0.25 * wander(rng, b - a, 12) * np.hanning(b - a)
-    out += np.interp(np.arange(n, dtype=np.float32) / RATE_HZ, coarse, sway).astype(np.float32)
+    out += np.interp(np.arange(n, dtype=np.float32) / rate_hz, coarse, sway).astype(np.float32)
 
     intervals = np.diff(beats_s, prepend=beats_s[:1] - 0.9)
-    steps = np.arange(-int(_BEFORE_S * RATE_HZ), int(_AFTER_S * RATE_HZ))
-    first = np.floor(beats_s * RATE_HZ).astype(np.int64)
+    steps = np.arange(-int(_BEFORE_S * rate_hz), int(_AFTER_S * rate_hz))
+    first = np.floor(beats_s * rate_hz).astype(np.int64)
     size = 1 + 0.03 * rng.standard_normal(len(beats_s))
     for block in range(0, len(beats_s), 4096):
         part = slice(block, block + 4096)
         index = first[part, None] + steps
-        since = ((index - beats_s[part, None] * RATE_HZ) / RATE_HZ).astype(np.float32)
+        since = ((index - beats_s[part, None] * rate_hz) / rate_hz).astype(np.float32)
         stretch = np.sqrt(np.clip(intervals[part, None], 0.45, 1.5) / 0.9).astype(np.float32)
         wave = np.zeros_like(since)
         for after_s, width_s, millivolt in _WAVES:

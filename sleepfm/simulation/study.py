@@ -2,86 +2,98 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from pathlib import Path
-
-import numpy as np
+from typing import get_args
 
 from sleepfm.errors import RequestError
-from sleepfm.progress import Progress, silent
-from sleepfm.recording.scorings.events_csv import write_events
-from sleepfm.recording.scorings.formats import write_scoring
-from sleepfm.recording.scorings.scoring import Scoring
-from sleepfm.simulation.cohort import follow_up, write_cohort
+from sleepfm.progress import Progress, part, silent
+from sleepfm.simulation.cohort import write_cohort
+from sleepfm.simulation.course import check_hours
 from sleepfm.simulation.edf_writer import write_night
-from sleepfm.simulation.night import MAX_HOURS, SOURCE, simulate_night
-from sleepfm.vocabulary import EPOCH_S
+from sleepfm.simulation.night import simulate_night
+from sleepfm.simulation.people import visits
+from sleepfm.simulation.processes import make_in_processes
+from sleepfm.simulation.sites import SITES
+from sleepfm.simulation.study_files import FIRST_NIGHT, SignalFormat, StudyFiles
 
 MAX_STUDIES = 9999
-_FIRST_NIGHT = datetime(2020, 1, 1, 22, 30)  # nobody's night: any date would do, and a fixed one keeps files equal
 DEMO_SEED = 1
 DEMO_HOURS = 8.0
 
 
 def simulate(
-    out_dir: Path, studies: int, hours: float, seed: int, progress: Progress = silent
+    out_dir: Path,
+    studies: int,
+    hours: float,
+    seed: int,
+    progress: Progress = silent,
+    *,
+    format: SignalFormat = "edf",
+    sites: int = 1,
+    jobs: int = 1,
 ) -> dict[str, list[dict[str, str]]]:
     """Write simulated studies and their cohort tables.
 
-    Each study gets `<id>.edf` (EDF+, with true scoring and events as annotations), `<id>.csv` (true scoring) and
-    `<id>_events.csv`; the folder gets `cohort.csv`, `is_event.csv` and `time_to_event.csv`. Study k of a seed is the same
-    whatever the number of studies.
+    Each study gets its signals, `<id>.csv` (true scoring) and `<id>_events.csv`; the folder gets the tables of
+    `sleepfm.simulation.cohort.write_cohort`. Study k of a seed is the same whatever the number of studies, and its night is the
+    same at any site and in any format. A study whose files are there, written with the same settings, is not simulated again, so
+    a call that was stopped goes on where it was; other files of the same names are replaced.
 
     Parameters
     ----------
     out_dir
-        Folder to write to; made when it is not there. Files of the same names are replaced.
+        Folder to write to; made when it is not there.
     studies
         How many, 1 to 9999.
     hours
-        Length of each, see `simulate_night`.
+        Length of each, see `sleepfm.simulation.course.draw_course`.
     seed
         Seed, 0 or larger.
     progress
         Called before and after each step; may raise Cancelled, and then no file is half-written.
+    format
+        "edf": `<id>.edf` (EDF+, with true scoring and events as annotations). "hdf5": `<id>.hdf5`, model-ready signals as
+        `convert` makes them of that EDF.
+    sites
+        Number of laboratories, 1 (the full montage) to 4, see `sleepfm.simulation.sites`.
+    jobs
+        Processes; the files are the same for any number.
 
     Returns
     -------
     dict
-        `{"studies": [{"id", "edf", "scoring", "events"}]}`, paths as text.
+        `{"studies": [{"id", "edf" or "hdf5", "scoring", "events"}]}`, paths as text.
 
     Raises
     ------
     RequestError
         When a number is out of range or `out_dir` is a file.
     SleepFMError
-        When the disk refuses.
+        When the disk refuses, or a process dies.
     """
     if not 1 <= studies <= MAX_STUDIES:
         raise RequestError(f"{studies} studies cannot be simulated at once: choose between 1 and {MAX_STUDIES}")
     if seed < 0:
         raise RequestError(f"the seed {seed} is negative: choose 0 or more")
-    if not EPOCH_S / 3600 <= hours <= MAX_HOURS:
-        raise RequestError(f"a study of {hours:g} h cannot be simulated: choose between {EPOCH_S / 3600:.4f} and {MAX_HOURS:g} h")
+    check_hours(hours)
+    if format not in get_args(SignalFormat):
+        raise RequestError(f"unknown format {format!r}: choose {' or '.join(get_args(SignalFormat))}")
+    if not 1 <= sites <= len(SITES):
+        raise RequestError(f"{sites} sites cannot be simulated: choose between 1 and {len(SITES)}")
+    if jobs < 1:
+        raise RequestError(f"{jobs} processes cannot simulate anything: choose 1 or more")
     if out_dir.exists() and not out_dir.is_dir():
         raise RequestError(f"{out_dir} is a file: give a folder to write to")
-    written: list[dict[str, str]] = []
-    participants = []
-    for k, branch in enumerate(np.random.SeedSequence(seed).spawn(studies)):
-        study_id = f"sim-{seed}-{k + 1:04d}"
-        progress(k / studies, f"simulating {study_id}")
-        night_seed, life_seed = branch.spawn(2)
-        night = simulate_night(night_seed, hours)
-        progress((k + 0.7) / studies, f"writing {study_id}")
-        edf, scoring, events = (out_dir / f"{study_id}{end}" for end in (".edf", ".csv", "_events.csv"))
-        write_night(night, edf, start=_FIRST_NIGHT + timedelta(days=k))
-        write_scoring(Scoring(night.stages, scorer=SOURCE), scoring)
-        write_events(night.events, events)
-        participants.append(follow_up(np.random.default_rng(life_seed), study_id, night))
-        written.append({"id": study_id, "edf": str(edf), "scoring": str(scoring), "events": str(events)})
+    todo = [StudyFiles(visit, hours, out_dir, format) for visit in visits(seed, studies, sites)]
+    if jobs > 1 and studies > 1:
+        participants = make_in_processes(todo, jobs, progress)
+    else:
+        participants = [
+            one.make(threads=2, progress=part(progress, k / studies, (k + 1) / studies)) for k, one in enumerate(todo)
+        ]
     write_cohort(participants, out_dir)
     progress(1.0, f"{studies} simulated studies in {out_dir}")
-    return {"studies": written}
+    return {"studies": [{"id": one.visit.study_id} | {what: str(path) for what, path in one.paths.items()} for one in todo]}
 
 
 def demo_study(path: Path, progress: Progress = silent) -> None:
@@ -95,5 +107,5 @@ def demo_study(path: Path, progress: Progress = silent) -> None:
     progress(0.0, "simulating the demo night")
     night = simulate_night(DEMO_SEED, DEMO_HOURS)
     progress(0.7, "writing the demo night")
-    write_night(night, path, start=_FIRST_NIGHT)
+    write_night(night, path, start=FIRST_NIGHT)
     progress(1.0, "the demo night is written")

@@ -57,6 +57,16 @@ class LegMovement(Stretch):
 
 
 @dataclass(frozen=True)
+class Spindle:
+    """A sleep spindle: its frequency in Hz, its largest amplitude in µV, and whether it is one of the slower, frontal ones."""
+
+    start_s: float
+    frequency_hz: float
+    amplitude: float
+    frontal: bool
+
+
+@dataclass(frozen=True)
 class Timeline:
     """A night's course.
 
@@ -89,6 +99,8 @@ class Timeline:
     arousals: tuple[Stretch, ...]
     leg_movements: tuple[LegMovement, ...]
     body_movements: tuple[Stretch, ...]
+    k_complexes_s: tuple[float, ...]
+    spindles: tuple[Spindle, ...]
 
     def by_stage(self, value: dict[Stage, float]) -> np.ndarray:
         """Return the value of each second's stage, (duration_s,) float64."""
@@ -111,10 +123,12 @@ def draw_timeline(rng: np.random.Generator, subject: Subject, architecture: Arch
     movements = tuple(m for m in movements if not any(b.start_s < m.stop_s and m.start_s < b.stop_s for b in breaths))
     legs = _leg_movements(rng, subject, stage_t, breaths)
     arousals = _arousals(rng, stage_t, breaths, legs)
+    depth_t = _depth(stage_t)
+    k_complexes_s = _k_complexes(rng, stage_t)
     return Timeline(
         duration_s=duration_s,
         stage_t=stage_t,
-        depth_t=_depth(stage_t),
+        depth_t=depth_t,
         eyes_open_t=_eyes_open(rng, stage_t, architecture.lights_off_s),
         position_t=position_t,
         snoring_t=_snoring(rng, subject, stage_t, position_t),
@@ -123,6 +137,8 @@ def draw_timeline(rng: np.random.Generator, subject: Subject, architecture: Arch
         arousals=arousals,
         leg_movements=legs,
         body_movements=movements,
+        k_complexes_s=k_complexes_s,
+        spindles=_spindles(rng, subject, stage_t, depth_t, k_complexes_s),
     )
 
 
@@ -329,4 +345,28 @@ def _arousals(
         if not needed and any(0 < t - start < 24 for t in needed_at):
             continue
         found.append(Stretch(round(start, 2), round(min(start + length, len(stage_t) - 0.5), 2)))
+    return tuple(found)
+
+
+def _k_complexes(rng: np.random.Generator, stage_t: np.ndarray) -> tuple[float, ...]:
+    """Draw when K-complexes start: some two a minute of N2."""
+    seconds = np.flatnonzero((stage_t == Stage.N2) & (rng.random(len(stage_t)) < 1.9 / 60))
+    return tuple(float(second) + rng.random() for second in seconds)
+
+
+def _spindles(
+    rng: np.random.Generator, subject: Subject, stage_t: np.ndarray, depth_t: np.ndarray, k_complexes_s: tuple[float, ...]
+) -> tuple[Spindle, ...]:
+    """Draw spindles in N2, fewer as N3 comes near, in clusters of the infraslow rhythm (0.02 Hz), and on some K-complexes."""
+    per_min = np.where(stage_t == Stage.N2, 5.2 - 2.5 * depth_t, 0.0) + np.where(stage_t == Stage.N3, 1.6, 0.0)
+    clusters = 0.5 + 0.5 * (1 + np.sin(2 * np.pi * np.arange(len(stage_t)) / 50 + rng.uniform(0, 6)))
+    own = np.flatnonzero(rng.random(len(stage_t)) < per_min * clusters / 60)
+    starts_s = [float(second) + rng.random() for second in own]
+    starts_s += [t + rng.uniform(0.7, 1.1) for t in k_complexes_s if rng.random() < 0.4 and t + 1.1 < len(stage_t)]
+    found: list[Spindle] = []
+    for start_s in sorted(starts_s):
+        frontal = bool(rng.random() < 0.3)
+        frequency = subject.spindle_hz - (1.3 if frontal else 0.0) + rng.normal(0, 0.25)
+        amplitude = float(np.clip(rng.lognormal(np.log(22), 0.28), 11, 36))
+        found.append(Spindle(round(start_s, 2), float(frequency), amplitude, frontal))
     return tuple(found)
