@@ -13,6 +13,7 @@ import numpy as np
 import sleepfm
 from sleepfm.errors import MissingChannelsError, ModelError, RequestError
 from sleepfm.inference.cache import key
+from sleepfm.inference.channel_choice import choose_channels
 from sleepfm.inference.device import Device, Placement, Precision, place
 from sleepfm.inference.embedding_files import (
     ROW_S,
@@ -25,13 +26,14 @@ from sleepfm.inference.embedding_files import (
     write_embeddings,
 )
 from sleepfm.inference.window_encoding import Encoded, WindowEncoder, Windows
+from sleepfm.models.card import SignalCoding
 from sleepfm.models.encoder import Encoder
 from sleepfm.models.networks import Model
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.signals.store import SignalsFile, StoredChannel, open_signals
 from sleepfm.signals.study_ids import study_id
-from sleepfm.vocabulary import TOKEN_SAMPLES, WINDOW_SAMPLES, Kind, Modality
+from sleepfm.vocabulary import TOKEN_SAMPLES, WINDOW_SAMPLES, Modality
 
 _PUBLISHED_RECIPE = "published"
 """What files without a recipe were made by: the published code writes none."""
@@ -172,7 +174,7 @@ def embed_into(
     placement = place(device, precision, workers)
     with open_signals(signals_path) as signals:
         _check_recipe(signals, model)
-        chosen, left_out = choose_channels(signals, model, bad or {})
+        chosen, left_out = choose_channels(signals, coding_of(model), bad or {})
         if not chosen or not signals.n_samples:
             reasons = "; ".join(f"{out.modality}: {out.reason}" for out in left_out if not out.label)
             raise MissingChannelsError(f"{signals_path}: no channel that the encoder {model.card.name} can use ({reasons}).")
@@ -205,63 +207,11 @@ def embed_into(
     return _record(record_id, made, files, time.perf_counter() - started, reused=False)
 
 
-def choose_channels(
-    signals: SignalsFile, model: Model, bad: Mapping[str, str]
-) -> tuple[dict[Modality, tuple[StoredChannel, ...]], tuple[LeftOut, ...]]:
-    """Decide which channels are embedded.
-
-    Flat channels, those named bad and those with values that are not numbers are left out. Where more are left than the
-    encoder was made for (10 BAS, 7 RESP, 2 EKG and 4 EMG in the published one, whose code declares these numbers but does not
-    hold itself to them), one channel of each kind is taken in turn, in the order of kinds on the model's card, until the number
-    is reached, so that no kind crowds out another. A modality without any channel is left out and named.
-    """
-    coding = model.card.signals
-    if coding is None:
+def coding_of(model: Model) -> SignalCoding:
+    """Return what signals an encoder takes; RequestError when the model is a head."""
+    if model.card.signals is None:
         raise RequestError(f"{model.card.name} is a {model.card.task} head, not an encoder: name an encoder with --model")
-    chosen: dict[Modality, tuple[StoredChannel, ...]] = {}
-    left_out: list[LeftOut] = []
-    there = signals.modalities()
-    for modality in (m for m in Modality if m in coding.modalities):
-        reasons = {channel: _unusable(signals, channel, bad) for channel in there.get(modality, ())}
-        left_out += [LeftOut(modality, channel.label, reason) for channel, reason in reasons.items() if reason]
-        usable = [channel for channel, reason in reasons.items() if not reason]
-        most = coding.modalities[modality].max_channels
-        taken = _in_turn(usable, coding.modalities[modality].kinds, most)
-        left_out += [
-            LeftOut(modality, channel.label, f"the encoder takes {most} {modality} channels")
-            for channel in usable
-            if channel not in taken
-        ]
-        if taken:
-            chosen[modality] = taken
-        else:
-            why = "all its channels are left out" if reasons else "the recording has no such channel"
-            left_out.append(LeftOut(modality, "", why))
-    return chosen, tuple(left_out)
-
-
-def _unusable(signals: SignalsFile, channel: StoredChannel, bad: Mapping[str, str]) -> str | None:
-    if channel.flat:
-        return "it is flat"
-    if channel.name in bad:
-        return bad[channel.name]
-    if channel.mean is None:  # not made by us, so nobody has looked
-        for start in range(0, channel.n_samples, WINDOW_SAMPLES):
-            if not np.isfinite(signals.read(channel, start, start + WINDOW_SAMPLES)).all():
-                return "some of its values are not numbers"
-    return None
-
-
-def _in_turn(channels: Sequence[StoredChannel], kinds: Sequence[Kind], most: int) -> tuple[StoredChannel, ...]:
-    """Return at most `most` channels, in the given order: the first of every kind, then the second of every kind, …."""
-
-    def rank(position: int) -> tuple[int, int, int]:
-        kind = channels[position].kind
-        earlier = sum(channel.kind == kind for channel in channels[:position])
-        return earlier, kinds.index(kind) if kind in kinds else len(kinds), position
-
-    taken = sorted(range(len(channels)), key=rank)[:most]
-    return tuple(channels[position] for position in sorted(taken))
+    return model.card.signals
 
 
 def _check_recipe(signals: SignalsFile, model: Model) -> None:

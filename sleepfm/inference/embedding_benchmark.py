@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 import sleepfm
+from sleepfm.inference.channel_choice import choose_channels
 from sleepfm.inference.device import Precision
-from sleepfm.inference.embedding import choose_channels, embed
+from sleepfm.inference.embedding import coding_of, embed
 from sleepfm.inference.embedding_files import read_embeddings
 from sleepfm.models.card import PUBLISHED_KINDS, SIMULATED, ModalityCoding, ModelCard, SignalCoding, Task
 from sleepfm.models.encoder import Encoder
@@ -105,7 +106,7 @@ def plain_forward(
     tokens: dict[Modality, np.ndarray] = {}
     windows: dict[Modality, np.ndarray] = {}
     with open_signals(signals_path) as signals, torch.inference_mode():
-        chosen, _ = choose_channels(signals, model, {})
+        chosen, _ = choose_channels(signals, coding_of(model), {})
         for modality, channels in chosen.items():
             parts = []
             for start in range(0, signals.n_windows, batch):

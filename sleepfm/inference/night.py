@@ -18,8 +18,8 @@ from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.embedding_files import Embeddings, embedding_paths, read_embeddings
 from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part, silent
-from sleepfm.recording.edf import open_recording
 from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import assess
 from sleepfm.recording.recording import Recording
 from sleepfm.signals.conversion import ConvertRecord, convert_file

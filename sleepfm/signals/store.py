@@ -106,6 +106,10 @@ class SignalsFile:
         by_modality = {m: tuple(c for c in self.channels if c.modality == m) for m in Modality}
         return {modality: channels for modality, channels in by_modality.items() if channels}
 
+    def dataset(self, channel: StoredChannel) -> h5py.Dataset:
+        """Return a channel's dataset, to see how it is stored."""
+        return self._file[channel.path]
+
     def window(self, modality: Modality, k: int, channels: Sequence[StoredChannel] | None = None) -> Window:
         """Read the window k (from 0) of a modality, or of some of its channels.
 

@@ -1,0 +1,140 @@
+"""Reading a run's settings: a YAML file (or the name of one that ships), then `--set key=value` on top."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sleepfm.errors import RequestError
+from sleepfm.text import printable
+
+Model = TypeVar("Model", bound=BaseModel)
+_MOST_BYTES = 1_000_000
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Return the configurations that ship with the package, by name (`pretrain/tiny`)."""
+    folder = Path(str(resources.files("sleepfm") / "configs"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
+
+
+def read_settings(kind: type[Model], config: str | Path, changes: Sequence[str] = ()) -> Model:
+    """Read settings.
+
+    Parameters
+    ----------
+    kind
+        The pydantic model that they must fit.
+    config
+        A YAML file, or the name of a shipped one.
+    changes
+        `key=value` each, the key dotted (`training.epochs=3`), the value YAML.
+
+    Raises
+    ------
+    RequestError
+        There is no such file, it is no YAML, or a key or value does not fit: which one, and the nearest that would.
+    """
+    path = _find(config)
+    content = _parse(path)
+    for change in changes:
+        _apply(content, change)
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise RequestError(f"{path}: {explain(kind, error)}") from None
+
+
+def explain(kind: type[BaseModel], error: ValidationError) -> str:
+    """Return a validation error as one line: where, what, and for an unknown key the nearest known one."""
+    lines = []
+    for one in error.errors():
+        steps = [str(step) for step in one["loc"]]
+        where = printable(".".join(steps)) or "the settings"
+        if one["type"] == "extra_forbidden":
+            known = _keys(kind, one["loc"][:-1])
+            nearest = difflib.get_close_matches(steps[-1], known, n=1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
+            lines.append(f"unknown key {where} ({hint})")
+        elif one["type"] == "missing":
+            lines.append(f"{where} is missing")
+        else:
+            lines.append(f"{where}: {printable(one['msg']).removeprefix('Value error, ')}")
+    more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
+    return "; ".join(lines[:3]) + more
+
+
+def _find(config: str | Path) -> Path:
+    path = Path(config)
+    if path.is_file():
+        return path
+    shipped = shipped_configs()
+    if str(config) in shipped:
+        return shipped[str(config)]
+    nearest = difflib.get_close_matches(str(config), shipped, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"shipped are: {', '.join(shipped)}"
+    raise RequestError(f"{printable(str(config))}: neither a file nor a configuration that ships ({hint})")
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise RequestError(f"{path}: larger than a configuration can be")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"{path}: not a text file in UTF-8") from None
+    except yaml.YAMLError as error:
+        raise RequestError(f"{path}: not YAML ({printable(' '.join(str(error).split()))})") from None
+    if not isinstance(content, dict):
+        raise RequestError(f"{path}: holds no settings (`key: value` lines)")
+    return content
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    key, sign, text = change.partition("=")
+    if not sign or not key.strip():
+        raise RequestError(f"--set {printable(change)}: write it as key=value, for example training.epochs=3")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RequestError(f"--set {printable(change)}: the value is not YAML") from None
+    *groups, last = key.strip().split(".")
+    place: Any = content
+    for group in groups:
+        if not isinstance(place.setdefault(group, {}), dict):
+            raise RequestError(f"--set {printable(change)}: {printable(group)} holds a value, not further keys")
+        place = place[group]
+    place[last] = value
+
+
+def _keys(kind: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
+    """Return the keys that the model at this place knows."""
+    models: list[type[BaseModel]] = [kind]
+    for step in loc:
+        inner: list[type[BaseModel]] = []
+        for model in models:
+            field = model.model_fields.get(str(step))
+            inner += _models_in(field.annotation) if field is not None else []
+        models = inner or models  # a key of a dict or list: the models within it stay the candidates
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in typing.get_args(annotation) for model in _models_in(inner)]
+
+
+def as_yaml(settings: BaseModel | Mapping[str, Any]) -> str:
+    """Return settings as YAML that `read_settings` reads back."""
+    content = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else dict(settings)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

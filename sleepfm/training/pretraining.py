@@ -1,0 +1,196 @@
+"""Pretraining an encoder from signals alone: `sleepfm pretrain CONFIG`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sleepfm.errors import RequestError
+from sleepfm.inference.device import place
+from sleepfm.models.card import SIMULATED, UNKNOWN, SignalCoding, Task
+from sleepfm.models.networks import build
+from sleepfm.progress import Progress, part, silent
+from sleepfm.training.batch_norm import shared_statistics
+from sleepfm.training.contrastive import leave_one_out, pairwise
+from sleepfm.training.engine import Outcome, Outputs, Trainer
+from sleepfm.training.loss import Loss
+from sleepfm.training.processes import Team, join_team
+from sleepfm.training.run_folder import RunFolder
+from sleepfm.training.settings import ObjectiveSettings, PretrainSettings
+from sleepfm.training.splits import Splits, read_splits, read_subjects, share_of_subjects
+from sleepfm.training.window_loader import WindowBatch, WindowLoader
+from sleepfm.training.windows import LeftOutRecording, Store, open_store
+from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_S, Modality
+
+
+class ContrastiveLearner:
+    """An encoder with its learned temperature, judged by a contrastive loss between the modalities of a window."""
+
+    def __init__(self, encoder: nn.Module, objective: ObjectiveSettings, device: torch.device, names: Sequence[str]) -> None:
+        self.network = nn.Module()
+        self.network.encoder = encoder
+        self.network.log_temperature = nn.Parameter(
+            torch.tensor(objective.log_temperature), requires_grad=objective.learn_temperature
+        )
+        self.network.to(device)
+        self._device = device
+        self._loss = leave_one_out if objective.kind == "leave_one_out" else pairwise
+        self._same_night = objective.same_night
+        self._names = names
+
+    def outputs(self, batch: WindowBatch) -> Outputs:
+        """Return window embeddings, (window, modality, E)."""
+        x_rt = batch.x_rt.to(self._device, non_blocking=True).float()
+        window_mne, _ = self.network.encoder.embed_sets(x_rt, batch.counts_mn)  # type: ignore[operator,union-attr]
+        return (window_mne.transpose(0, 1),)
+
+    def loss(self, outputs: Sequence[Outputs], batches: Sequence[WindowBatch]) -> Loss:
+        """Contrast the windows of all batches with each other."""
+        z_nme = torch.cat([z for (z,) in outputs])
+        present_mn = torch.cat([batch.counts_mn > 0 for batch in batches], dim=1)
+        recording_n = torch.cat([batch.recording_n for batch in batches])
+        temperature: Tensor = self.network.log_temperature  # type: ignore[assignment]
+        loss = self._loss(
+            z_nme.transpose(0, 1),
+            present_mn,
+            temperature,
+            group_n=recording_n,
+            same_night=self._same_night,
+            names=self._names,
+        )
+        return Loss(loss.value, {**loss.metrics, "log_temperature": float(temperature.detach())})
+
+    def describe(self, batch: WindowBatch) -> str:
+        """Return the numbers of the recordings in the store."""
+        return f"recordings {', '.join(str(int(number)) for number in batch.recording_n.unique())}"
+
+
+def pretrain(
+    settings: PretrainSettings, folder: Path, *, resume: bool = False, progress: Progress = silent
+) -> tuple[Outcome, dict[str, Any]]:
+    """Train an encoder.
+
+    Parameters
+    ----------
+    settings
+        What to do.
+    folder
+        The run's folder.
+    resume
+        Go on with the run that is in it, if any.
+
+    Returns
+    -------
+    Outcome, about
+        How the run ended; and what the model's card says of it (see `sleepfm.models.shelf.Shelf.add`), of the best weights.
+
+    Raises
+    ------
+    RequestError
+        A path, a split or a setting is wrong.
+    SleepFMError
+        Leakage between splits, a damaged checkpoint, a loss that is no number.
+    """
+    if settings.training.threads is not None:
+        torch.set_num_threads(settings.training.threads)
+    device = place(settings.training.device).device
+    with join_team(device) as team:
+        run = RunFolder(folder, settings, resume=resume, leads=team.leads)
+        try:
+            return _pretrain(settings, run, torch.device(device), team, resume=resume, progress=progress)
+        finally:
+            run.close()
+
+
+def _pretrain(
+    settings: PretrainSettings, run: RunFolder, device: torch.device, team: Team, *, resume: bool, progress: Progress
+) -> tuple[Outcome, dict[str, Any]]:
+    run.state(state="running", fraction=0.0, message="looking through the recordings")
+    coding = settings.encoder.coding(TOKEN_S)
+    splits, subject_of = _splits(settings)
+    samples = round(settings.encoder.window_s * MODEL_RATE_HZ)
+    store = open_store(settings.data.signals, coding, least_samples=samples, progress=part(progress, 0.0, 0.02))
+    chosen = share_of_subjects(splits.of(settings.data.lists), subject_of, settings.data.fraction, settings.training.seed)
+    train = _of(store, chosen, " and ".join(settings.data.lists))
+    validate = _of(store, splits.validation, "validation")
+    _name_left_out(run, store, chosen, splits)
+
+    torch.manual_seed(settings.training.seed)
+    encoder = shared_statistics(build(settings.encoder.architecture, settings.encoder.parameters))
+    torch.manual_seed(settings.training.seed + 7919 * team.rank)  # dropout differs between processes
+    learner = ContrastiveLearner(encoder, settings.objective, device, tuple(Modality))
+    common: dict[str, Any] = {
+        "batch_size": settings.training.batch_size,
+        "window_samples": samples,
+        "seed": settings.training.seed,
+        "threads": settings.training.loader_threads,
+        "rank": team.rank,
+        "world": team.size,
+    }
+    batches = WindowLoader(train, augmentation=settings.augmentation, **common)
+    checks = WindowLoader(validate, augmentation=None, most_windows=settings.validation_windows, **common)
+    trainer = Trainer(
+        learner, settings.training, run, train=batches, validate=checks, team=team, progress=part(progress, 0.02, 1.0)
+    )
+    outcome = trainer.run(resume=resume)
+    for loader in (batches, checks):
+        for identifier, reason in loader.unreadable.reasons.items():
+            run.log(outcome.course.step, {"unreadable": identifier, "reason": reason, "windows": loader.unreadable.windows})
+    about = _about(settings, coding, train, trainer.best_weights() if team.leads else {}, outcome)
+    return outcome, about
+
+
+def _splits(settings: PretrainSettings) -> tuple[Splits, dict[str, str]]:
+    subject_of = read_subjects(settings.data.cohort)
+    return read_splits(settings.data.splits, subject_of), subject_of
+
+
+def _of(store: Store, studies: Sequence[str], name: str) -> Store:
+    """Return the recordings of a split; RequestError when there is none."""
+    wanted = set(studies)
+    found = tuple(recording for recording in store.recordings if recording.id in wanted)
+    if not found:
+        raise RequestError(
+            f"no recording for {name}: none of its {len(wanted)} studies is among the {len(store.recordings)} that were found"
+        )
+    return Store(found, store.left_out, store.reader)
+
+
+def _name_left_out(run: RunFolder, store: Store, chosen: Sequence[str], splits: Splits) -> None:
+    """Write down each recording that the splits name and that cannot be used, with its reason."""
+    left: list[LeftOutRecording] = list(store.left_out)
+    there = {recording.id for recording in store.recordings} | {one.id for one in left}
+    missing = [study for study in (*chosen, *splits.validation) if study not in there]
+    left += [LeftOutRecording(study, "no signals file was found") for study in missing]
+    for one in left:
+        run.log(0, {"left_out": one.id, "reason": one.reason})
+
+
+def _about(
+    settings: PretrainSettings, coding: SignalCoding, train: Store, weights: dict[str, Tensor], outcome: Outcome
+) -> dict[str, Any]:
+    simulated = any(recording.simulated for recording in train.recordings)
+    state = {name.removeprefix("encoder."): tensor for name, tensor in weights.items() if name.startswith("encoder.")}
+    hours = sum(recording.n_samples for recording in train.recordings) / MODEL_RATE_HZ / 3600
+    words = {"leave_one_out": "leave-one-out contrastive", "pairwise": "pairwise contrastive"}.get(
+        settings.objective.kind, settings.objective.kind
+    )
+    card = {
+        "task": Task.ENCODER,
+        "architecture": settings.encoder.architecture,
+        "parameters": settings.encoder.parameters,
+        "signals": coding,
+        "trained_on": SIMULATED if simulated else settings.data.trained_on,
+        "training_data": (
+            f"{len(train.recordings)} {'simulated ' if simulated else ''}recordings, {hours:.0f} h; {words},"
+            f" {outcome.course.step} steps of {settings.training.batch_size * settings.training.accumulate} windows,"
+            f" lowest validation loss {outcome.course.best:.4f} at step {outcome.course.best_step}"
+        ),
+        "licence": "MIT" if simulated else UNKNOWN,
+        "source": f"sleepfm pretrain, configuration {settings.name}",
+    }
+    return {"state": state, "card": card}
