@@ -15,7 +15,7 @@ import torch.multiprocessing as mp
 def in_processes(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
     """Return `work(rank, *arguments)` of each rank; `work` is a function of a module, and returns what torch can save."""
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_join, args=(size, folder, work, arguments), nprocs=size)  # type: ignore[no-untyped-call]
+        mp.spawn(_join, args=(size, folder, work, arguments), nprocs=size)
         return [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in range(size)]
 
 
