@@ -15,7 +15,7 @@ from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 from sleepfm.home import Home, open_home
 from sleepfm.library.study import ORDERS, OWN_SCORING, STUDY_ROWS, Study, StudyStatus, search_condition, study_of
 from sleepfm.recording.derivations import apply_corrections, montage_signature
-from sleepfm.recording.edf import EdfRecording, open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.formats import read_scoring, write_scoring
@@ -162,7 +162,7 @@ class Library:
         """
         return self._corrected(open_recording(self.study(identifier).path, mapped=mapped))
 
-    def _corrected(self, recording: EdfRecording) -> Recording:
+    def _corrected(self, recording: Recording) -> Recording:
         corrections = self.corrections(recording)
         return apply_corrections(recording, corrections) if corrections else recording
 

@@ -28,11 +28,11 @@ def iterate_digital(
         count = min(step, last - record)
         offset = header.data_offset + record * header.record_bytes + low
         rows = source.read_strided(offset, high - low, header.record_bytes, count)
-        yield record, [_decode(rows[:, starts[i] - low : starts[i + 1] - low], header.sample_bytes) for i in indices]
+        yield record, [integers(rows[:, starts[i] - low : starts[i + 1] - low], header.sample_bytes) for i in indices]
 
 
-def _decode(rows: np.ndarray, sample_bytes: int) -> np.ndarray:
-    """Return the little-endian integers in (n, bytes) uint8, flattened."""
+def integers(rows: np.ndarray, sample_bytes: int) -> np.ndarray:
+    """Return the little-endian integers of 2 or 3 bytes in uint8 of any shape, flattened: int16 or int32."""
     flat = np.ascontiguousarray(rows).reshape(-1)
     if sample_bytes == 2:
         return flat.view("<i2").astype(np.int16, copy=False)

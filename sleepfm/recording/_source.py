@@ -33,9 +33,9 @@ class Source:
         try:
             mode = path.stat().st_mode
             if stat.S_ISDIR(mode):
-                raise RequestError(f"{path}: is a folder; name a recording (EDF or BDF file) in it.")
+                raise RequestError(f"{path}: is a folder; name a recording in it.")
             if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
-                raise RequestError(f"{path}: is a device or a pipe, not a file; name a recording (EDF or BDF file).")
+                raise RequestError(f"{path}: is a device or a pipe, not a file; name a recording.")
             self._file: BinaryIO = path.open("rb", buffering=0)
         except FileNotFoundError:
             raise RequestError(f"{path}: there is no such file; check the path.") from None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 LONGEST_GAP_S = 7 * 86400
 """Nobody waits a week between two parts of a recording; a time stamp that says so is wrong."""
+
+_GRID = 1e-6
+"""Times closer than this part of a sample to the sample grid are on it."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,10 @@ def segments_from_onsets(
     if wrong:
         problems.append(f"{wrong} data records have a time that cannot be right; they are taken to follow the one before.")
     return tuple(segments), tuple(problems)
+
+
+def first_sample(time_s: float, rate_hz: float) -> int:
+    """Return the number of the first sample at or after a time."""
+    position = time_s * rate_hz
+    nearest = round(position)
+    return nearest if abs(position - nearest) <= _GRID * max(1.0, abs(position) * 1e-6) else math.ceil(position)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,27 +14,22 @@ import numpy as np
 from sleepfm.errors import RecordingError, RequestError
 from sleepfm.recording._annotations import parse_tals, record_onset
 from sleepfm.recording._header import LINE_BREAKS_CHANGED, Header, parse_header
+from sleepfm.recording._header_channels import channels_from, label_problems, says_simulated
 from sleepfm.recording._mangled import line_breaks_converted
 from sleepfm.recording._records import iterate_digital
-from sleepfm.recording._signal_header import SignalHeader
 from sleepfm.recording._source import Source
-from sleepfm.recording._timeline import Segment, contiguous, segments_from_onsets
-from sleepfm.recording.channels import Placement, place, place_together
+from sleepfm.recording._timeline import Segment, contiguous, first_sample, segments_from_onsets
 from sleepfm.recording.recording import Annotation, Channel
-from sleepfm.recording.units import scale_for
 
-_SIMULATED = re.compile(r"(?<![A-Za-z0-9])SIMULATED(?![A-Za-z0-9])")
 _STAMP_BYTES = 64
 """A record's time stamp ends well within these first bytes of its annotations."""
 _STAMP_TOLERANCE_S = 1e-3
 """Time stamps are decimal text, often rounded to milliseconds."""
 _CONTIGUOUS_TOLERANCE_S = 0.5
 """A file that calls itself contiguous may drift so far (clocks do) before its time stamps are believed instead."""
-_GRID = 1e-6
-"""Times closer than this part of a sample to the sample grid are on it."""
 
 
-def open_recording(path: Path | str, *, mapped: bool = False, allow_empty: bool = False) -> EdfRecording:
+def open_edf(path: Path | str, *, mapped: bool = False, allow_empty: bool = False) -> EdfRecording:
     """Open an EDF or BDF file of any kind; only its header is read (and, for discontinuous files, each record's time stamp).
 
     Parameters
@@ -79,7 +72,7 @@ class EdfRecording:
         self.path: Path = source.path
         self.format: str = header.format
         self.patient: str = header.patient
-        self.simulated: bool = any(_SIMULATED.search(field) for field in (header.patient, header.recording))
+        self.simulated: bool = says_simulated((header.patient, header.recording))
         self._source = source
         self._header = header
         self._stamp_signals = [index for index, signal in enumerate(header.signals) if signal.is_annotation and signal.samples]
@@ -128,9 +121,9 @@ class EdfRecording:
             raise RequestError(f"{self.path}: a window from {start_s} s to {stop_s} s cannot be read.")
         self._source.check()
         channels = [self.channel(index) for index in indices]
-        firsts = [_first_sample(start_s, channel.rate_hz) for channel in channels]
+        firsts = [first_sample(start_s, channel.rate_hz) for channel in channels]
         windows = [
-            np.full(_first_sample(stop_s, channel.rate_hz) - first, np.nan, dtype=np.float32)
+            np.full(first_sample(stop_s, channel.rate_hz) - first, np.nan, dtype=np.float32)
             for channel, first in zip(channels, firsts, strict=True)
         ]
         slack = max((1.0 / channel.rate_hz for channel in channels), default=0.0)  # a segment's start rounds to the sample grid
@@ -243,62 +236,24 @@ class EdfRecording:
 
 
 def _channels(header: Header) -> tuple[Channel, ...]:
-    signals = [(index, one) for index, one in enumerate(header.signals) if one.samples and not one.is_annotation]
-    rates = [float(signal.samples / header.record_s) for _, signal in signals]
-    placements = place_together(
-        [signal.label for _, signal in signals],
+    return channels_from(
         [
-            place(signal.label, unit=signal.dimension, rate_hz=rate_hz, transducer=signal.transducer)
-            for (_, signal), rate_hz in zip(signals, rates, strict=True)
-        ],
-    )
-    return tuple(
-        _channel(index, signal, rate_hz, placement)
-        for (index, signal), rate_hz, placement in zip(signals, rates, placements, strict=True)
-    )
-
-
-def _channel(index: int, signal: SignalHeader, rate_hz: float, placement: Placement) -> Channel:
-    unit, factor = scale_for(placement.kind, signal.dimension)
-    return Channel(
-        index=index,
-        label=signal.label,
-        rate_hz=rate_hz,
-        unit=unit,
-        original_unit=signal.written_dimension,
-        kind=placement.kind,
-        modality=placement.modality,
-        reason=placement.reason,
-        gain=signal.gain * factor,
-        offset=signal.offset * factor,
-        digital_min=signal.digital_min,
-        digital_max=signal.digital_max,
-        transducer=signal.transducer,
-        prefilter=signal.prefilter,
-        problems=signal.problems,
+            (index, float(signal.samples / header.record_s), signal)
+            for index, signal in enumerate(header.signals)
+            if signal.samples and not signal.is_annotation
+        ]
     )
 
 
 def _problems_among_signals(header: Header) -> list[str]:
-    problems = []
-    by_label: defaultdict[str, list[int]] = defaultdict(list)
-    for index, signal in enumerate(header.signals):
-        if not signal.samples:
-            problems.append(f"Signal {index} {signal.label!r} has no samples and is left out.")
-        elif not signal.is_annotation:
-            by_label[signal.label].append(index)
-    for label, indices in by_label.items():
-        if len(indices) > 1:
-            problems.append(
-                f"The label {label!r} is used by channels {', '.join(map(str, indices))}; they are told apart by index."
-            )
+    problems = [
+        f"Signal {index} {signal.label!r} has no samples and is left out."
+        for index, signal in enumerate(header.signals)
+        if not signal.samples
+    ]
+    problems += label_problems(
+        (index, signal.label) for index, signal in enumerate(header.signals) if signal.samples and not signal.is_annotation
+    )
     if header.record_s.denominator != 1:
         problems.append(f"A data record lasts {float(header.record_s):g} s, not a whole number of seconds.")
     return problems
-
-
-def _first_sample(time_s: float, rate_hz: float) -> int:
-    """Return the number of the first sample at or after a time."""
-    position = time_s * rate_hz
-    nearest = round(position)
-    return nearest if abs(position - nearest) <= _GRID * max(1.0, abs(position) * 1e-6) else math.ceil(position)

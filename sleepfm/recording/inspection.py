@@ -7,9 +7,9 @@ from typing import Any
 
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.derivations import offered
-from sleepfm.recording.edf import EdfRecording, open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityReport, assess
-from sleepfm.recording.recording import Channel
+from sleepfm.recording.recording import Channel, Recording
 
 
 def inspect(path: Path | str, *, quality: bool = True, progress: Progress = silent) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def inspect(path: Path | str, *, quality: bool = True, progress: Progress = sile
     Parameters
     ----------
     path
-        An EDF or BDF file; one without data records is shown too.
+        An EDF or BDF file, or the header of a WFDB record; one without data is shown too.
     quality
         Judge the signals, which reads the whole file; False reads the header and annotations only.
     progress
@@ -71,7 +71,7 @@ def _channel(channel: Channel, report: QualityReport | None, bad: set[int]) -> d
     return facts
 
 
-def _derivations(recording: EdfRecording) -> list[dict[str, Any]]:
+def _derivations(recording: Recording) -> list[dict[str, Any]]:
     return [
         {"label": one.label, "plus": one.plus, "minus": list(one.minus), "kind": one.kind.value}
         for one in offered(recording.channels)

@@ -74,12 +74,12 @@ class Recording(Protocol):
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The file (of a WFDB record, its header)."""
         ...
 
     @property
     def format(self) -> str:
-        """EDF, EDF+C, EDF+D, BDF, BDF+C, BDF+D."""
+        """EDF, EDF+C, EDF+D, BDF, BDF+C, BDF+D or WFDB."""
         ...
 
     @property

@@ -53,7 +53,7 @@ _SPELLINGS = {
 }
 _CMH2O = {"cmH2O": 1.0, "mbar": 1.01972, "Pa": 0.0101972, "kPa": 10.1972, "mmHg": 1.35951}
 _BY_SPELLING = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
-_EMPTY = {"", "-", "--", "n/a", "na", "none", "unknown", "unit", "units", "arb", "a.u.", "au", "#", "1", "?", "x"}
+_EMPTY = {"", "-", "--", "n/a", "na", "none", "unknown", "unit", "units", "arb", "a.u.", "au", "nu", "#", "1", "?", "x"}
 _VOLT_UNIT_BY_KIND: dict[Kind, str] = {
     Kind.EEG: "µV",
     Kind.EOG: "µV",

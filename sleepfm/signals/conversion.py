@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 from sleepfm.errors import Cancelled, MissingChannelsError, RecordingError, RequestError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.derivations import apply_corrections
-from sleepfm.recording.edf import open_recording
 from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.recording import Channel, Recording
 from sleepfm.signals.dataset_names import unique_names
 from sleepfm.signals.recipes import RECIPES, Piece, UnusableChannelError, standardise
@@ -80,12 +80,12 @@ def convert_file(
 ) -> ConvertRecord:
     """Convert one recording into the signals file `out`, which appears whole or not at all.
 
-    For worker processes: the recording is mapped into memory (see `sleepfm.recording.edf.open_recording`).
+    For worker processes: the recording is mapped into memory (see `sleepfm.recording.opening.open_recording`).
 
     Parameters
     ----------
     path, out
-        The EDF or BDF file, and the HDF5 file to write or replace.
+        The EDF or BDF file or WFDB header, and the HDF5 file to write or replace.
     record_id
         The study's id.
     recipe, layout

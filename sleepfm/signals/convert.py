@@ -1,4 +1,4 @@
-"""EDF and BDF recordings to signals files: one, or a folder full of them, each in a worker process of its own.
+"""Recordings (EDF, BDF, WFDB) to signals files: one, or a folder full of them, each in a worker process of its own.
 
 convert(path, out_dir)          one recording, in this process (which should be a worker: the file is mapped)
 convert_many(inputs, out_dir)   files and folders, in worker processes; a bad file, or a worker's death, stops no other
@@ -23,12 +23,11 @@ import h5py
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.recording.opening import RECORDING_SUFFIXES
 from sleepfm.signals.conversion import ConvertRecord, check_options, convert_file
 from sleepfm.signals.store_writing import Layout, make_folder
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import Kind
-
-RECORDING_SUFFIXES = (".edf", ".bdf")
 
 _POLL_S = 0.2
 
@@ -62,7 +61,7 @@ def convert_many(
     layout: Layout = "grouped",
     progress: Progress = silent,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Convert files and folders (searched recursively for EDF and BDF files), `jobs` at a time, each in a worker process.
+    """Convert files and folders (with all below them), `jobs` at a time, each in a worker process.
 
     Returns
     -------

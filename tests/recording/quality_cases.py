@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from edf_bytes import File, Signal, tal
 
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityReport, assess
 
 RATE = 128

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from labels_by_vendor import held_out, labelled
 
 from sleepfm.recording.channels import MODALITY_OF_KIND, Placement, place, place_together
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.vocabulary import Kind, Modality
 
 LABELS = sorted({label for _, _, label in labelled()} | {label for _, label in held_out()})

@@ -10,7 +10,7 @@ from edf_bytes import File, Signal, smooth
 
 from sleepfm.recording.channels import place
 from sleepfm.recording.derivations import apply_corrections, montage_signature, montages, offered, read_derivation
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.recording import Channel
 from sleepfm.vocabulary import Kind, Modality
 

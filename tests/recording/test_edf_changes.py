@@ -10,8 +10,8 @@ import pytest
 from edf_bytes import File, Signal, smooth, tal
 
 from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
-from sleepfm.recording.edf import open_recording
 from sleepfm.recording.fingerprint import fingerprint, quick_stamp
+from sleepfm.recording.opening import open_recording
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from edf_bytes import File, Signal, smooth, tal
 
 from sleepfm.errors import RecordingError, RequestError, SleepFMError
-from sleepfm.recording.edf import EdfRecording, open_recording
+from sleepfm.recording.edf import EdfRecording
+from sleepfm.recording.opening import open_recording
 
 
 def two_signals() -> list[Signal]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyedflib
 import pytest
 
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 
 FILES = (
     "edge/bdf_test.edf",

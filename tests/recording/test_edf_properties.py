@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sleepfm.errors import RecordingError, RequestError
-from sleepfm.recording.edf import EdfRecording, open_recording
+from sleepfm.recording.edf import EdfRecording
+from sleepfm.recording.opening import open_recording
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from edf_bytes import File, Signal, smooth, tal
 
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 
 
 def discontinuous(

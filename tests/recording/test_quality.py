@@ -13,7 +13,7 @@ from quality_cases import EPOCHS, RATE, T, recorded, wave
 
 from sleepfm.errors import Cancelled, RecordingError, RequestError
 from sleepfm.recording import quality
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityFlag, QualityReport, assess
 
 LABELS = {

@@ -10,7 +10,7 @@ from edf_bytes import File, Signal
 from quality_cases import RATE, recorded, wave
 
 from sleepfm.recording import _epoch_measures as measures
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import UNUSABLE, QualityFlag, QualityReport, assess
 
 LINE, OFF, FLAT = QualityFlag.LINE_NOISE, QualityFlag.DISCONNECTED, QualityFlag.FLAT

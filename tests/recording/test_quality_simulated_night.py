@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityFlag, assess
-from sleepfm.recording.scorings.events_csv import read_events
+from sleepfm.recording.scorings.formats import read_events
 from sleepfm.simulation.study import simulate
 from sleepfm.vocabulary import EPOCH_S, EventName
 

@@ -14,7 +14,7 @@ from viewer.memory_recording import MemoryRecording
 
 from sleepfm.errors import Cancelled, RecordingError
 from sleepfm.recording.derivations import apply_corrections
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.signals.display_filters import OPEN, DisplayFilter, apply_filter
 from sleepfm.signals.envelopes import displayed_traces, open_envelopes, write_envelopes
 from sleepfm.signals.trace_windows import Trace

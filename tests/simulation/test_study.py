@@ -11,9 +11,8 @@ import pyedflib
 import pytest
 
 from sleepfm.errors import Cancelled, RequestError
-from sleepfm.recording.edf import open_recording
-from sleepfm.recording.scorings.events_csv import read_events
-from sleepfm.recording.scorings.formats import read_scoring
+from sleepfm.recording.opening import open_recording
+from sleepfm.recording.scorings.formats import read_events, read_scoring
 from sleepfm.simulation.cohort import CONDITIONS
 from sleepfm.simulation.edf_writer import write_night
 from sleepfm.simulation.study import demo_study, simulate

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sleepfm.errors import RequestError
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.scoring import Event

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from make_edf import write_edf
 
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import assess
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.vocabulary import Kind

@@ -19,7 +19,7 @@ from viewer.folder_source import FolderSource
 from viewer.running_server import Server, serving
 
 from sleepfm.analysis.spectrogram import multitaper, write_spectrogram
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityFlag, assess
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.viewer.asset_urls import asset_url

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from make_edf import write_edf
 
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.signals.display_filters import DisplayFilter
 from sleepfm.signals.envelopes import displayed_traces, write_envelopes
 from sleepfm.signals.trace_windows import Trace, TraceWindow

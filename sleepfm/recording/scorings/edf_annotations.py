@@ -17,10 +17,11 @@ import numpy as np
 
 from sleepfm.errors import ScoringError
 from sleepfm.files import atomic_path
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.edf import open_edf
 from sleepfm.recording.recording import Annotation
 from sleepfm.recording.scorings.epochs import Stretch, onto_epochs
-from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.recording.scorings.event_texts import events_from_annotations
+from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.vocabulary import EPOCH_S, Stage
 
 STAGE_TEXTS: dict[Stage, str] = {
@@ -93,7 +94,7 @@ def read_edf_scoring(path: Path, *, duration_s: float | None = None) -> Scoring:
     RecordingError
         When it cannot be read as EDF or BDF.
     """
-    recording = open_recording(path)
+    recording = open_edf(path)
     try:
         if duration_s is None and recording.channels:
             duration_s = recording.duration_s
@@ -102,6 +103,18 @@ def read_edf_scoring(path: Path, *, duration_s: float | None = None) -> Scoring:
         raise ScoringError(f"{path}: {error}") from None
     finally:
         recording.close()
+
+
+def read_edf_events(path: Path) -> tuple[Event, ...]:
+    """Read the events among the annotations of an EDF+ or BDF+ file.
+
+    Raises
+    ------
+    RecordingError
+        When it cannot be read as EDF or BDF.
+    """
+    with open_edf(path) as recording:
+        return events_from_annotations(recording.annotations())
 
 
 def write_edf_scoring(scoring: Scoring, path: Path, *, start: datetime | None = None) -> None:

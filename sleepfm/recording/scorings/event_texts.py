@@ -33,12 +33,12 @@ def event_name(text: str) -> EventName | None:
     return next((name for pattern, name in _PATTERNS if re.search(pattern, lowered)), None)
 
 
-def events_from_annotations(annotations: Sequence[Annotation]) -> tuple[Event, ...]:
+def events_from_annotations(annotations: Sequence[Annotation], *, source: str = "recording") -> tuple[Event, ...]:
     """Return the events among annotations; one without a duration is a point in time."""
     events = []
     for annotation in annotations:
         name = event_name(annotation.text)
         if name is not None:
             stop = annotation.onset_s + (annotation.duration_s or 0.0)
-            events.append(Event(annotation.onset_s, stop, name.value, annotation.channel or "", "recording"))
+            events.append(Event(annotation.onset_s, stop, name.value, annotation.channel or "", source))
     return tuple(events)

@@ -18,7 +18,13 @@ COLUMNS = ("Start", "Stop", "Event", "Channel", "Source")
 _NAMES = {name.value for name in EventName}
 
 
-def read_events(path: Path) -> tuple[Event, ...]:
+def is_events_csv(head: str) -> bool:
+    """Tell whether the first line of `head` names the columns of this format."""
+    first = head.lstrip("\ufeff").partition("\n")[0]
+    return set(COLUMNS[:3]) <= {cell.strip() for cell in first.split(",")}
+
+
+def read_events_csv(path: Path) -> tuple[Event, ...]:
     """Read an events CSV.
 
     Returns

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sleepfm.recording.edf import open_recording
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.scorings.event_texts import event_name, events_from_annotations
-from sleepfm.recording.scorings.events_csv import read_events
+from sleepfm.recording.scorings.formats import read_events
 from sleepfm.simulation.study import simulate
 from sleepfm.vocabulary import EventName
 
