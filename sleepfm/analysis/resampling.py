@@ -6,7 +6,7 @@ all resamples are computed at once, and the metric on the data itself is the one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from sleepfm.analysis.estimates import Estimate, undefined
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-_CELLS_AT_ONCE = 8_000_000
+_CELLS_AT_ONCE = 1_000_000
 
 WeightedMetric = Callable[[np.ndarray], np.ndarray]
 """From weights (resample, subject) to the metric of each resample (resample,), NaN where it is undefined."""
@@ -91,11 +91,20 @@ class Bootstrap:
         width
             Numbers that it needs in memory for one resample (its rows, usually); the resamples go through in blocks.
         """
-        quick = resampled or metric
-        step = max(1, _CELLS_AT_ONCE // max(width, 1))
-        blocks = [quick(self.weights_bs[first : first + step]) for first in range(0, len(self.weights_bs), step)]
+        blocks = [(resampled or metric)(weights_bs) for weights_bs in self._blocks(width)]
         point = float(metric(np.ones((1, self.subjects)))[0])
         return Sampled(point, np.concatenate(blocks) if blocks else np.empty(0))
+
+    def sample_several(self, metrics: Callable[[np.ndarray], Sequence[np.ndarray]], *, width: int = 1) -> list[Sampled]:
+        """Compute several metrics that share their work: `metrics` returns one (resample,) array for each."""
+        points = [float(values_b[0]) for values_b in metrics(np.ones((1, self.subjects)))]
+        blocks = [metrics(weights_bs) for weights_bs in self._blocks(width)]
+        return [Sampled(point, np.concatenate([np.empty(0), *(block[k] for block in blocks)])) for k, point in enumerate(points)]
+
+    def _blocks(self, width: int) -> Iterator[np.ndarray]:
+        step = max(1, _CELLS_AT_ONCE // max(width, 1))
+        for first in range(0, len(self.weights_bs), step):
+            yield self.weights_bs[first : first + step]
 
     def estimate(self, sampled: Sampled, *, n: int | None = None, subjects: int | None = None, reason: str = "") -> Estimate:
         """Turn a sampled metric into what is reported.
