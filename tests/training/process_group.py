@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,11 @@ import torch.multiprocessing as mp
 
 def in_processes(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
     """Return `work(rank, *arguments)` of each rank; `work` is a function of a module, and returns what torch can save."""
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    # Importing torch takes longer than all the tests: a server imports it once, for all groups of a test session.
+    multiprocessing.set_forkserver_preload(["torch"])
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_join, args=(size, folder, work, arguments), nprocs=size)
+        mp.start_processes(_join, args=(size, folder, work, arguments), nprocs=size, start_method=method)
         return [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in range(size)]
 
 
