@@ -86,7 +86,8 @@ def pretrain(
     Returns
     -------
     Outcome, about
-        How the run ended; and what the model's card says of it (see `sleepfm.models.shelf.Shelf.add`), of the best weights.
+        How the run ended; and, when it finished, `state` (the weights of the lowest validation loss) and `card` for
+        `sleepfm.models.shelf.Shelf.add`. A stopped run, and a process that does not lead, gives an empty one.
 
     Raises
     ------
@@ -140,8 +141,9 @@ def _pretrain(
     for loader in (batches, checks):
         for identifier, reason in loader.unreadable.reasons.items():
             run.log(outcome.course.step, {"unreadable": identifier, "reason": reason, "windows": loader.unreadable.windows})
-    about = _about(settings, coding, train, trainer.best_weights() if team.leads else {}, outcome)
-    return outcome, about
+    if outcome.state == "stopped" or not team.leads:
+        return outcome, {}
+    return outcome, _about(settings, coding, train, trainer.best_weights(), outcome)
 
 
 def _splits(settings: PretrainSettings) -> tuple[Splits, dict[str, str]]:

@@ -72,6 +72,11 @@ def _team_of_environment() -> Team:
     return Team()
 
 
+def leads() -> bool:
+    """Return whether this process speaks for its run."""
+    return _team_of_environment().rank == 0
+
+
 def in_team() -> bool:
     """Return whether this process was started as one of several."""
     return _team_of_environment().size > 1

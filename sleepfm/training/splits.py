@@ -141,22 +141,29 @@ def write_splits(splits: Splits, path: Path) -> None:
 def read_subjects(path: Path | None) -> dict[str, str]:
     """Return the subject of each study from a CSV with `Study ID` and `Subject ID`; nothing for None.
 
+    Errors as for `read_column`.
+    """
+    return {} if path is None else read_column(path, "Subject ID")
+
+
+def read_column(path: Path, column: str) -> dict[str, str]:
+    """Return one column of a cohort's CSV by `Study ID`; a study whose cell is empty is not in it.
+
     Raises
     ------
     RequestError
         There is no such file.
     SleepFMError
-        It lacks these columns.
+        It lacks the column.
     """
-    if path is None:
-        return {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             columns = table.fieldnames or []
-            if "Study ID" not in columns or "Subject ID" not in columns:
-                raise SleepFMError(f"{path}: needs the columns Study ID and Subject ID; it has {printable(', '.join(columns))}")
-            return {row["Study ID"]: row["Subject ID"] for row in table if row["Study ID"] and row["Subject ID"]}
+            for needed in ("Study ID", column):
+                if needed not in columns:
+                    raise SleepFMError(f"{path}: has no column {printable(needed)}; it has {printable(', '.join(columns))}")
+            return {row["Study ID"]: row[column] for row in table if row["Study ID"] and row[column]}
     except OSError as error:
         raise RequestError(f"{path}: cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
