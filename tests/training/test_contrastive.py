@@ -20,7 +20,7 @@ from sleepfm.training.loss import Loss
 NAMES = ("BAS", "RESP", "EKG", "EMG")
 WARM = torch.tensor(1.2)
 BOTH = pytest.mark.parametrize("objective", [leave_one_out, pairwise])
-quick = settings(max_examples=20, deadline=None)
+quick = settings(max_examples=12, deadline=None)
 
 
 def batch(seed: int, samples: int = 7, width: int = 6, modalities: int = 4, absent: float = 0.3) -> tuple[Tensor, Tensor]:
