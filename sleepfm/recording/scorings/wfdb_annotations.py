@@ -19,7 +19,6 @@ from sleepfm.recording.scorings.edf_annotations import STAGE_TEXTS, stages_from_
 from sleepfm.recording.scorings.event_texts import event_name, events_from_annotations
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.recording.scorings.sleepfm_csv import stage_from_name
-from sleepfm.text import printable
 from sleepfm.vocabulary import Stage
 
 _MOST_BYTES = 64 << 20
@@ -122,7 +121,7 @@ def _stage_text(text: str) -> str:
     if text.strip().lower() in _UNDEFINED:
         return STAGE_TEXTS[Stage.UNKNOWN]
     stage = stage_from_name(text)
-    return f"Sleep stage {printable(text).replace(' ', '_')}" if stage is None else STAGE_TEXTS[stage]
+    return f"Sleep stage {'_'.join(text.split())}" if stage is None else STAGE_TEXTS[stage]
 
 
 def _time_base(path: Path, marks: list[_Mark], *, with_duration: bool) -> tuple[float, float | None]:
@@ -154,6 +153,8 @@ def _marks(path: Path) -> list[_Mark]:
         kind, value = divmod(int.from_bytes(raw[at : at + 2], "little"), 1024)
         at += 2
         if kind == 0 and value == 0:
+            if at < len(raw):
+                break  # the end mark is the end
             return marks
         if kind == _SKIP:
             high, low = (int.from_bytes(raw[at + k : at + k + 2], "little") for k in (0, 2))  # PDP-11 order

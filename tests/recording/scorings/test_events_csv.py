@@ -1,6 +1,6 @@
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.recording.scorings.events_csv import read_events_csv, write_events
@@ -22,6 +22,7 @@ events = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(events, max_size=20))
 def test_events_survive_writing_and_reading(tmp_path_factory, listed):
     path = tmp_path_factory.mktemp("events") / "e.csv"

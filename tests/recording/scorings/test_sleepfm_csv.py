@@ -4,7 +4,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.recording.scorings.formats import read_scoring, write_scoring
@@ -30,6 +30,7 @@ def test_the_expert_scoring_of_the_real_night(shared):
     assert scoring.probabilities is None
 
 
+@settings(deadline=None)
 @given(st.lists(any_stage, min_size=1, max_size=200))
 def test_stages_survive_writing_and_reading(tmp_path_factory, stages):
     path = tmp_path_factory.mktemp("csv") / "s.csv"
@@ -39,6 +40,7 @@ def test_stages_survive_writing_and_reading(tmp_path_factory, stages):
     assert back.warnings == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(any_stage, st.lists(st.integers(1, 1000), min_size=5, max_size=5)), min_size=1, max_size=40))
 def test_probabilities_survive_writing_and_reading(tmp_path_factory, epochs):
     stages = np.array([stage for stage, _ in epochs], dtype=np.int8)
@@ -60,6 +62,7 @@ def test_an_unknown_epoch_is_written_with_empty_probabilities(tmp_path):
     assert (tmp_path / "s.csv").read_text().splitlines()[1:] == ["0,30,Stage 2,2,0.1,0.2,0.3,0.25,0.15", "30,60,Unknown,-1,,,,,"]
 
 
+@settings(deadline=None)
 @given(st.lists(any_stage, min_size=1, max_size=60))
 def test_rows_of_5_s_and_rows_of_a_bout_say_the_same_as_rows_of_an_epoch(tmp_path_factory, stages):
     folder = tmp_path_factory.mktemp("csv")
@@ -154,6 +157,7 @@ def test_a_missing_path_and_a_folder_are_wrong_requests(tmp_path):
             read_scoring(path)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_text_breaks_the_reader(tmp_path_factory, text):
     path = written(tmp_path_factory.mktemp("csv"), HEADER + text)
