@@ -1,14 +1,17 @@
-"""What goes wrong on a real night: heart and mains in every lead, turning over, a lead that pops, one that comes off."""
+"""What goes wrong on a real night: heart, breath and mains in every lead, turning over, a lead that pops, one that comes off."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from sleepfm.simulation.breath_course import BREATH_RATE_HZ
+from sleepfm.simulation.happenings import Stretch
 from sleepfm.simulation.noise import wander
-from sleepfm.simulation.timeline import Stretch, Timeline
+from sleepfm.simulation.timeline import Timeline
 from sleepfm.vocabulary import Stage
 
 MAINS_HZ = 50
+_BREATH_UV = 3.0  # each breath moves the head's wires a little
 _FRAGILE_ROWS = (0, 1, 4, 5)  # frontal and occipital leads: hair and pillow
 _LEAST_S = 1200  # shorter studies stay whole: a lead that is off would be most of them
 
@@ -30,7 +33,7 @@ def wear(
     eeg_ct, eog_ct, emg_ct
         (channels, samples) float32 in µV.
     ecg_t
-        (samples,) float32 in mV; a thousandth part or two of it stands in every other lead.
+        (samples,) float32 in mV; some thousandth parts of it stand in every other lead.
     rate_hz
         Of all of them.
 
@@ -43,10 +46,15 @@ def wear(
     _move(rng, night, [*eeg_ct, *eog_ct], rate_hz)
     period = rate_hz // int(np.gcd(rate_hz, MAINS_HZ))
     hum = np.sin(2 * np.pi * MAINS_HZ * np.arange(period) / rate_hz).astype(np.float32)
-    for x_ct, pickup_uv in ((eeg_ct, 2.0), (eog_ct, 2.0), (emg_ct, 1.2)):
+    for x_ct, pickup_uv in ((eeg_ct, 5.0), (eog_ct, 5.0), (emg_ct, 4.0)):
         for row in range(len(x_ct)):
-            x_ct[row] += np.float32(rng.uniform(0.2, 1.0) * pickup_uv) * ecg_t
+            x_ct[row] += np.float32(rng.uniform(0.3, 1.0) * pickup_uv) * ecg_t
             x_ct[row].reshape(-1, period)[:] += np.float32(rng.lognormal(np.log(0.35), 0.5)) * hum
+    n = len(ecg_t)
+    coarse_t = np.arange(len(night.breath_phase_t)) / BREATH_RATE_HZ
+    breath_t = np.interp(np.arange(n) / rate_hz, coarse_t, np.sin(2 * np.pi * night.breath_phase_t)).astype(np.float32)
+    for x_ct in (eeg_ct, eog_ct):
+        x_ct += rng.lognormal(np.log(_BREATH_UV), 0.4, (len(x_ct), 1)).astype(np.float32) * breath_t
     if night.duration_s < _LEAST_S:
         return []
     popping, losing = (int(row) for row in rng.permutation(_FRAGILE_ROWS)[:2])

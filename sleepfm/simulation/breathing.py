@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sleepfm.simulation.breath_course import BREATH_RATE_HZ
+from sleepfm.simulation.happenings import BreathEvent
 from sleepfm.simulation.noise import wander
-from sleepfm.simulation.timeline import BREATH_RATE_HZ, BreathEvent, Timeline
+from sleepfm.simulation.subject import Subject
+from sleepfm.simulation.timeline import Timeline
 from sleepfm.vocabulary import EventName, Stage
 
 RATE_HZ = BREATH_RATE_HZ
 SNORE_RATE_HZ = 128
 _DEPTH_SPREAD = {Stage.WAKE: 0.28, Stage.N1: 0.14, Stage.N2: 0.08, Stage.N3: 0.05, Stage.REM: 0.22}
-_INSPIRATION = 0.42  # of a breath
+_HEART_IN_BELTS, _HEART_IN_FLOW = 0.022, 0.03  # each beat moves the chest and the air in it (cardiogenic oscillation)
 _REST = 0.4  # the belts' zero lies above the resting position
 _STEPS = 1024
 
@@ -41,7 +44,9 @@ class Breathing:
     snore_t: np.ndarray
 
 
-def breathing(seed: np.random.SeedSequence, night: Timeline, *, with_snore: bool = True) -> Breathing:
+def breathing(
+    seed: np.random.SeedSequence, subject: Subject, night: Timeline, beats_s: np.ndarray, *, with_snore: bool = True
+) -> Breathing:
     """Draw the breathing of a night; without snoring `snore_t` is empty."""
     rng = np.random.default_rng(seed)
     n = night.duration_s * RATE_HZ
@@ -49,10 +54,12 @@ def breathing(seed: np.random.SeedSequence, night: Timeline, *, with_snore: bool
     depth = np.clip(1 + wander(rng, night.duration_s, 5.0) * _smoothed(night.by_stage(_DEPTH_SPREAD), 10, rate_hz=1), 0.55, 2.2)
     depth_t = np.interp(t, np.arange(night.duration_s), depth)
 
+    depth_t *= _sighs_and_waves(night, n)
+
     flow_gain_t, effort_gain_t, paradox_t, limited_t = _event_gains(night.breath_events, n)
     snoring_t = np.interp(t, np.arange(night.duration_s), night.snoring_t.astype(np.float64))
     limited_t = np.maximum(limited_t, 0.5 * snoring_t)
-    flow_shape, volume_shape = _breath_shapes()
+    flow_shape, volume_shape = _breath_shapes(subject.inspiration)
     cycle_t = night.breath_phase_t % 1
     flow_t = flow_shape[(cycle_t * _STEPS).astype(np.int64)]
     volume_t = volume_shape[(cycle_t * _STEPS).astype(np.int64)]
@@ -64,6 +71,10 @@ def breathing(seed: np.random.SeedSequence, night: Timeline, *, with_snore: bool
     thermistor_t = _smoothed(flow_t, 0.45) + rng.normal(0, 0.015, n)
     thorax_t = volume_t * (1 - 1.55 * paradox_t) * depth_t * effort_gain_t + 0.5 * paradox_t - _REST + rng.normal(0, 0.012, n)
     abdomen_t = lagging_t * depth_t * effort_gain_t - _REST + rng.normal(0, 0.012, n)
+    heart_t = np.sin(2 * np.pi * np.interp(t, beats_s, np.arange(len(beats_s)))) if len(beats_s) else np.zeros(n)
+    pressure_t += _HEART_IN_FLOW * heart_t
+    thorax_t += _HEART_IN_BELTS * heart_t
+    abdomen_t += 0.7 * _HEART_IN_BELTS * heart_t
     posture = np.interp(
         t, np.arange(night.duration_s), np.cumsum(np.abs(np.diff(night.position_t, prepend=night.position_t[0])) > 0)
     )
@@ -74,7 +85,7 @@ def breathing(seed: np.random.SeedSequence, night: Timeline, *, with_snore: bool
     belts = [1 + 0.12 * np.sin(1.7 * posture + k) for k in (0.0, 2.0)]  # a turn in bed shifts the belts
     snore_t = np.empty(0, dtype=np.float32)
     if with_snore:
-        snore_t = _snore(rng, night.breath_phase_t, snoring_t * flow_gain_t, night.duration_s)
+        snore_t = _snore(rng, night.breath_phase_t, snoring_t * flow_gain_t, subject.inspiration, night.duration_s)
     return Breathing(
         thorax_t=(thorax_t * belts[0]).astype(np.float32),
         abdomen_t=(abdomen_t * belts[1]).astype(np.float32),
@@ -92,15 +103,29 @@ def _smoothed(x: np.ndarray, seconds: float, *, rate_hz: int = RATE_HZ) -> np.nd
     return np.convolve(padded, kernel / kernel.sum(), mode="valid")[: len(x)]
 
 
-def _breath_shapes() -> tuple[np.ndarray, np.ndarray]:
+def _breath_shapes(inspiration: float) -> tuple[np.ndarray, np.ndarray]:
     """Return flow and volume over one breath, (1024,) each: peak inspiratory flow 1; volume from 0 at rest to 1."""
     phase = np.arange(_STEPS) / _STEPS
-    out = (phase - _INSPIRATION) / (0.93 - _INSPIRATION)
-    flow = np.where(phase < _INSPIRATION, np.sin(np.pi * np.clip(phase / _INSPIRATION, 0, 1)) ** 0.8, 0.0)
+    out = (phase - inspiration) / (0.93 - inspiration)
+    flow = np.where(phase < inspiration, np.sin(np.pi * np.clip(phase / inspiration, 0, 1)) ** 0.8, 0.0)
     expiration = np.where((out > 0) & (out < 1), np.sin(np.pi * np.clip(out, 0, 1) ** 0.65), 0.0)
     flow = flow - expiration * flow.sum() / expiration.sum()
     volume = np.cumsum(flow)
     return flow, (volume - volume.min()) / (volume.max() - volume.min())
+
+
+def _sighs_and_waves(night: Timeline, n: int) -> np.ndarray:
+    """Return the gain of depth, (n,): sighs are breaths of twice the size with two small ones behind; periodic breathing."""
+    gain = np.ones(n)
+    for at_s in night.sighs_s:
+        first = int(at_s * RATE_HZ)
+        breath = night.breath_phase_t[first : first + 20 * RATE_HZ] - round(night.breath_phase_t[min(first, n - 1)])
+        gain[first : first + 20 * RATE_HZ] *= np.select([breath < 1, breath < 3], [2.0, 0.7], 1.0)
+    for waves in night.periodic_breathing:
+        a, b = int(waves.start_s * RATE_HZ), int(waves.stop_s * RATE_HZ)
+        swing = np.sin(2 * np.pi * np.arange(b - a) / RATE_HZ / waves.period_s)
+        gain[a:b] *= 1 + 0.5 * swing * np.hanning(b - a) ** 0.3
+    return _smoothed(gain, 0.3)
 
 
 def _event_gains(events: tuple[BreathEvent, ...], n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -128,11 +153,11 @@ def _event_gains(events: tuple[BreathEvent, ...], n: int) -> tuple[np.ndarray, n
     return _smoothed(flow, 0.8), _smoothed(effort, 0.9), _smoothed(paradox, 1.2), _smoothed(limited, 1.0)
 
 
-def _snore(rng: np.random.Generator, phase_t: np.ndarray, level_t: np.ndarray, duration_s: int) -> np.ndarray:
+def _snore(rng: np.random.Generator, phase_t: np.ndarray, level_t: np.ndarray, inspiration: float, duration_s: int) -> np.ndarray:
     """Return the microphone: a quiet room, and a rough 45-Hz vibration in each inspiration while snoring."""
     n = duration_s * SNORE_RATE_HZ
-    inspiration = np.sin(np.pi * np.minimum(phase_t % 1 / _INSPIRATION, 1)) ** 2
-    coarse = np.append(inspiration * level_t, 0).astype(np.float32)  # at RATE_HZ
+    inward = np.sin(np.pi * np.minimum(phase_t % 1 / inspiration, 1)) ** 2
+    coarse = np.append(inward * level_t, 0).astype(np.float32)  # at RATE_HZ
     steps = SNORE_RATE_HZ // RATE_HZ
     ramp = (np.arange(steps, dtype=np.float32) / steps)[None]
     loud = (coarse[:-1, None] * (1 - ramp) + coarse[1:, None] * ramp).reshape(-1)

@@ -11,6 +11,7 @@ from sleepfm.files import atomic_path
 from sleepfm.simulation.follow_up import CONDITIONS, FollowUp
 from sleepfm.simulation.measures import Measures
 from sleepfm.simulation.people import Visit
+from sleepfm.simulation.subject import LIABILITIES
 
 COHORT_COLUMNS = (
     "Study ID",
@@ -27,6 +28,7 @@ COHORT_COLUMNS = (
     "plm_index",
     "n3_minutes",
     "sleep_minutes",
+    *(f"liability_{name}" for name in LIABILITIES),
 )
 GENDER = {"female": 0, "male": 1}
 """How `demographics.csv` codes sex, as in the published form of that file."""
@@ -44,15 +46,17 @@ class Participant:
 def write_cohort(participants: list[Participant], folder: Path) -> None:
     """Write the cohort's tables, one row a study, into the folder.
 
-    `cohort.csv` has the columns of `COHORT_COLUMNS`, counted from each night's true events (see `Measures`); `demographics.csv`
+    `cohort.csv` has the columns of `COHORT_COLUMNS`, counted from each night's true events (see
+    `Measures`), with the simulated truth that no real cohort has in `liability_…`; `demographics.csv`
     has `Study ID,age,gender`, age in years and gender 0 female, 1 male; `is_event.csv` and `time_to_event.csv` (years) have a
     column a condition.
     """
     people, demographics, happened, times = [], [], [], []
     for one in participants:
         visit, who, found = one.visit, one.visit.subject, one.measures
-        counted = [getattr(found, column) for column in COHORT_COLUMNS[6:]]
-        people.append([visit.study_id, visit.subject_id, visit.site, who.age, who.sex, who.bmi, *counted])
+        person = [visit.study_id, visit.subject_id, visit.site, who.age, who.sex, who.bmi]
+        prone = [getattr(who.liabilities, name) for name in LIABILITIES]
+        people.append([*person, *vars(found).values(), *prone])
         demographics.append([visit.study_id, who.age, GENDER[who.sex]])
         happened.append([visit.study_id, *map(int, one.follow_up.is_event)])
         times.append([visit.study_id, *one.follow_up.years])

@@ -86,7 +86,9 @@ def draw_course(seed: int | np.random.SeedSequence, hours: float, *, subject: Su
     rng = np.random.default_rng(seeds["plan"])
     duration_s = round(hours * 3600)
     subject = subject or draw_subject(np.random.default_rng(seeds["who"]))
-    architecture = draw_architecture(rng, int(duration_s // EPOCH_S), age=subject.age)
+    architecture = draw_architecture(
+        rng, int(duration_s // EPOCH_S), age=subject.age, fragmentation=subject.fragmentation, n3_gain=subject.n3_gain
+    )
     timeline = draw_timeline(rng, subject, architecture, duration_s)
     spo2_t, desaturations = saturation(seeds["spo2"], subject, timeline)
     events = _events(timeline, desaturations, architecture.lights_off_s, architecture.lights_on_s)

@@ -100,6 +100,9 @@ def _powers(rng: np.random.Generator, subject: Subject, night: Timeline) -> np.n
     slow = [_COMPONENTS.index("slow"), _COMPONENTS.index("delta")]
     within = np.where(stage_m == Stage.N3, 0.55 + 0.45 * depth_m, 0.6 + 2.2 * depth_m)
     power_mk[:, slow] *= (np.where(nrem, within, 1.0) * subject.delta_gain**2)[:, None]
+    power_mk[:, _COMPONENTS.index("theta")] *= subject.theta_gain
+    power_mk[:, _COMPONENTS.index("beta")] *= subject.beta_gain
+    power_mk[:, _COMPONENTS.index("alpha")] *= np.where(nrem, subject.alpha_in_sleep, 1.0)
     power_mk[:, _COMPONENTS.index("sigma")] *= np.where(nrem, 1.2 - 0.5 * depth_m, 1.0)
 
     # A person's EEG breathes over minutes; each component a little for itself.

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from sleepfm.simulation.breath_course import BREATH_RATE_HZ
+from sleepfm.simulation.happenings import Stretch
 from sleepfm.simulation.noise import band, correlated_noise, frame_frequencies, frame_times, wander
 from sleepfm.simulation.subject import Subject
-from sleepfm.simulation.timeline import Stretch, Timeline
+from sleepfm.simulation.timeline import Timeline
 from sleepfm.vocabulary import Stage
 
 _CHIN_UV = {Stage.WAKE: 14.0, Stage.N1: 8.0, Stage.N2: 5.5, Stage.N3: 4.5, Stage.REM: 2.0}
 _LEG_UV = {Stage.WAKE: 5.0, Stage.N1: 3.2, Stage.N2: 2.6, Stage.N3: 2.4, Stage.REM: 1.8}
 _LID_POWER = {Stage.WAKE: 6.0, Stage.N1: 2.0, Stage.N2: 1.0, Stage.N3: 1.0, Stage.REM: 1.0}  # µV², muscle around the eye
+_TONE_IN_REM_UV = 6.5  # where the chin does not relax in REM
+_BREATH_IN_CHIN = 0.15  # the tongue's muscle works with each inspiration
 _EYE_TAU_S = 0.53  # a step fades like this behind the amplifier's 0.3-Hz high-pass
 _EEG_IN_EOG = 0.55
 _BLINK_IN_FRONTAL_EEG = 0.14
@@ -68,7 +72,9 @@ def muscles(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, 
     rng = np.random.default_rng(burst_seed)
     freqs = frame_frequencies(rate_hz)
     at = _seconds_of_frames(night)
-    chin = (night.by_stage(_CHIN_UV)[at] * subject.chin_gain * np.exp(0.18 * wander(rng, len(at), 30))) ** 2
+    tone = night.by_stage(_CHIN_UV) * np.where(np.isin(night.stage_t, (Stage.N1, Stage.N2, Stage.N3)), subject.nrem_tone, 1.0)
+    tone = np.where(night.rem_tone_t, _TONE_IN_REM_UV, tone)
+    chin = (tone[at] * subject.chin_gain * np.exp(0.18 * wander(rng, len(at), 30))) ** 2
     leg = night.by_stage(_LEG_UV)[at] ** 2
     powers = np.stack([chin, leg, leg])[:, :, None]
     n_samples = night.duration_s * rate_hz
@@ -81,6 +87,9 @@ def muscles(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, 
         rate_hz=rate_hz,
         threads=threads,
     )
+    coarse_t = np.arange(len(night.breath_phase_t), dtype=np.float32) / BREATH_RATE_HZ
+    breath_t = np.sin(2 * np.pi * night.breath_phase_t).astype(np.float32)
+    emg_ct[0] *= 1 + _BREATH_IN_CHIN * np.interp(np.arange(n_samples) / rate_hz, coarse_t, breath_t).astype(np.float32)
     pool = rng.standard_normal(rate_hz * 40, dtype=np.float32)
     pool = np.diff(pool, append=0) / np.float32(np.sqrt(2))  # white noise, its slow half taken away
 
@@ -101,6 +110,8 @@ def muscles(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, 
     for arousal in night.arousals:
         length = arousal.stop_s - arousal.start_s
         burst(0, Stretch(arousal.start_s, arousal.start_s + max(1.2, length * rng.uniform(0.5, 1))), gain * rng.uniform(12, 30))
+    for at_s in night.sighs_s:
+        burst(0, Stretch(at_s, at_s + 1.6), gain * rng.uniform(8, 16))
     for movement in night.body_movements:
         burst(0, movement, gain * rng.uniform(30, 90))
         for row in (1, 2):
@@ -109,7 +120,7 @@ def muscles(seed: np.random.SeedSequence, subject: Subject, night: Timeline, *, 
         burst(1 if leg_movement.side == "L" else 2, leg_movement, rng.uniform(30, 90))
         if rng.random() < 0.25:
             burst(2 if leg_movement.side == "L" else 1, leg_movement, rng.uniform(15, 40))
-    for second in np.flatnonzero((night.stage_t == Stage.REM) & (rng.random(night.duration_s) < 1.5 / 60)):
+    for second in np.flatnonzero((night.stage_t == Stage.REM) & (rng.random(night.duration_s) < subject.twitch_gain * 2 / 60)):
         start = second + rng.random()
         burst(int(rng.integers(0, 3)), Stretch(start, start + rng.uniform(0.1, 0.4)), rng.uniform(8, 22))
     for second in np.flatnonzero((night.stage_t == Stage.WAKE) & (rng.random(night.duration_s) < 3 / 60)):

@@ -34,7 +34,9 @@ class Architecture:
     lights_on_s: float
 
 
-def draw_architecture(rng: np.random.Generator, n_epochs: int, *, age: float) -> Architecture:
+def draw_architecture(
+    rng: np.random.Generator, n_epochs: int, *, age: float, fragmentation: float = 1.0, n3_gain: float = 1.0
+) -> Architecture:
     """Draw the stages of a night.
 
     Parameters
@@ -45,6 +47,8 @@ def draw_architecture(rng: np.random.Generator, n_epochs: int, *, age: float) ->
         Whole epochs of 30 s; from about 20 on, sleep and its stages find room.
     age
         Years: less N3, more and longer awakenings.
+    fragmentation, n3_gain
+        Gains of the number of awakenings and of the minutes of N3, of people of the same age.
     """
     minutes = n_epochs * EPOCH_S / 60
     scale = float(np.clip(minutes / 60 / _FULL_CYCLES_H, 0.12, 1.0))
@@ -55,7 +59,7 @@ def draw_architecture(rng: np.random.Generator, n_epochs: int, *, age: float) ->
         bouts += [(Stage.WAKE, scale * rng.uniform(0.5, 1.5)), (Stage.N1, scale * rng.uniform(1, 2.5))]
     cycle = 0
     while sum(_epochs(length) for _, length in bouts) < n_epochs:
-        bouts += _cycle(rng, cycle, scale=scale, age=age)
+        bouts += _cycle(rng, cycle, scale=scale, age=age, fragmentation=fragmentation, n3_gain=n3_gain)
         cycle += 1
 
     stages = np.concatenate([np.full(_epochs(length), stage, dtype=np.int8) for stage, length in bouts])[:n_epochs]
@@ -76,13 +80,15 @@ def _epochs(minutes: float) -> int:
     return max(1, round(minutes * 60 / EPOCH_S))
 
 
-def _cycle(rng: np.random.Generator, cycle: int, *, scale: float, age: float) -> list[tuple[Stage, float]]:
+def _cycle(
+    rng: np.random.Generator, cycle: int, *, scale: float, age: float, fragmentation: float, n3_gain: float
+) -> list[tuple[Stage, float]]:
     """Return the bouts (stage, minutes) of one NREM-REM cycle."""
     late = min(cycle, len(_N3_MIN) - 1)
-    n3 = _N3_MIN[late] * max(0.2, rng.normal(1, 0.2)) * float(np.clip(1.3 - 0.007 * age, 0.6, 1.2))
+    n3 = _N3_MIN[late] * max(0.2, rng.normal(1, 0.2)) * float(np.clip(1.3 - 0.007 * age, 0.6, 1.2)) * n3_gain
     rem = _REM_MIN[late] * max(0.4, rng.normal(1, 0.2))
     n2 = max(22.0, rng.normal(96, 9) - n3 - rem)
-    broken = 0.7 + 0.009 * age
+    broken = (0.7 + 0.009 * age) * fragmentation
     down = n2 * rng.uniform(0.3, 0.5) if n3 > 3 else n2
     bouts = _interrupted(rng, Stage.N2, down * scale, every=16 * scale / broken, scale=scale)
     if n3 > 3:

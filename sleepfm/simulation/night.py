@@ -13,11 +13,11 @@ from sleepfm.simulation.breathing import SNORE_RATE_HZ, breathing
 from sleepfm.simulation.course import SOURCE, Course, draw_course
 from sleepfm.simulation.eeg import EEG_LABELS, eeg
 from sleepfm.simulation.eyes_muscle import eyes, muscles
+from sleepfm.simulation.happenings import Stretch
 from sleepfm.simulation.heart import ecg
 from sleepfm.simulation.oximetry import PLETH_RATE_HZ, plethysmogram, pulse_rate
 from sleepfm.simulation.sites import FULL, Montage
 from sleepfm.simulation.subject import Subject
-from sleepfm.simulation.timeline import Stretch
 from sleepfm.vocabulary import EventName
 
 _EOG_LABELS = ("E1-M2", "E2-M2")
@@ -127,7 +127,7 @@ def record(course: Course, *, montage: Montage = FULL, threads: int = 2) -> Nigh
 def _electrodes(course: Course, montage: Montage, threads: int) -> tuple[list[Signal], list[tuple[int, Stretch]]]:
     """Return EEG, EOG, EMG and ECG, and where which row of the EEG is not to be used."""
     subject, timeline, seeds, rate_hz = course.subject, course.timeline, course.seeds, montage.rate_hz
-    ecg_t = ecg(seeds["ecg"], timeline, course.beats_s, rate_hz=rate_hz)
+    ecg_t = ecg(seeds["ecg"], subject, timeline, course.beats_s, rate_hz=rate_hz)
     eeg_ct = eeg(seeds["eeg"], subject, timeline, rate_hz=rate_hz, threads=threads)
     eog_ct = eyes(seeds["eyes"], timeline, eeg_ct, rate_hz=rate_hz, threads=threads)
     emg_ct = np.empty((0, len(ecg_t)), dtype=np.float32)
@@ -147,7 +147,7 @@ def _electrodes(course: Course, montage: Montage, threads: int) -> tuple[list[Si
 def _breath_and_blood(course: Course, montage: Montage) -> list[Signal]:
     """Return the other signals."""
     timeline, beats_s, seeds, wanted = course.timeline, course.beats_s, course.seeds, montage.labels.keys()
-    air = breathing(seeds["breath"], timeline, with_snore="Snore" in wanted)
+    air = breathing(seeds["breath"], course.subject, timeline, course.beats_s, with_snore="Snore" in wanted)
     ten, four = (-10.0, 10.0), (-4.0, 4.0)
     signals = [
         Signal("Nasal Pressure", BREATH_RATE_HZ, "cmH2O", air.nasal_pressure_t.clip(*ten), ten),
@@ -160,5 +160,7 @@ def _breath_and_blood(course: Course, montage: Montage) -> list[Signal]:
         Signal("Position", 1, "", timeline.position_t.astype(np.float32), (0.0, 10.0)),
     ]
     if "Pleth" in wanted:
-        signals.append(Signal("Pleth", PLETH_RATE_HZ, "", plethysmogram(seeds["pleth"], timeline, beats_s).clip(*four), four))
+        signals.append(
+            Signal("Pleth", PLETH_RATE_HZ, "", plethysmogram(seeds["pleth"], course.subject, timeline, beats_s).clip(*four), four)
+        )
     return signals

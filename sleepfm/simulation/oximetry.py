@@ -7,7 +7,7 @@ import numpy as np
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.simulation.subject import Subject
 from sleepfm.simulation.timeline import Timeline
-from sleepfm.vocabulary import EventName
+from sleepfm.vocabulary import EventName, Stage
 
 PLETH_RATE_HZ = 64
 _PULSE_DELAY_S = 0.24
@@ -31,6 +31,11 @@ def saturation(seed: np.random.SeedSequence, subject: Subject, night: Timeline) 
     t = np.arange(night.duration_s, dtype=np.float64)
     knots = np.arange(0, night.duration_s + 600, 300.0)
     level = subject.spo2 + np.interp(t, knots, rng.normal(0, 0.35, len(knots))) - 0.5 * (night.stage_t > 0)
+    in_rem = (night.stage_t == Stage.REM).astype(np.float64)
+    level -= subject.rem_sag * np.convolve(in_rem, np.full(90, 1 / 90), mode="full")[: night.duration_s]
+    for waves in night.periodic_breathing:
+        within = (t > waves.start_s + 25) & (t < waves.stop_s + 25)
+        level -= within * 0.8 * np.sin(2 * np.pi * (t - waves.start_s - 20) / waves.period_s)
     for event in night.breath_events:
         start, nadir = event.start_s + event.lag_s, event.stop_s + event.lag_s
         falling = ((t - start) / (nadir - start)).clip(0, 1)
@@ -50,8 +55,8 @@ def pulse_rate(night: Timeline, beats_s: np.ndarray) -> np.ndarray:
     return np.round(np.interp(np.arange(night.duration_s) - 3.0, beats_s[1:], rate)).astype(np.float32)
 
 
-def plethysmogram(seed: np.random.SeedSequence, night: Timeline, beats_s: np.ndarray) -> np.ndarray:
-    """Draw the pulse wave, (duration * 64,) float32 in arbitrary units: smaller after each arousal (vessels narrow)."""
+def plethysmogram(seed: np.random.SeedSequence, subject: Subject, night: Timeline, beats_s: np.ndarray) -> np.ndarray:
+    """Draw the pulse wave, (duration * 64,) float32 in arbitrary units: smaller after arousals and sighs (vessels narrow)."""
     rng = np.random.default_rng(seed)
     n = night.duration_s * PLETH_RATE_HZ
     t = np.arange(n) / PLETH_RATE_HZ
@@ -61,14 +66,18 @@ def plethysmogram(seed: np.random.SeedSequence, night: Timeline, beats_s: np.nda
     k = np.clip(np.searchsorted(pulses, t, side="right") - 1, 0, len(pulses) - 2)
     cycle = np.clip((t - pulses[k]) / (pulses[k + 1] - pulses[k]), 0, 1)
     steps = np.linspace(0, 1, 512)
-    wave = steps**1.1 * np.exp(-8.5 * steps) * 12 + 0.32 * np.exp(-0.5 * ((steps - 0.46) / 0.07) ** 2) * (1 - steps)
+    wave = steps**1.1 * np.exp(-8.5 * steps) * 12 + 0.32 * subject.pulse_notch * np.exp(-0.5 * ((steps - 0.46) / 0.07) ** 2) * (
+        1 - steps
+    )
     wave -= wave[0] + (wave[-1] - wave[0]) * steps
     knots = np.arange(0, night.duration_s + 120, 45.0)
     size = np.exp(np.interp(np.arange(night.duration_s), knots, rng.normal(0, 0.15, len(knots))))
-    for arousal in night.arousals:
-        first = int(arousal.start_s) + 2
+    narrowing = [(a.start_s, 0.4) for a in night.arousals] + [(at_s, 0.4) for at_s in night.sighs_s]
+    narrowing += [(leg.start_s, 0.25) for leg in night.leg_movements] + [(at_s, 0.15) for at_s in night.k_complexes_s]
+    for start_s, share in narrowing:
+        first = int(start_s) + 2
         rest = min(20, night.duration_s - first)
-        size[first : first + rest] *= 1 - 0.4 * np.exp(-np.arange(max(rest, 0)) / 7)
+        size[first : first + rest] *= 1 - share * np.exp(-np.arange(max(rest, 0)) / 7)
     out = 2.2 * wave[(cycle * 511).astype(np.int64)] * np.interp(t, np.arange(night.duration_s), size)
     return (out + 0.01 * rng.standard_normal(n)).astype(np.float32)
 
