@@ -234,7 +234,10 @@ class NightLoader:
     crop_tokens
         Length of a stretch in tokens (whole epochs); None for whole nights.
     longest
-        The head takes no more tokens at once; of a longer night, whole or not, it gets the first.
+        The head takes no more tokens at once.
+    one_each
+        One stretch of each night an epoch (of a night longer than `longest`, from its start on); else the whole night in
+        stretches.
     shuffle
         Training: a new order and new places each epoch. Else always the same, one stretch behind the other, the rest of each
         night too.
@@ -252,6 +255,7 @@ class NightLoader:
         seed: int,
         crop_tokens: int | None = None,
         longest: int | None = None,
+        one_each: bool = False,
         shuffle: bool = True,
         modality_dropout: float = 0.0,
         rank: int = 0,
@@ -262,8 +266,9 @@ class NightLoader:
         self._nights = nights
         self._batch_size = batch_size
         self._seed = seed
-        self._crop = crop_tokens
-        self._longest = longest
+        self._longest = math.inf if longest is None else longest // TOKENS_PER_EPOCH * TOKENS_PER_EPOCH
+        self._crop = min(crop_tokens or math.inf, self._longest)
+        self._one_each = one_each
         self._shuffle = shuffle
         self._dropout = modality_dropout
         self._rank, self._world = rank, world
@@ -281,15 +286,18 @@ class NightLoader:
         return plan_c3[np.random.default_rng([self._seed, epoch]).permutation(len(plan_c3))]
 
     def _cut(self, tokens: int, number: int, epoch: int) -> list[tuple[int, int]]:
-        tokens = min(tokens, self._longest or tokens)
-        crop = self._crop
-        if crop is None or tokens <= crop:
+        if self._one_each:
+            tokens = int(min(tokens, self._longest))
+        if tokens <= self._crop:
             return [(0, tokens)]
+        crop = int(self._crop)
         if not self._shuffle:
-            return [(start, min(start + crop, tokens)) for start in range(0, tokens, crop)]
-        spare = min(tokens - crop, crop - 1) // TOKENS_PER_EPOCH
-        first = int(np.random.default_rng([self._seed, epoch, number, 1]).integers(spare + 1)) * TOKENS_PER_EPOCH
-        return [(start, start + crop) for start in range(first, tokens - crop + 1, crop)]
+            return [(start, min(start + crop, tokens)) for start in range(0, tokens, crop)][: 1 if self._one_each else None]
+        spare = tokens - crop if self._one_each else min(tokens - crop, crop - 1)
+        chance = np.random.default_rng([self._seed, epoch, number, 1])
+        first = int(chance.integers(spare // TOKENS_PER_EPOCH + 1)) * TOKENS_PER_EPOCH
+        last = first if self._one_each else tokens - crop
+        return [(start, start + crop) for start in range(first, last + 1, crop)]
 
     def steps(self, epoch: int) -> int:
         """Return how many whole batches an epoch has; where there are fewer stretches than one batch takes, one smaller one."""

@@ -1,0 +1,252 @@
+"""Training a head on an encoder's embeddings: `sleepfm finetune staging|breathing|disease CONFIG`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sleepfm.errors import RequestError, SleepFMError
+from sleepfm.inference.device import place
+from sleepfm.models.card import SIMULATED, UNKNOWN, EncoderLink
+from sleepfm.models.networks import build
+from sleepfm.models.shelf import Shelf, ShelfEntry
+from sleepfm.progress import Progress, part, silent
+from sleepfm.training.engine import Outcome, Trainer
+from sleepfm.training.finetune_settings import SETTINGS_OF, FinetuneSettings
+from sleepfm.training.head_tasks import HeadTask, Notes, task_of
+from sleepfm.training.night_embeddings import embed_nights, find_encoder
+from sleepfm.training.nights import LabelledNight, NightLoader, open_nights
+from sleepfm.training.processes import Team, join_team
+from sleepfm.training.run_folder import RunFolder
+from sleepfm.training.splits import read_splits, read_subjects, share_of_subjects
+
+_GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Nights with their labels, why others are left out, and what did not fit in those that are used; by study."""
+
+    nights: dict[str, LabelledNight]
+    left_out: dict[str, str]
+    notes: dict[str, Notes]
+
+
+def gather_nights(
+    task: HeadTask, files: Mapping[str, Path], subject_of: Mapping[str, str], *, memory_gb: float, left_out: Mapping[str, str]
+) -> Gathered:
+    """Open nights and read what is known of them.
+
+    Parameters
+    ----------
+    files, left_out
+        As `embed_nights` gives them.
+    subject_of
+        Subject of each study.
+    memory_gb
+        See `sleepfm.training.nights.open_nights`.
+    """
+    opened, unreadable = open_nights(files, subject_of, memory_bytes=memory_gb * _GIGABYTE)
+    out = {**left_out, **unreadable}
+    nights: dict[str, LabelledNight] = {}
+    notes: dict[str, Notes] = {}
+    for study, night in opened.items():
+        try:
+            nights[study], said = task.label(night)
+        except SleepFMError as error:
+            out[study] = str(error)
+            continue
+        if said:
+            notes[study] = said
+    return Gathered(nights, out, notes)
+
+
+def finetune(
+    task: str,
+    settings: FinetuneSettings,
+    folder: Path,
+    *,
+    shelf: Shelf,
+    resume: bool = False,
+    progress: Progress = silent,
+) -> tuple[Outcome, dict[str, Any]]:
+    """Train a head.
+
+    Parameters
+    ----------
+    task
+        `staging`, `breathing` or `disease`.
+    settings
+        The task's settings (`SETTINGS_OF`).
+    folder
+        The run's folder.
+    shelf
+        Where the encoder is.
+    resume
+        Go on with the run that is in the folder, if any.
+
+    Returns
+    -------
+    Outcome, about
+        How the run ended; and `state` and `card` of the best weights, for `sleepfm.models.shelf.Shelf.add`.
+
+    Raises
+    ------
+    RequestError
+        A path, a split or a setting is wrong, no recording is left for a split, or the labels hold nothing to learn.
+    SleepFMError
+        Leakage between splits, a table or a checkpoint that cannot be read, a loss that is no number.
+    """
+    if not isinstance(settings, SETTINGS_OF[task]):
+        raise RequestError(f"finetune {task} takes {SETTINGS_OF[task].__name__}, not {type(settings).__name__}")
+    if settings.training.threads is not None:
+        torch.set_num_threads(settings.training.threads)
+    device = place(settings.training.device).device
+    with join_team(device) as team:
+        run = RunFolder(folder, settings, resume=resume, leads=team.leads)
+        try:
+            return _finetune(settings, run, torch.device(device), team, shelf=shelf, resume=resume, progress=progress)
+        finally:
+            run.close()
+
+
+def _finetune(
+    settings: FinetuneSettings,
+    run: RunFolder,
+    device: torch.device,
+    team: Team,
+    *,
+    shelf: Shelf,
+    resume: bool,
+    progress: Progress,
+) -> tuple[Outcome, dict[str, Any]]:
+    run.state(state="running", fraction=0.0, message="embedding the nights")
+    training = settings.training
+    encoder = find_encoder(settings.encoder, shelf)
+    subject_of = read_subjects(settings.data.cohort)
+    splits = read_splits(settings.data.splits, subject_of)
+    chosen = share_of_subjects(splits.of(settings.data.lists), subject_of, settings.data.fraction, training.seed)
+    checked = _evenly(splits.validation, settings.validation_nights)
+    studies = tuple(dict.fromkeys((*chosen, *checked)))
+    task = task_of(settings, studies)
+    found = embed_nights(
+        studies,
+        settings.data.signals,
+        encoder,
+        settings.embeddings or run.path / "embeddings",
+        device=training.device,
+        workers=training.threads,
+        team=team,
+        progress=part(progress, 0.0, 0.5),
+    )
+    gathered = gather_nights(task, found.files, subject_of, memory_gb=settings.memory_gb, left_out=found.left_out)
+    _write_down(run, gathered)
+    train = _of(gathered, chosen, " and ".join(settings.data.lists))
+    validate = _of(gathered, checked, "validation")
+    for note in task.prepare(train):
+        run.log(0, {"note": note})
+
+    made = task.network(encoder.card.embed_dim)
+    torch.manual_seed(training.seed)
+    network = build(made.architecture, made.parameters)
+    torch.manual_seed(training.seed + 7919 * team.rank)  # dropout differs between processes
+    trainer = Trainer(
+        task.learner(network, device),
+        training,
+        run,
+        train=_train_loader(settings, task, train, int(made.parameters["max_seq_length"]), team),
+        validate=_validation_loader(settings, task, validate, int(made.parameters["max_seq_length"]), team),
+        team=team,
+        progress=part(progress, 0.5, 1.0),
+    )
+    outcome = trainer.run(resume=resume)
+    state = trainer.best_weights() if team.leads else {}
+    card = {
+        "task": task.kind,
+        "architecture": made.architecture,
+        "parameters": made.parameters,
+        "encoder": EncoderLink(name=encoder.name, weights_sha256=encoder.card.weights_sha256),
+        **_about(settings, encoder, train, outcome),
+        **task.card(),
+    }
+    return outcome, {"state": state, "card": card}
+
+
+def _evenly(studies: Sequence[str], most: int) -> tuple[str, ...]:
+    if len(studies) <= most:
+        return tuple(studies)
+    return tuple(studies[i] for i in np.linspace(0, len(studies) - 1, most).round().astype(int))
+
+
+def _of(gathered: Gathered, studies: Sequence[str], name: str) -> list[LabelledNight]:
+    """Return the nights of a split; RequestError when there is none, with the first reason."""
+    nights = [gathered.nights[study] for study in studies if study in gathered.nights]
+    if not nights:
+        why = next((f"; {study}: {gathered.left_out[study]}" for study in studies if study in gathered.left_out), "")
+        raise RequestError(f"no recording for {name}: none of its {len(studies)} studies can be used{why}")
+    return nights
+
+
+def _write_down(run: RunFolder, gathered: Gathered) -> None:
+    """Name each recording that is not used, and what did not fit in those that are."""
+    for study, reason in gathered.left_out.items():
+        run.log(0, {"left_out": study, "reason": reason})
+    for study, notes in gathered.notes.items():
+        for note in notes:
+            run.log(0, {"study": study, "note": note})
+
+
+def _train_loader(
+    settings: FinetuneSettings, task: HeadTask, nights: Sequence[LabelledNight], longest: int, team: Team
+) -> NightLoader:
+    return NightLoader(
+        nights,
+        batch_size=settings.training.batch_size,
+        seed=settings.training.seed,
+        crop_tokens=settings.crop_tokens,
+        longest=longest,
+        one_each=task.one_stretch_a_night,
+        modality_dropout=settings.modality_dropout,
+        rank=team.rank,
+        world=team.size,
+    )
+
+
+def _validation_loader(
+    settings: FinetuneSettings, task: HeadTask, nights: Sequence[LabelledNight], longest: int, team: Team
+) -> NightLoader:
+    """Validate on stretches as trained on, all of them; on whole nights and all at once where the label is the night's."""
+    return NightLoader(
+        nights,
+        batch_size=len(nights) if task.one_stretch_a_night else settings.training.batch_size,
+        seed=settings.training.seed,
+        crop_tokens=None if task.one_stretch_a_night else settings.crop_tokens,
+        longest=longest,
+        one_each=task.one_stretch_a_night,
+        shuffle=False,
+        rank=team.rank,
+        world=team.size,
+    )
+
+
+def _about(settings: FinetuneSettings, encoder: ShelfEntry, train: Sequence[LabelledNight], outcome: Outcome) -> dict[str, Any]:
+    simulated_nights = any(one.night.origin.simulated for one in train)
+    simulated = simulated_nights or encoder.card.trained_on == SIMULATED
+    hours = sum(one.night.origin.duration_s for one in train) / 3600
+    subjects = len({one.night.subject for one in train})
+    course = outcome.course
+    return {
+        "trained_on": SIMULATED if simulated else settings.data.trained_on,
+        "training_data": (
+            f"{len(train)} {'simulated ' if simulated_nights else ''}recordings of {subjects} subjects, {hours:.0f} h;"
+            f" {course.step} steps of {settings.training.batch_size * settings.training.accumulate} stretches,"
+            f" lowest validation loss {course.best:.4f} at step {course.best_step}"
+        ),
+        "licence": "MIT" if simulated else UNKNOWN,
+        "source": f"sleepfm finetune, configuration {settings.name}",
+    }
