@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
 
-from sleepfm.errors import RequestError, ScoringError
+from sleepfm.errors import ScoringError
 from sleepfm.recording.scorings.epochs import Stretch, onto_epochs
 from sleepfm.recording.scorings.event_texts import event_name
 from sleepfm.recording.scorings.scoring import Event, Scoring
+from sleepfm.recording.scorings.tables import read_raw
 from sleepfm.text import printable
 from sleepfm.vocabulary import EventName, Stage
 
 _ROOT = "PSGAnnotation"
-_MOST_BYTES = 64 << 20
 _STAGES = {"0": Stage.WAKE, "1": Stage.N1, "2": Stage.N2, "3": Stage.N3, "4": Stage.N3, "5": Stage.REM}
 """R&K stage 4 is N3."""
 _NO_STAGE = {"6", "9"}
@@ -141,13 +141,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
 
 
 def _scored_events(path: Path) -> Iterator[_Scored]:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise RequestError(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(raw) > _MOST_BYTES:
-        raise ScoringError(f"{path}: is larger than a file of annotations can be")
+    raw = read_raw(path)
     try:
         root = ElementTree.fromstring(raw, ElementTree.XMLParser(target=_NoDoctype()))
     except ScoringError as error:

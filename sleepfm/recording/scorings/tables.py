@@ -10,6 +10,9 @@ from pathlib import Path
 
 from sleepfm.errors import RequestError, ScoringError
 
+_MOST_BYTES = 128 << 20
+"""The tables of the largest cohorts have some 40 MB."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -17,6 +20,26 @@ class Row:
 
     where: str
     cells: dict[str, str]
+
+
+def read_raw(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises
+    ------
+    RequestError
+        When there is no such file or it may not be read.
+    ScoringError
+        When it is larger than a scoring or a table can be.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(raw) > _MOST_BYTES:
+        raise ScoringError(f"{path} is larger than a scoring or a table can be")
+    return raw
 
 
 def read_lines(path: Path) -> str:
@@ -27,12 +50,9 @@ def read_lines(path: Path) -> str:
     RequestError
         When there is no such file or it may not be read.
     ScoringError
-        When it holds bytes that no table has (NUL).
+        When it holds bytes that no table has (NUL), or too many.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"{path} cannot be read: {error.strerror or error}") from error
+    raw = read_raw(path)
     if b"\x00" in raw:
         raise ScoringError(f"{path} is not a text table: it holds binary data")
     try:

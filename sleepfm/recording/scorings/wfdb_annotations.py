@@ -12,20 +12,22 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepfm.errors import RequestError, ScoringError
+from sleepfm.errors import ScoringError
 from sleepfm.recording._wfdb_header import SUFFIX, read_wfdb_header
 from sleepfm.recording.recording import Annotation
 from sleepfm.recording.scorings.edf_annotations import STAGE_TEXTS, stages_from_annotations
 from sleepfm.recording.scorings.event_texts import event_name, events_from_annotations
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.recording.scorings.sleepfm_csv import stage_from_name
+from sleepfm.recording.scorings.tables import read_raw
 from sleepfm.vocabulary import Stage
 
-_MOST_BYTES = 64 << 20
 _SKIP, _NUM, _SUB, _CHN, _AUX = range(59, 64)
 _LAST_TYPE = 49
 """Annotation types end here (ecgcodes of annot(5)); above are the five instructions, between them nothing."""
 _MOST_SAMPLES = 1 << 40
+_MOST_BYTES = 8 << 20
+"""A hundred times what a night's scoring takes."""
 _RESOLUTION = re.compile(r"## time resolution: (\d+(?:\.\d+)?)")
 _DEFINITION = "## "
 _UNDEFINED = {"u", "undefined"}
@@ -140,16 +142,10 @@ def _time_base(path: Path, marks: list[_Mark], *, with_duration: bool) -> tuple[
 
 def _marks(path: Path) -> list[_Mark]:
     """Return the annotations of a file in its order."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise RequestError(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(raw) > _MOST_BYTES:
-        raise ScoringError(f"{path}: is larger than a file of annotations can be")
+    raw = read_raw(path)
     marks: list[_Mark] = []
     at = sample = 0
-    while at + 2 <= len(raw):
+    while at + 2 <= len(raw) <= _MOST_BYTES:
         kind, value = divmod(int.from_bytes(raw[at : at + 2], "little"), 1024)
         at += 2
         if kind == 0 and value == 0:
