@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -28,16 +29,14 @@ class SharedBatchNorm1d(nn.BatchNorm1d):
         if not self.training or world()[1] == 1:
             return super().forward(input)
         self._check_input_dim(input)
-        x_rc = input.float()
-        count, mean_c, variance_c = _global_statistics(x_rc.detach())
+        count, mean_c, variance_c = _global_statistics(input.detach())
         if count < 2:
             raise ValueError(f"batch statistics need two values a channel, and all processes together have {count}")
         if self.track_running_stats:
             self._follow(count, mean_c, variance_c)
-        normal: Tensor = _Normalise.apply(x_rc, mean_c, torch.rsqrt(variance_c + self.eps), count)
-        if self.affine:
-            normal = torch.addcmul(_along(self.bias, normal), normal, _along(self.weight, normal))
-        return normal.to(input.dtype)
+        weight, bias = (self.weight, self.bias) if self.affine else (torch.ones_like(mean_c), torch.zeros_like(mean_c))
+        normal: Tensor = _Normalise.apply(input, weight, bias, (count, mean_c, variance_c, self.eps))
+        return normal
 
     @torch.no_grad()
     def _follow(self, count: int, mean_c: Tensor, variance_c: Tensor) -> None:
@@ -80,29 +79,19 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
             module.track_running_stats = True
 
 
-def _axes(x: Tensor) -> tuple[int, ...]:
-    """Return the axes of (row, channel) or (row, channel, time) that statistics run over."""
-    return (0,) if x.dim() == 2 else (0, 2)
-
-
-def _along(values_c: Tensor, x: Tensor) -> Tensor:
-    """Return one value a channel in a shape that broadcasts over (row, channel) or (row, channel, time)."""
-    return values_c if x.dim() == 2 else values_c.unsqueeze(-1)
-
-
 def _global_statistics(x: Tensor) -> tuple[int, Tensor, Tensor]:
     """Return the number of values a channel and their mean and (biased) variance, (channel,) float32, over all processes.
 
     Every process sends its count, mean and summed squares about its *own* mean, which are merged as Chan et al. (1979) do: no
     difference of large numbers arises, however far the mean is from zero.
     """
+    axes = (0,) if x.dim() == 2 else (0, 2)
+    x = x.float()
     count = x.numel() // x.shape[1]
-    if count:
-        variance_c, mean_c = torch.var_mean(x, dim=_axes(x), correction=0)
-    else:
-        variance_c = mean_c = x.new_zeros(x.shape[1])
+    mean_c = x.sum(dim=axes) / max(count, 1)
+    squares_c = (x - (mean_c if x.dim() == 2 else mean_c.unsqueeze(-1))).square_().sum(dim=axes)
     # In float64 because float32 cannot count beyond 2^24 values.
-    mine_s = torch.cat([mean_c.new_tensor([count], dtype=torch.float64), mean_c.double(), variance_c.double() * count])
+    mine_s = torch.cat([mean_c.new_tensor([count], dtype=torch.float64), mean_c.double(), squares_c.double()])
     all_ps = gather_rows_plain(mine_s.unsqueeze(0), counts=[1] * world()[1])
     count_p1, mean_pc, squares_pc = all_ps.split([1, x.shape[1], x.shape[1]], dim=1)
     total = int(count_p1.sum())
@@ -112,21 +101,44 @@ def _global_statistics(x: Tensor) -> tuple[int, Tensor, Tensor]:
 
 
 class _Normalise(torch.autograd.Function):
-    """(x - mean) * rate, where mean and rate = 1 / sqrt(variance + eps) are those of the x of all processes, with gradients."""
+    """Batch norm by statistics that depend on the x of all processes, with the gradients that flow through them.
+
+    torch's own kernels do what they do in evaluation, where the statistics are constants; their gradients of weight and bias
+    are the very sums that the gradient through the statistics needs from all processes (Ioffe and Szegedy 2015).
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, mean_c: Tensor, rate_c: Tensor, count: int) -> Tensor:
-        normal = (x - _along(mean_c, x)).mul_(_along(rate_c, x))
-        ctx.save_for_backward(normal, rate_c)
-        ctx.count = count
-        return normal
+    def forward(ctx: Any, x: Tensor, weight_c: Tensor, bias_c: Tensor, statistics: tuple[int, Tensor, Tensor, float]) -> Tensor:
+        ctx.count, mean_c, variance_c, ctx.eps = statistics
+        ctx.save_for_backward(x, weight_c, mean_c, variance_c)
+        if not len(x):  # torch's kernels divide by the number of rows
+            return x.clone()
+        return F.batch_norm(x, mean_c, variance_c, weight_c, bias_c, training=False, eps=ctx.eps)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        normal, rate_c = ctx.saved_tensors
-        axes = _axes(normal)
-        sums_2c = torch.stack([gradient.sum(dim=axes), (gradient * normal).sum(dim=axes)])
-        level_c, slope_c = sum_all(sums_2c) / ctx.count
-        to_x = gradient - _along(level_c, normal) - normal * _along(slope_c, normal)
-        return to_x.mul_(_along(rate_c, normal)), None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight_c, mean_c, variance_c = ctx.saved_tensors
+        if len(x):
+            to_x, to_weight_c, to_bias_c = torch.ops.aten.native_batch_norm_backward(
+                gradient.contiguous(),
+                x,
+                weight_c,
+                mean_c,
+                variance_c,
+                None,
+                None,
+                train=False,
+                eps=ctx.eps,
+                output_mask=[True] * 3,
+            )
+        else:
+            to_x, to_weight_c, to_bias_c = gradient, torch.zeros_like(weight_c), torch.zeros_like(weight_c)
+        slope_c, level_c = sum_all(torch.stack([to_weight_c, to_bias_c])) / ctx.count
+        rate_c = torch.rsqrt(variance_c + ctx.eps)
+        # What x moves by moving the mean and the variance: -weight * rate * (level + normal * slope), as a line in x.
+        factor_c = -weight_c * rate_c.square() * slope_c
+        offset_c = -weight_c * rate_c * level_c - factor_c * mean_c
+        if x.dim() == 3:
+            factor_c, offset_c = factor_c.unsqueeze(-1), offset_c.unsqueeze(-1)
+        return (to_x + torch.addcmul(offset_c, x, factor_c)).to(x.dtype), to_weight_c, to_bias_c, None

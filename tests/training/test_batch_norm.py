@@ -72,8 +72,11 @@ def share(rank: int, cut: tuple[int, ...]) -> dict[str, Any]:
     far = SharedBatchNorm1d(6)
     far_out = far((TO + FAR)[mine])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        coarse = SharedBatchNorm1d(6)((TO + 8).to(torch.bfloat16)[mine])
-    results["far"], results["far variance"], results["coarse"] = far_out.detach(), far.running_var, coarse.detach()
+        rows = (TO + 8).to(torch.bfloat16)[mine].requires_grad_()
+        coarse = SharedBatchNorm1d(6)(rows)
+    (coarse * TO[mine]).sum().backward()
+    results["far"], results["far variance"] = far_out.detach(), far.running_var
+    results["coarse"], results["to coarse"] = coarse.detach(), rows.grad
     try:
         shared_statistics(nn.BatchNorm1d(6))(TO[:1] if rank == 0 else TO[:0])
     except ValueError as problem:
@@ -125,10 +128,14 @@ def test_a_mean_far_from_zero_costs_no_digits(team: tuple[tuple[int, ...], list[
 
 def test_half_precision_is_normalised_in_full(team: tuple[tuple[int, ...], list[Any]]) -> None:
     cut, results = team
-    want = nn.BatchNorm1d(6)((TO + 8).to(torch.bfloat16).float())
+    rows = (TO + 8).to(torch.bfloat16).float().requires_grad_()
+    want = nn.BatchNorm1d(6)(rows)
+    (want * TO).sum().backward()
     for rank, result in enumerate(results):
-        assert result["coarse"].dtype == torch.bfloat16
-        torch.testing.assert_close(result["coarse"].float(), want[cut[rank] : cut[rank + 1]].detach(), rtol=2**-8, atol=1e-6)
+        mine = slice(cut[rank], cut[rank + 1])
+        assert result["coarse"].dtype == result["to coarse"].dtype == torch.bfloat16
+        torch.testing.assert_close(result["coarse"].float(), want[mine].detach(), rtol=2**-8, atol=1e-6)
+        torch.testing.assert_close(result["to coarse"].float(), rows.grad[mine], rtol=2**-6, atol=0.02)
 
 
 def test_one_value_in_all_processes_is_refused(team: tuple[tuple[int, ...], list[Any]]) -> None:
