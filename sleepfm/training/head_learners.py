@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +26,7 @@ DEMOGRAPHICS = "demographics"
 _NIGHTS_AT_A_TIME = 8
 
 
-class HeadLearner:
+class HeadLearner(ABC):
     """What all heads share: a batch is read when it is needed, and in validation a few nights at a time.
 
     Parameters
@@ -48,6 +50,10 @@ class HeadLearner:
                 return self._forward(batch, 0, batch.size)
         parts = [self._forward(batch, first, first + _NIGHTS_AT_A_TIME) for first in range(0, batch.size, _NIGHTS_AT_A_TIME)]
         return tuple(torch.cat(some) for some in zip(*parts, strict=True))
+
+    @abstractmethod
+    def loss(self, outputs: Sequence[Outputs], batches: Sequence[NightBatch]) -> Loss:
+        """Judge the outputs of one or several batches together."""
 
     def describe(self, batch: NightBatch) -> str:
         """Return whose nights a batch is made of."""
@@ -129,9 +135,9 @@ class DiseaseLearner(HeadLearner):
         See `sleepfm.training.survival_loss.Ties`.
     """
 
-    def __init__(self, network: nn.Module, device: torch.device, *, columns: Sequence[int], ties: Ties = "efron") -> None:
+    def __init__(self, network: nn.Module, device: torch.device, *, columns: np.ndarray, ties: Ties = "efron") -> None:
         super().__init__(network, device)
-        self._columns = torch.as_tensor(columns, dtype=torch.int64)
+        self._columns = torch.from_numpy(columns.astype(np.int64))
         self._ties: Ties = ties
 
     def loss(self, outputs: Sequence[Outputs], batches: Sequence[NightBatch]) -> Loss:

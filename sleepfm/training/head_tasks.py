@@ -187,7 +187,7 @@ class BreathingTask:
         found = read_breathing(self._events.events(night.study), stages_e)
         if math.isnan(found.ahi):
             notes = (*notes, "less than half an hour of sleep is scored: the AHI is unknown")
-        by_night = {
+        by_night: dict[str, np.ndarray] = {
             AHI: np.array(found.ahi, np.float32),
             SEVERITY: np.array(severity(np.array(found.ahi)), np.int64),
             PRESENCE: np.array(presence(np.array(found.ahi)), np.int64),
