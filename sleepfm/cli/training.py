@@ -92,7 +92,7 @@ def _pretrain(options: argparse.Namespace, console: Console) -> int:
 
         home = open_home(options.home)
         folder = options.out or home.runs / settings.name
-        outcome, about = pretrain(settings, folder, resume=options.resume, progress=console.progress)
+        outcome, about = pretrain(settings, folder, shelf=Shelf(home.models), resume=options.resume, progress=console.progress)
         return finish_run(options, console, settings.name, folder, outcome=outcome, about=about)
 
     return in_one_or_more_processes(options, work)

@@ -24,7 +24,7 @@ from sleepfm.progress import Progress, silent
 from sleepfm.training.batch_norm import frozen_statistics
 from sleepfm.training.checkpoints import BEST, LAST, load_checkpoint, save_checkpoint
 from sleepfm.training.loss import Loss
-from sleepfm.training.optimiser import learning_rate, make_optimiser
+from sleepfm.training.optimiser import learning_rate, make_optimiser, set_rate
 from sleepfm.training.processes import Team
 from sleepfm.training.run_folder import RunFolder
 from sleepfm.training.settings import TrainingSettings
@@ -222,8 +222,7 @@ class Trainer(Generic[Batch]):
         network, course = self._learner.network, self.course
         network.train()
         rate = learning_rate(self._settings.optimiser, course.step, self._total_steps, self._steps_an_epoch)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(self._optimiser, rate)
         self._optimiser.zero_grad(set_to_none=True)
         loss = self._backward(batches)
         norm = self._share_gradients()

@@ -14,15 +14,28 @@ _SECOND_MOMENT = 0.98
 
 
 def make_optimiser(network: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
-    """Return the optimiser of a network; weight decay pulls on matrices only, not on biases, norms and the temperature."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    """Return the optimiser of a network.
+
+    Weight decay pulls on matrices only, not on biases and norms. A parameter may carry `rate_factor`, by which its learning rate
+    is multiplied (`set_rate`).
+    """
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((parameter.ndim > 1, getattr(parameter, "rate_factor", 1.0)), []).append(parameter)
+    listed = [
+        {"params": parameters, "weight_decay": settings.weight_decay if decays else 0.0, "rate_factor": factor}
+        for (decays, factor), parameters in groups.items()
     ]
     if settings.kind == "sgd":
-        return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(settings.momentum, _SECOND_MOMENT))
+        return torch.optim.SGD(listed, lr=settings.learning_rate, momentum=settings.momentum)
+    return torch.optim.AdamW(listed, lr=settings.learning_rate, betas=(settings.momentum, _SECOND_MOMENT))
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of the next step."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["rate_factor"]
 
 
 def learning_rate(settings: OptimiserSettings, step: int, total_steps: int, steps_an_epoch: int) -> float:

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sleepfm.errors import RequestError
+from sleepfm.errors import ModelError, RequestError
 from sleepfm.inference.device import place
 from sleepfm.models.card import SIMULATED, UNKNOWN, SignalCoding, Task
-from sleepfm.models.networks import build
+from sleepfm.models.networks import build, fit, load_model
+from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part, silent
 from sleepfm.training.batch_norm import shared_statistics
 from sleepfm.training.contrastive import leave_one_out, pairwise
@@ -33,9 +34,9 @@ class ContrastiveLearner:
     def __init__(self, encoder: nn.Module, objective: ObjectiveSettings, device: torch.device, names: Sequence[str]) -> None:
         self.network = nn.Module()
         self.network.encoder = encoder
-        self.network.log_temperature = nn.Parameter(
-            torch.tensor(objective.log_temperature), requires_grad=objective.learn_temperature
-        )
+        temperature = nn.Parameter(torch.tensor(objective.log_temperature), requires_grad=objective.learn_temperature)
+        temperature.rate_factor = objective.temperature_rate  # type: ignore[attr-defined]  # read by make_optimiser
+        self.network.log_temperature = temperature
         self.network.to(device)
         self._device = device
         self._loss = leave_one_out if objective.kind == "leave_one_out" else pairwise
@@ -54,6 +55,8 @@ class ContrastiveLearner:
         present_mn = torch.cat([batch.counts_mn > 0 for batch in batches], dim=1)
         recording_n = torch.cat([batch.recording_n for batch in batches])
         temperature: Tensor = self.network.log_temperature  # type: ignore[assignment]
+        with torch.no_grad():
+            temperature.clamp_(min=0.0)  # else it would sink while nothing is learned yet, and take as long to come back
         loss = self._loss(
             z_nme.transpose(0, 1),
             present_mn,
@@ -70,7 +73,12 @@ class ContrastiveLearner:
 
 
 def pretrain(
-    settings: PretrainSettings, folder: Path, *, resume: bool = False, progress: Progress = silent
+    settings: PretrainSettings,
+    folder: Path,
+    *,
+    shelf: Shelf | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Train an encoder.
 
@@ -80,6 +88,8 @@ def pretrain(
         What to do.
     folder
         The run's folder.
+    shelf
+        Where `start_from` is looked up.
     resume
         Go on with the run that is in it, if any.
 
@@ -102,13 +112,20 @@ def pretrain(
     with join_team(device) as team:
         run = RunFolder(folder, settings, resume=resume, leads=team.leads)
         try:
-            return _pretrain(settings, run, torch.device(device), team, resume=resume, progress=progress)
+            return _pretrain(settings, run, torch.device(device), team, shelf=shelf, resume=resume, progress=progress)
         finally:
             run.close()
 
 
 def _pretrain(
-    settings: PretrainSettings, run: RunFolder, device: torch.device, team: Team, *, resume: bool, progress: Progress
+    settings: PretrainSettings,
+    run: RunFolder,
+    device: torch.device,
+    team: Team,
+    *,
+    shelf: Shelf | None,
+    resume: bool,
+    progress: Progress,
 ) -> tuple[Outcome, dict[str, Any]]:
     run.state(state="running", fraction=0.0, message="looking through the recordings")
     coding = settings.encoder.coding(TOKEN_S)
@@ -121,7 +138,7 @@ def _pretrain(
     _name_left_out(run, store, chosen, splits)
 
     torch.manual_seed(settings.training.seed)
-    encoder = shared_statistics(build(settings.encoder.architecture, settings.encoder.parameters))
+    encoder = shared_statistics(_first_weights(settings, shelf))
     torch.manual_seed(settings.training.seed + 7919 * team.rank)  # dropout differs between processes
     learner = ContrastiveLearner(encoder, settings.objective, device, tuple(Modality))
     common: dict[str, Any] = {
@@ -144,6 +161,26 @@ def _pretrain(
     if outcome.state == "stopped" or not team.leads:
         return outcome, {}
     return outcome, _about(settings, coding, train, trainer.best_weights(), outcome)
+
+
+def _first_weights(settings: PretrainSettings, shelf: Shelf | None) -> nn.Module:
+    """Return the network with the weights that training begins with."""
+    network = build(settings.encoder.architecture, settings.encoder.parameters)
+    if settings.start_from is None:
+        return network
+    folder = Path(settings.start_from)
+    if not folder.is_dir():
+        if shelf is None:
+            raise RequestError(f"start_from: {settings.start_from} is no model's folder")
+        folder = shelf.get(settings.start_from).folder
+    state = load_model(folder).network.state_dict()
+    try:
+        fit(network, state)
+    except ModelError as error:
+        raise ModelError(f"start_from: {folder}: {error}") from None
+    for parameter in network.parameters():
+        parameter.requires_grad_()
+    return network
 
 
 def _splits(settings: PretrainSettings) -> tuple[Splits, dict[str, str]]:

@@ -166,6 +166,8 @@ class ObjectiveSettings(Settings):
         modality's tokens from the others.
     log_temperature
         Logits are multiplied by its exponential. The published code starts at 0 and learns it.
+    temperature_rate
+        Factor on the temperature's learning rate: one number needs larger steps than a matrix of them.
     same_night
         Whether windows of the same recording count as negatives.
     """
@@ -173,6 +175,7 @@ class ObjectiveSettings(Settings):
     kind: Literal["leave_one_out", "pairwise", "reconstruction"] = "leave_one_out"
     log_temperature: float = Field(default=0.0, ge=0)
     learn_temperature: bool = True
+    temperature_rate: float = Field(default=1.0, gt=0)
     same_night: Literal["keep", "drop"] = "keep"
 
 
@@ -198,10 +201,24 @@ class AugmentationSettings(Settings):
 
 
 class PretrainSettings(Settings):
-    """`sleepfm pretrain CONFIG`."""
+    """`sleepfm pretrain CONFIG`.
+
+    Attributes
+    ----------
+    name
+        What the encoder is called on the shelf.
+    start_from
+        An encoder on the shelf, or a model's folder, whose weights training begins with; None for random ones.
+    validation_windows
+        How many windows decide when to stop.
+    half_precision
+        Store the weights in half precision.
+    """
 
     name: str
+    half_precision: bool = False
     data: DataSettings
+    start_from: str | None = None
     encoder: EncoderSettings = EncoderSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
