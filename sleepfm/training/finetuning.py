@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from sleepfm.errors import RequestError, SleepFMError
+from sleepfm.errors import RequestError
 from sleepfm.inference.device import place
 from sleepfm.models.card import SIMULATED, UNKNOWN, EncoderLink
 from sleepfm.models.networks import build
@@ -18,52 +17,13 @@ from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
 from sleepfm.training.engine import Outcome, Trainer
 from sleepfm.training.finetune_settings import SETTINGS_OF, FinetuneSettings
-from sleepfm.training.head_tasks import HeadTask, Notes, task_of
+from sleepfm.training.head_tasks import HeadTask, task_of
 from sleepfm.training.night_embeddings import embed_nights, find_encoder
-from sleepfm.training.nights import LabelledNight, NightLoader, open_nights
+from sleepfm.training.night_labels import Gathered, gather_nights
+from sleepfm.training.nights import LabelledNight, NightLoader
 from sleepfm.training.processes import Team, join_team
 from sleepfm.training.run_folder import RunFolder
 from sleepfm.training.splits import read_splits, read_subjects, share_of_subjects
-
-_GIGABYTE = 1e9
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """Nights with their labels, why others are left out, and what did not fit in those that are used; by study."""
-
-    nights: dict[str, LabelledNight]
-    left_out: dict[str, str]
-    notes: dict[str, Notes]
-
-
-def gather_nights(
-    task: HeadTask, files: Mapping[str, Path], subject_of: Mapping[str, str], *, memory_gb: float, left_out: Mapping[str, str]
-) -> Gathered:
-    """Open nights and read what is known of them.
-
-    Parameters
-    ----------
-    files, left_out
-        As `embed_nights` gives them.
-    subject_of
-        Subject of each study.
-    memory_gb
-        See `sleepfm.training.nights.open_nights`.
-    """
-    opened, unreadable = open_nights(files, subject_of, memory_bytes=memory_gb * _GIGABYTE)
-    out = {**left_out, **unreadable}
-    nights: dict[str, LabelledNight] = {}
-    notes: dict[str, Notes] = {}
-    for study, night in opened.items():
-        try:
-            nights[study], said = task.label(night)
-        except SleepFMError as error:
-            out[study] = str(error)
-            continue
-        if said:
-            notes[study] = said
-    return Gathered(nights, out, notes)
 
 
 def finetune(
@@ -144,7 +104,7 @@ def _finetune(
         team=team,
         progress=part(progress, 0.0, 0.5),
     )
-    gathered = gather_nights(task, found.files, subject_of, memory_gb=settings.memory_gb, left_out=found.left_out)
+    gathered = gather_nights(task.reader, found, subject_of, memory_gb=settings.memory_gb)
     _write_down(run, gathered)
     train = _of(gathered, chosen, " and ".join(settings.data.lists))
     validate = _of(gathered, checked, "validation")

@@ -12,16 +12,10 @@ from torch import Tensor, nn
 from sleepfm.training.classification_loss import Normalise, masked_binary_cross_entropy, masked_cross_entropy
 from sleepfm.training.engine import Outputs
 from sleepfm.training.loss import Loss
+from sleepfm.training.night_labels import DEMOGRAPHICS, EVENT, KNOWN, PRESENCE, SDB, SEVERITY, STAGES, YEARS
 from sleepfm.training.nights import NightBatch
 from sleepfm.training.survival_loss import Ties, cox
 from sleepfm.vocabulary import TOKENS_PER_EPOCH
-
-STAGES = "stages"
-SDB = "sdb"
-SEVERITY, PRESENCE, AHI = "severity", "presence", "ahi"
-YEARS, EVENT, KNOWN = "years", "event", "known"
-DEMOGRAPHICS = "demographics"
-"""Names of the labels of `sleepfm.training.nights.LabelledNight`."""
 
 _NIGHTS_AT_A_TIME = 8
 

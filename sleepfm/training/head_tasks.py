@@ -4,51 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from sleepfm.analysis.breathing import SEVERITIES, presence, severity
-from sleepfm.errors import RequestError, ScoringError, SleepFMError
-from sleepfm.models.card import STAGE_LABELS, Condition, DemographicCoding, Task
-from sleepfm.models.importing import read_labels
+from sleepfm.analysis.breathing import SEVERITIES
+from sleepfm.errors import RequestError
+from sleepfm.models.card import STAGE_LABELS, DemographicCoding, Task
 from sleepfm.text import printable
 from sleepfm.training.finetune_settings import BreathingSettings, DiseaseSettings, FinetuneSettings, StagingSettings
-from sleepfm.training.head_learners import (
-    AHI,
-    DEMOGRAPHICS,
+from sleepfm.training.head_learners import BreathingLearner, DiseaseLearner, HeadLearner, StagingLearner
+from sleepfm.training.night_labels import (
     EVENT,
-    KNOWN,
-    PRESENCE,
     SDB,
     SEVERITY,
     STAGES,
-    YEARS,
-    BreathingLearner,
-    DiseaseLearner,
-    HeadLearner,
-    StagingLearner,
+    BreathingReader,
+    FollowUpReader,
+    LabelReader,
+    Notes,
+    StageReader,
+    label_files,
 )
-from sleepfm.training.labels import LabelFiles, read_breathing, read_demographics, read_stages, read_survival
-from sleepfm.training.nights import LabelledNight, Night
+from sleepfm.training.nights import LabelledNight
 from sleepfm.training.settings import NetworkSettings
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_NAMES
 
-Notes = tuple[str, ...]
-
 
 class HeadTask(Protocol):
-    """What fine-tuning and evaluation ask of a task."""
+    """What fine-tuning asks of a task."""
 
     kind: Task
     one_stretch_a_night: bool
     """Whether an epoch has one stretch of each night, because the label is the night's."""
 
-    def label(self, night: Night) -> tuple[LabelledNight, Notes]:
-        """Read what is known of a night, and what did not fit; SleepFMError when it is of no use, with the reason."""
+    @property
+    def reader(self) -> LabelReader:
+        """What reads the labels of a night."""
         ...
 
     def prepare(self, train: Sequence[LabelledNight]) -> Notes:
@@ -78,14 +72,6 @@ def task_of(settings: FinetuneSettings, studies: Sequence[str]) -> HeadTask:
     return DiseaseTask(settings, studies)
 
 
-def _label_files(folder: Path | None, settings: FinetuneSettings, key: str) -> LabelFiles:
-    if folder is not None:
-        return LabelFiles([folder])
-    if not settings.data.signals:
-        raise RequestError(f"{key}: say in which folder they are; data.signals names none beside which they could be")
-    return LabelFiles(path if path.is_dir() else path.parent for path in settings.data.signals)
-
-
 def _with_defaults(asked: NetworkSettings | None, architecture: str, defaults: dict[str, int | float]) -> NetworkSettings:
     """Return the network that was asked for, completed; what follows from the encoder and the labels cannot be otherwise."""
     asked = asked or NetworkSettings(architecture=architecture)
@@ -111,18 +97,6 @@ def _published_head(embed_dim: int, classes: int, *, heads: int, layers: int, lo
     }
 
 
-def _stages(files: LabelFiles, night: Night) -> tuple[np.ndarray, Notes]:
-    """Return a night's stages on its own grid, Unknown in gaps."""
-    path = files.scoring(night.study)
-    found_e, notes = read_stages(path, night.origin.duration_s)
-    stages_e = np.full(night.epochs, -1, np.int8)
-    stages_e[: len(found_e)] = found_e[: night.epochs]
-    stages_e[~night.known_epochs()] = -1
-    if (stages_e < 0).all():
-        raise ScoringError(f"{path}: all its scored epochs lie in gaps of the recording")
-    return stages_e, notes
-
-
 class StagingTask:
     """Sleep stages."""
 
@@ -131,13 +105,8 @@ class StagingTask:
 
     def __init__(self, settings: StagingSettings) -> None:
         self._settings = settings
-        self._files = _label_files(settings.scorings, settings, "scorings")
+        self.reader = StageReader(label_files(settings.scorings, settings.data.signals, "scorings"))
         self._class_weights_k = np.ones(len(SCORED_STAGES))
-
-    def label(self, night: Night) -> tuple[LabelledNight, Notes]:
-        """Read the night's scoring."""
-        stages_e, notes = _stages(self._files, night)
-        return LabelledNight(night, {STAGES: stages_e}), notes
 
     def prepare(self, train: Sequence[LabelledNight]) -> Notes:
         """Count the stages."""
@@ -177,22 +146,11 @@ class BreathingTask:
 
     def __init__(self, settings: BreathingSettings) -> None:
         self._settings = settings
-        self._scorings = _label_files(settings.scorings, settings, "scorings")
-        self._events = _label_files(settings.events, settings, "events")
+        signals = settings.data.signals
+        self.reader = BreathingReader(
+            label_files(settings.scorings, signals, "scorings"), label_files(settings.events, signals, "events")
+        )
         self._positive_weight = 1.0
-
-    def label(self, night: Night) -> tuple[LabelledNight, Notes]:
-        """Read the night's scoring and events."""
-        stages_e, notes = _stages(self._scorings, night)
-        found = read_breathing(self._events.events(night.study), stages_e)
-        if math.isnan(found.ahi):
-            notes = (*notes, "less than half an hour of sleep is scored: the AHI is unknown")
-        by_night: dict[str, np.ndarray] = {
-            AHI: np.array(found.ahi, np.float32),
-            SEVERITY: np.array(severity(np.array(found.ahi)), np.int64),
-            PRESENCE: np.array(presence(np.array(found.ahi)), np.int64),
-        }
-        return LabelledNight(night, {STAGES: stages_e, SDB: found.sdb_e}, by_night), notes
 
     def prepare(self, train: Sequence[LabelledNight]) -> Notes:
         """Count events and severities."""
@@ -229,37 +187,16 @@ class DiseaseTask:
 
     def __init__(self, settings: DiseaseSettings, studies: Sequence[str]) -> None:
         self._settings = settings
-        wanted = set(studies)
-        self._table = read_survival(settings.is_event, settings.time_to_event, wanted)
-        names = self._table.conditions
-        self._conditions: tuple[Condition, ...] = (
-            tuple(Condition(phecode=name, phenotype=name) for name in names)
-            if settings.labels is None
-            else read_labels(settings.labels, len(names))
-        )
-        self._people = (
-            {} if settings.demographics is None else read_demographics(settings.demographics, wanted, settings.sex_code)
-        )
         self._coding = DemographicCoding(age_scale=settings.age_scale, sex_code=settings.sex_code)
-        self._learned_k = np.arange(len(names))
-
-    def label(self, night: Night) -> tuple[LabelledNight, Notes]:
-        """Return what became of the person."""
-        settings, table, study = self._settings, self._table, night.study
-        if study not in table.years_k:
-            raise SleepFMError(f"is not in both {settings.is_event} and {settings.time_to_event}")
-        if not table.known_k[study].any():
-            raise SleepFMError(f"has no usable follow-up in {settings.time_to_event}: every condition is unknown")
-        known: dict[str, np.ndarray] = {
-            YEARS: table.years_k[study],
-            EVENT: table.event_k[study],
-            KNOWN: table.known_k[study],
-        }
-        if settings.demographics is not None:
-            if study not in self._people:
-                raise SleepFMError(f"has no age and sex in {settings.demographics}")
-            known[DEMOGRAPHICS] = np.array(self._coding.encode(*self._people[study]), np.float32)
-        return LabelledNight(night, by_night=known), ()
+        self.reader = FollowUpReader(
+            settings.is_event,
+            settings.time_to_event,
+            studies,
+            demographics=settings.demographics,
+            coding=self._coding,
+            labels=settings.labels,
+        )
+        self._learned_k = np.arange(len(self.reader.conditions))
 
     def prepare(self, train: Sequence[LabelledNight]) -> Notes:
         """Leave out the conditions that nobody got."""
@@ -268,12 +205,12 @@ class DiseaseTask:
         if not len(self._learned_k):
             raise RequestError("no training night has an event of any condition: there is nothing to learn")
         notes = [
-            f"no event of {printable(self._conditions[k].phecode)} in the training nights: the head does not speak of it"
+            f"no event of {printable(self.reader.conditions[k].phecode)} in the training nights: the head does not speak of it"
             for k in np.flatnonzero(events_k == 0)
         ]
-        if self._table.not_usable:
+        if self.reader.masked_early:
             notes.append(
-                f"{self._table.not_usable} labels are masked: their time is 0 or less, the condition was there before the night"
+                f"{self.reader.masked_early} labels are masked: their time is 0 or less, the condition was there before the night"
             )
         return tuple(notes)
 
@@ -289,4 +226,4 @@ class DiseaseTask:
     def card(self) -> dict[str, Any]:
         """Return the conditions, and how age and sex are coded."""
         coding = DemographicCoding() if self._settings.demographics is None else self._coding
-        return {"labels": tuple(self._conditions[k] for k in self._learned_k), "demographics": coding}
+        return {"labels": tuple(self.reader.conditions[k] for k in self._learned_k), "demographics": coding}

@@ -204,7 +204,14 @@ def read_survival(is_event: Path, time_to_event: Path, studies: Collection[str])
 def read_demographics(
     path: Path, studies: Collection[str], sex_code: Mapping[Literal["female", "male"], float]
 ) -> dict[str, tuple[float, Literal["female", "male"]]]:
-    """Return age in years and sex of studies from a CSV with `Study ID`, `age` and `gender`; incomplete rows are not in it.
+    """Return age in years and sex of studies from a CSV; incomplete rows are not in it.
+
+    Parameters
+    ----------
+    path
+        CSV with `Study ID`, `age` and `gender` (or `sex`).
+    sex_code
+        The number that stands for each sex, where the table has numbers.
 
     Raises
     ------
@@ -215,8 +222,10 @@ def read_demographics(
     """
     people: dict[str, tuple[float, Literal["female", "male"]]] = {}
     words: dict[str, Literal["female", "male"]] = {"female": "female", "f": "female", "male": "male", "m": "male"}
-    for line, row in _rows(path, ("Study ID", "age", "gender")):
-        study, age_text, sex_text = (row[name].strip() for name in ("Study ID", "age", "gender"))
+    for line, row in _rows(path, ("Study ID", "age")):
+        if "gender" not in row and "sex" not in row:
+            raise SleepFMError(f"{path}: has no column gender, nor one called sex")
+        study, age_text, sex_text = (row[name].strip() for name in ("Study ID", "age", "gender" if "gender" in row else "sex"))
         if study not in studies or not age_text or not sex_text:
             continue
         age = _number(age_text, f"{path}, line {line}: age")

@@ -1,0 +1,208 @@
+"""What heads say of whole nights, beside what is known of them: plain arrays for evaluation, with any choice of modalities."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sleepfm.errors import ModelError, RequestError
+from sleepfm.inference.device import Device, lean_attention, place
+from sleepfm.inference.heads import epochs_from_tokens, pieces
+from sleepfm.models.card import Condition, Task
+from sleepfm.models.networks import Model
+from sleepfm.progress import Progress, silent
+from sleepfm.training.night_labels import DEMOGRAPHICS, STAGES
+from sleepfm.training.nights import LabelledNight, Night
+from sleepfm.vocabulary import SCORED_STAGES, Modality
+
+
+@dataclass(frozen=True, eq=False)
+class NightStages:
+    """A night's stages.
+
+    Attributes
+    ----------
+    truth_e
+        (epoch,) int8 as scored, -1 Unknown.
+    probability_ek
+        (epoch, 5) in the order of `SCORED_STAGES`; NaN where a gap is, or when no modality that was asked for is there.
+    """
+
+    study: str
+    subject: str
+    truth_e: np.ndarray
+    probability_ek: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Hazards:
+    """Log hazards of nights.
+
+    Attributes
+    ----------
+    studies, subjects
+        Of each night.
+    conditions
+        Of each column.
+    log_hazard_nk
+        (night, condition) float32; NaN where no modality that was asked for is there.
+    """
+
+    studies: tuple[str, ...]
+    subjects: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    log_hazard_nk: np.ndarray
+
+
+def predict_stages(
+    model: Model,
+    nights: Sequence[LabelledNight],
+    *,
+    modalities: Collection[Modality] | None = None,
+    device: Device = "auto",
+    progress: Progress = silent,
+) -> list[NightStages]:
+    """Stage nights.
+
+    Parameters
+    ----------
+    model
+        A staging head.
+    nights
+        With the embeddings of the head's encoder, and labels by `StageReader` or `BreathingReader`.
+    modalities
+        What the head may see; None for all.
+
+    Raises
+    ------
+    RequestError
+        The model is no staging head.
+    ModelError
+        The embeddings are another encoder's.
+    """
+    _check(model, Task.STAGING, nights)
+    network = on_device(model.network, device)
+    longest = int(model.card.parameters["max_seq_length"])
+    staged = []
+    for number, labelled in enumerate(nights):
+        night = labelled.night
+        progress(number / len(nights), f"staging {night.study}")
+        if seen(night, modalities):
+            probability_tk = np.concatenate([
+                torch.softmax(
+                    run_head(network, night, piece.start, piece.stop, modalities)[0][
+                        0, piece.keep_start - piece.start : piece.keep_stop - piece.start
+                    ],
+                    dim=-1,
+                ).numpy()
+                for piece in pieces(night.tokens, longest)
+            ])  # fmt: skip
+        else:
+            probability_tk = np.full((night.tokens, len(SCORED_STAGES)), np.nan, np.float32)
+        probability_ek = epochs_from_tokens(probability_tk, night.origin.duration_s, night.origin.gaps)
+        staged.append(NightStages(night.study, night.subject, labelled.by_epoch[STAGES][: len(probability_ek)], probability_ek))
+    return staged
+
+
+def predict_hazards(
+    model: Model,
+    nights: Sequence[LabelledNight],
+    *,
+    modalities: Collection[Modality] | None = None,
+    device: Device = "auto",
+    progress: Progress = silent,
+) -> Hazards:
+    """Return the log hazards of nights, of each the first part that the head takes at once.
+
+    Parameters
+    ----------
+    model
+        A disease head.
+    nights
+        With the embeddings of the head's encoder, and labels by `FollowUpReader`, with demographics when the head takes them.
+    modalities
+        What the head may see; None for all.
+
+    Raises
+    ------
+    RequestError
+        The model is no disease head, or takes age and sex that the nights lack.
+    ModelError
+        The embeddings are another encoder's.
+    """
+    _check(model, Task.DISEASE, nights)
+    network = on_device(model.network, device)
+    longest = int(model.card.parameters["max_seq_length"])
+    conditions = tuple(
+        label if isinstance(label, Condition) else Condition(phecode=str(k), phenotype="unknown")
+        for k, label in enumerate(model.card.labels if model.card.labels != "unknown" else ())
+    )
+    log_hazard_nk = night_log_hazards(
+        network, nights, int(model.card.parameters["num_classes"]), longest=longest, modalities=modalities, progress=progress
+    )
+    return Hazards(
+        tuple(one.night.study for one in nights), tuple(one.night.subject for one in nights), conditions, log_hazard_nk
+    )
+
+
+def night_log_hazards(
+    network: nn.Module,
+    nights: Sequence[LabelledNight],
+    conditions: int,
+    *,
+    longest: int,
+    modalities: Collection[Modality] | None = None,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Return (night, condition) float32, of a network that stands on its device; see `predict_hazards`."""
+    log_hazard_nk = np.full((len(nights), conditions), np.nan, np.float32)
+    for number, labelled in enumerate(nights):
+        progress(number / len(nights), f"hazards of {labelled.night.study}")
+        if seen(labelled.night, modalities):
+            last = min(labelled.night.tokens, longest)
+            demographics_2 = labelled.by_night.get(DEMOGRAPHICS)
+            more = () if demographics_2 is None else (torch.from_numpy(demographics_2)[None],)
+            log_hazard_nk[number] = run_head(network, labelled.night, 0, last, modalities, *more)[0][0].numpy()
+    return log_hazard_nk
+
+
+def seen(night: Night, modalities: Collection[Modality] | None) -> tuple[Modality, ...]:
+    """Return which modalities of a night a head may see."""
+    return tuple(modality for modality in night.modalities if modalities is None or modality in modalities)
+
+
+def run_head(
+    network: nn.Module, night: Night, start: int, stop: int, modalities: Collection[Modality] | None, *more: Tensor
+) -> tuple[Tensor, ...]:
+    """Return what a head makes of some tokens of a night, on the CPU; nothing is padded."""
+    kept = [place for place, modality in enumerate(night.modalities) if modalities is None or modality in modalities]
+    device = next(network.parameters()).device
+    z_bmse = torch.from_numpy(night.read(start, stop)[kept]).float().unsqueeze(0)
+    padding_bms = torch.zeros(z_bmse.shape[:3], dtype=torch.bool)
+    with lean_attention(), torch.inference_mode():
+        found = network(*(x.to(device) for x in (z_bmse, padding_bms, *more)))
+    return tuple(out.float().cpu() for out in (found if isinstance(found, tuple) else (found,)))
+
+
+def on_device(network: nn.Module, device: Device) -> nn.Module:
+    """Return the network, in evaluation mode, where it is to run; the given one stays where it is."""
+    where = place(device).device
+    return (copy.deepcopy(network).to(where) if where != "cpu" else network).eval()
+
+
+def _check(model: Model, task: Task, nights: Sequence[LabelledNight]) -> None:
+    if model.card.task is not task:
+        raise RequestError(f"{model.card.name} is a model for {model.card.task}, not for {task}")
+    link = model.card.encoder
+    for labelled in nights:
+        origin = labelled.night.origin
+        if link is None or origin.weights_sha256 != link.weights_sha256:
+            raise ModelError(
+                f"{labelled.night.study}: its embeddings were made by {origin.model}, but {model.card.name} was made for"
+                f" {link.name if link else 'another encoder'}: embed the recording with that"
+            )
