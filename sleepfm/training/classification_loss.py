@@ -125,4 +125,4 @@ def _weighted_mean(loss_n: Tensor, weights_n: Tensor, known_n: Tensor, right_n: 
     metrics = {"n": float(known)}
     if known:
         metrics["accuracy"] = right / known
-    return Loss(value, metrics)
+    return Loss(value, metrics, scored=metrics["n"])

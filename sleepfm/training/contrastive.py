@@ -187,7 +187,8 @@ def _contrast(
     loss_tq = logits_tqc.masked_fill(~(rival_tqc | own_qc), -torch.inf).logsumexp(dim=2) - own_tq
     queries = sum_all(scored_tq.sum())
     value = sum_all(loss_tq.masked_fill(~scored_tq, 0.0).sum()) / queries.clamp(min=1)
-    return Loss(value, _metrics(contests, logits_tqc.detach() >= own_tq.detach().unsqueeze(2), terms))
+    metrics = _metrics(contests, logits_tqc.detach() >= own_tq.detach().unsqueeze(2), terms)
+    return Loss(value, metrics, scored=metrics["queries"])
 
 
 @torch.no_grad()

@@ -320,7 +320,7 @@ class Trainer(Generic[Batch]):
         return patience is not None and course.waited >= patience
 
     def validate(self) -> dict[str, float]:
-        """Return the mean loss and figures over the validation batches, weighted by their size."""
+        """Return the mean loss and figures over the validation batches, weighted by what was judged in each."""
         network = self._learner.network
         network.eval()
         totals: dict[str, float] = {}
@@ -330,7 +330,9 @@ class Trainer(Generic[Batch]):
                 with self._precision():
                     outputs = self._learner.outputs(batch)
                 loss = self._learner.loss([outputs], [batch])
-                size = getattr(batch, "size", 1)
+                size = getattr(batch, "size", 1) if loss.scored is None else loss.scored
+                if size == 0:
+                    continue
                 for name, figure in {"loss": float(loss.value), **loss.metrics}.items():
                     if math.isfinite(figure) or name == "loss":
                         totals[name] = totals.get(name, 0.0) + size * figure

@@ -58,6 +58,8 @@ class FinetuneSettings(Settings):
         Chance that a modality of a crop is left out, so that the head copes with recordings that lack it; one always stays.
     validation_nights
         At most so many nights are validated on.
+    half_precision
+        Store the weights in half precision.
     """
 
     name: str
@@ -70,6 +72,7 @@ class FinetuneSettings(Settings):
     crop_tokens: int | None = Field(default=None, ge=TOKENS_PER_EPOCH)
     modality_dropout: Share = 0.1
     validation_nights: int = Field(default=256, ge=1)
+    half_precision: bool = False
 
     @field_validator("name")
     @classmethod

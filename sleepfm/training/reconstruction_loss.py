@@ -136,7 +136,7 @@ def masked_reconstruction(
     error_m = (predicted_mnsd - target_mnsd).square().mean(dim=(2, 3)).sum(dim=1)
     sets_m = sum_all(left_out_mn.sum(dim=1))
     value = sum_all(error_m.sum()) / sets_m.sum().clamp(min=1)
-    return Loss(value, _metrics(error_m.detach(), target_mnsd, sets_m, names))
+    return Loss(value, _metrics(error_m.detach(), target_mnsd, sets_m, names), scored=float(sets_m.sum()))
 
 
 @torch.no_grad()

@@ -99,6 +99,7 @@ def cox(
             "conditions_with_events": float(with_events),
             "conditions_without_events": float(len(events_k) - with_events),
         },
+        scored=float(events_k.sum()),
         loss_k=loss_k.detach().masked_fill(events_k == 0, torch.nan),
         events_k=events_k,
     )
