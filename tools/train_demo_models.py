@@ -39,12 +39,12 @@ def steps(*, nights: int, hours: float, seed: int, processes: int) -> list[Step]
     simulate = ("simulate", "cohort", "--studies", str(nights), "--hours", str(hours), "--seed", str(seed))
     simulate += ("--format", "hdf5", "--sites", "4", "--jobs", str(processes))
     devices = ("--devices", str(processes))
+    shares = ("--shares", "0.33", "0.32", "0.1", "0.25")
     made = [
         Step("simulate", simulate),
         Step(
             "splits",
-            ("splits", "cohort/cohort.csv", "--out", "cohort/splits.json", "--by", "site")
-            + ("--shares", "0.33", "0.32", "0.1", "0.25"),
+            ("splits", "cohort/cohort.csv", "--out", "cohort/splits.json", "--by", "site", *shares),
         ),
         Step("pretrain on 1-min windows", ("pretrain", "demo/pretrain-short", *devices), resumes=True),
         Step("pretrain on 5-min windows", ("pretrain", "demo/pretrain", *devices), resumes=True),

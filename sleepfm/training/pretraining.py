@@ -16,60 +16,15 @@ from sleepfm.models.networks import build, fit, load_model
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part, silent
 from sleepfm.training.batch_norm import shared_statistics
-from sleepfm.training.contrastive import leave_one_out, pairwise
-from sleepfm.training.engine import Outcome, Outputs, Trainer
-from sleepfm.training.loss import Loss
+from sleepfm.training.engine import Outcome, Trainer
+from sleepfm.training.pretext import learner_of
 from sleepfm.training.processes import Team, join_team
 from sleepfm.training.run_folder import RunFolder
-from sleepfm.training.settings import ObjectiveSettings, PretrainSettings
+from sleepfm.training.settings import PretrainSettings
 from sleepfm.training.splits import Splits, read_splits, read_subjects, share_of_subjects
-from sleepfm.training.window_loader import WindowBatch, WindowLoader
+from sleepfm.training.window_loader import WindowLoader
 from sleepfm.training.windows import LeftOutRecording, Store, open_store
-from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_S, Modality
-
-
-class ContrastiveLearner:
-    """An encoder with its learned temperature, judged by a contrastive loss between the modalities of a window."""
-
-    def __init__(self, encoder: nn.Module, objective: ObjectiveSettings, device: torch.device, names: Sequence[str]) -> None:
-        self.network = nn.Module()
-        self.network.encoder = encoder
-        temperature = nn.Parameter(torch.tensor(objective.log_temperature), requires_grad=objective.learn_temperature)
-        temperature.rate_factor = objective.temperature_rate  # type: ignore[attr-defined]  # read by make_optimiser
-        self.network.log_temperature = temperature
-        self.network.to(device)
-        self._device = device
-        self._loss = leave_one_out if objective.kind == "leave_one_out" else pairwise
-        self._same_night = objective.same_night
-        self._names = names
-
-    def outputs(self, batch: WindowBatch) -> Outputs:
-        """Return window embeddings, (window, modality, E)."""
-        x_rt = batch.x_rt.to(self._device, non_blocking=True).float()
-        window_mne, _ = self.network.encoder.embed_sets(x_rt, batch.counts_mn)  # type: ignore[operator,union-attr]
-        return (window_mne.transpose(0, 1),)
-
-    def loss(self, outputs: Sequence[Outputs], batches: Sequence[WindowBatch]) -> Loss:
-        """Contrast the windows of all batches with each other."""
-        z_nme = torch.cat([z for (z,) in outputs])
-        present_mn = torch.cat([batch.counts_mn > 0 for batch in batches], dim=1)
-        recording_n = torch.cat([batch.recording_n for batch in batches])
-        temperature: Tensor = self.network.log_temperature  # type: ignore[assignment]
-        with torch.no_grad():
-            temperature.clamp_(min=0.0)  # else it would sink while nothing is learned yet, and take as long to come back
-        loss = self._loss(
-            z_nme.transpose(0, 1),
-            present_mn,
-            temperature,
-            group_n=recording_n,
-            same_night=self._same_night,
-            names=self._names,
-        )
-        return Loss(loss.value, {**loss.metrics, "log_temperature": float(temperature.detach())})
-
-    def describe(self, batch: WindowBatch) -> str:
-        """Return the numbers of the recordings in the store."""
-        return f"recordings {', '.join(str(int(number)) for number in batch.recording_n.unique())}"
+from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_S
 
 
 def pretrain(
@@ -140,7 +95,7 @@ def _pretrain(
     torch.manual_seed(settings.training.seed)
     encoder = shared_statistics(_first_weights(settings, shelf))
     torch.manual_seed(settings.training.seed + 7919 * team.rank)  # dropout differs between processes
-    learner = ContrastiveLearner(encoder, settings.objective, device, tuple(Modality))
+    learner = learner_of(settings, encoder, device)
     common: dict[str, Any] = {
         "batch_size": settings.training.batch_size,
         "window_samples": samples,

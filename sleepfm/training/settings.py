@@ -12,6 +12,7 @@ from sleepfm.signals.recipes import RECIPES
 from sleepfm.vocabulary import Kind, Modality
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+ChannelCount = Annotated[int, Field(ge=1)]
 PUBLISHED_CHANNELS: dict[Modality, int] = {Modality.BAS: 10, Modality.RESP: 7, Modality.EKG: 2, Modality.EMG: 4}
 """Most channels of a modality in the published configuration."""
 
@@ -189,15 +190,20 @@ class AugmentationSettings(Settings):
     channel_dropout
         Chance that a channel is left out; one of each modality always stays.
     most_channels
-        At most so many channels of a modality in a window, drawn anew each time; None for all.
+        At most so many channels of a modality in a window, drawn anew each time: a number for all modalities, or one for each
+        that is to be limited; None for all channels.
     random_offset
         Windows start anywhere (on a 5-s token), not only at multiples of a window.
     """
 
     modality_dropout: Share = 0.0
     channel_dropout: Share = 0.0
-    most_channels: int | None = Field(default=None, ge=1)
+    most_channels: dict[Modality, ChannelCount] | ChannelCount | None = None
     random_offset: bool = True
+
+    def most(self, modality: Modality) -> int | None:
+        """Return the most channels of a modality."""
+        return self.most_channels.get(modality) if isinstance(self.most_channels, dict) else self.most_channels
 
 
 class PretrainSettings(Settings):

@@ -168,7 +168,7 @@ class WindowLoader:
         chosen: dict[Modality, Sequence[ChannelPlace]] = {}
         for modality, places in kept.items():
             some = [k for k in range(len(places)) if rng.random() >= hidden.channel_dropout] or [int(rng.integers(len(places)))]
-            most = hidden.most_channels
+            most = hidden.most(modality)
             if most is not None and len(some) > most:
                 some = [some[i] for i in rng.permutation(len(some))[:most]]
             chosen[modality] = [places[k] for k in sorted(some)]

@@ -181,7 +181,7 @@ def test_patience_ends_a_run(cohort: Cohort, tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_ends_the_run_with_its_place(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sleepfm.training.pretraining import ContrastiveLearner
+    from sleepfm.training.pretext import ContrastiveLearner
 
     whole = ContrastiveLearner.outputs
 
