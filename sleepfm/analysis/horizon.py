@@ -47,18 +47,16 @@ class Follow:
 
     def estimate(self, sampled: Sampled, reason: str = "") -> Estimate:
         """Return it as reported; n are these people."""
-        return self.boot.estimate(sampled, subjects=int(np.unique(self.boot.subject_n).size), reason=reason)
+        return self.boot.estimate(sampled, reason=reason)
 
 
 def auroc_at(follow: Follow, score_n: np.ndarray, horizon: float) -> tuple[Sampled, Estimate]:
     """Return the AUROC of the event within the horizon among those whose state at the horizon is known."""
     outcome_n = outcome_at(follow.years_n, follow.event_n, horizon)
     known_n = outcome_n >= 0
-    boot = follow.boot
-    known = Bootstrap(boot.subject_n[known_n], boot.subjects, boot.weights_bs, boot.confidence)
+    known = follow.boot.part(known_n)
     sampled = sample_auroc(outcome_n[known_n] > 0, score_n[known_n], known)
-    subjects = int(np.unique(known.subject_n).size)
-    return sampled, known.estimate(sampled, subjects=subjects, reason=one_class(outcome_n[known_n] > 0))
+    return sampled, known.estimate(sampled, reason=one_class(outcome_n[known_n] > 0))
 
 
 @dataclass(frozen=True)
@@ -219,12 +217,7 @@ def _groups(follow: Follow, predicted_n: np.ndarray, horizon: float, groups: int
         inside_n = group_n == group
         if not inside_n.any():  # equal predictions fill several quantiles
             continue
-        boot = follow.boot
-        part = Follow(
-            follow.years_n[inside_n],
-            follow.event_n[inside_n],
-            Bootstrap(boot.subject_n[inside_n], boot.subjects, boot.weights_bs, boot.confidence),
-        )
+        part = Follow(follow.years_n[inside_n], follow.event_n[inside_n], follow.boot.part(inside_n))
         found.append(_group(part, predicted_n[inside_n], horizon))
     return tuple(found)
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from sleepfm.analysis.estimates import Estimate, undefined
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 _CELLS_AT_ONCE = 1_000_000
+_MEDIAN_LEVELS = 4096
 
 WeightedMetric = Callable[[np.ndarray], np.ndarray]
 """From weights (resample, subject) to the metric of each resample (resample,), NaN where it is undefined."""
@@ -79,6 +81,10 @@ class Bootstrap:
     weights_bs: np.ndarray
     confidence: float = CONFIDENCE
 
+    def part(self, kept_n: np.ndarray) -> Bootstrap:
+        """Return the same resamples for the rows that are True in (row,) `kept_n`."""
+        return Bootstrap(self.subject_n[kept_n], self.subjects, self.weights_bs, self.confidence)
+
     def sample(self, metric: WeightedMetric, *, resampled: WeightedMetric | None = None, width: int = 1) -> Sampled:
         """Compute a metric on the data and on all resamples.
 
@@ -106,20 +112,24 @@ class Bootstrap:
         for first in range(0, len(self.weights_bs), step):
             yield self.weights_bs[first : first + step]
 
-    def estimate(self, sampled: Sampled, *, n: int | None = None, subjects: int | None = None, reason: str = "") -> Estimate:
+    @property
+    def people(self) -> int:
+        """How many subjects have a row here: fewer than `subjects` in a part."""
+        return int(np.unique(self.subject_n).size)
+
+    def estimate(self, sampled: Sampled, *, n: int | None = None, reason: str = "") -> Estimate:
         """Turn a sampled metric into what is reported.
 
         Parameters
         ----------
         sampled
             Value and resamples.
-        n, subjects
-            What it rests on; all rows and all subjects unless told.
+        n
+            Rows that it rests on; all unless told.
         reason
             Why the value is undefined, if it is.
         """
-        n = len(self.subject_n) if n is None else n
-        subjects = self.subjects if subjects is None else subjects
+        n, subjects = len(self.subject_n) if n is None else n, self.people
         if not np.isfinite(sampled.point):
             return undefined(reason or "undefined on these data", n=n, subjects=subjects)
         defined_b = sampled.values_b[np.isfinite(sampled.values_b)]
@@ -132,6 +142,37 @@ class Bootstrap:
         tail = (1 - self.confidence) / 2
         low, high = np.quantile(defined_b, (tail, 1 - tail))
         return Estimate(sampled.point, float(low), float(high), n, subjects, defined_b.size, dropped)
+
+    def sample_mean(self, values_n: np.ndarray) -> Sampled:
+        """Compute the mean of (row,) values."""
+        sums_sc = self.sums(np.stack([values_n, np.ones(len(values_n))], axis=1))
+
+        def metric(weights_bs: np.ndarray) -> np.ndarray:
+            sum_b, rows_b = (weights_bs @ sums_sc).T
+            return np.divide(sum_b, rows_b, out=np.full(len(rows_b), np.nan), where=rows_b > 0)
+
+        return self.sample(metric)
+
+    def sample_median(self, values_n: np.ndarray) -> Sampled:
+        """Compute the median of (row,) values; on the resamples over at most `_MEDIAN_LEVELS` levels of equally many rows."""
+        if not len(values_n):
+            return Sampled(np.nan, np.empty(0))
+        order_n = np.argsort(values_n, kind="stable")
+        levels = min(_MEDIAN_LEVELS, len(values_n))
+        level_n = np.arange(len(values_n)) * levels // len(values_n)
+        value_l = np.array([np.median(part) for part in np.split(values_n[order_n], np.flatnonzero(np.diff(level_n)) + 1)])
+        counts_ls = sparse.coo_array(
+            (np.ones(level_n.size), (level_n, self.subject_n[order_n])), shape=(levels, self.subjects)
+        ).tocsr()
+
+        def metric(weights_bs: np.ndarray) -> np.ndarray:
+            below_lb = np.cumsum(counts_ls @ weights_bs.T, axis=0)
+            half_b = below_lb[-1] / 2
+            lower, upper = (below_lb < half_b).sum(axis=0), (below_lb <= half_b).sum(axis=0)
+            middle_b = (value_l[np.minimum(lower, levels - 1)] + value_l[np.minimum(upper, levels - 1)]) / 2
+            return np.where(half_b > 0, middle_b, np.nan)
+
+        return Sampled(float(np.median(values_n)), self.sample(metric, width=levels).values_b)
 
     def sums(self, values_nc: np.ndarray) -> np.ndarray:
         """Return (subject, column) sums over each subject's rows of (row, column) values."""

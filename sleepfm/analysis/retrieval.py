@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from sleepfm.analysis.estimates import Estimate
-from sleepfm.analysis.resampling import RESAMPLES, Bootstrap, Sampled, bootstrap
+from sleepfm.analysis.resampling import Bootstrap, Sampled
 from sleepfm.progress import Progress, silent
 
 TIE = 1e-6
@@ -22,7 +22,6 @@ TIE = 1e-6
 TOP = (1, 10)
 _QUERIES_AT_ONCE = 512
 _CANDIDATES_AT_ONCE = 8192
-_RANK_LEVELS = 4096
 
 Rows = slice | np.ndarray
 
@@ -89,6 +88,8 @@ class Retrieval:
         Share of queries whose partner ranks first, or among the first ten; a tie counts by the chance of winning it.
     median_rank
         Median over queries of the expected rank, 1 is best.
+    top1_sampled
+        On the resamples, for means over pairs.
     """
 
     candidates: int
@@ -97,6 +98,7 @@ class Retrieval:
     top10: Estimate
     median_rank: Estimate
     chance: Chance
+    top1_sampled: Sampled
 
     def as_dict(self) -> dict[str, object]:
         """Return plain numbers under the agreed names, with n, intervals and chance beside them."""
@@ -173,49 +175,42 @@ def rank_left_out(
     return found
 
 
-def score_ranks(
-    ranks: Ranks,
-    subjects_n: np.ndarray,
-    candidates: int | None = None,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> Retrieval:
+def score_ranks(ranks: Ranks, boot: Bootstrap, candidates: int | None = None) -> Retrieval:
     """Return top-1, top-10 and median rank among `candidates`.
 
     Parameters
     ----------
     ranks
         Of one pair and kind of candidates.
-    subjects_n
-        (query,) the subject of each query; the bootstrap draws the people who ask, the candidates stay.
+    boot
+        One row a query: the bootstrap draws the people who ask, the candidates stay.
     candidates
         How many with the partner: the expectation over random choices of so many is returned. None, or more than there are: all.
-    resamples, seed, confidence
-        Of the bootstrap.
     """
-    alone_n = ranks.others_n == 0
-    kept_n = ~alone_n
+    kept_n = ranks.others_n > 0
+    boot = boot.part(kept_n)
     better_n, tied_n, others_n = (a[kept_n].astype(np.int64) for a in (ranks.better_n, ranks.tied_n, ranks.others_n))
     drawn_n = others_n if candidates is None else np.minimum(others_n, candidates - 1)
-    boot = bootstrap(np.asarray(subjects_n)[kept_n], resamples=resamples, seed=seed, confidence=confidence)
-    reason = "no query has a candidate besides its partner"
-    tops = {k: _expected_top(k, better_n, tied_n, others_n, drawn_n) for k in TOP}
+    tops = {k: boot.sample_mean(_expected_top(k, better_n, tied_n, others_n, drawn_n)) for k in TOP}
     rank_n = 1 + (better_n + tied_n / 2) * drawn_n / np.maximum(others_n, 1)
     size_n = drawn_n + 1
     middle = float(np.median(size_n)) if size_n.size else 0.0
+
+    def estimate(sampled: Sampled) -> Estimate:
+        return boot.estimate(sampled, reason="no query has a candidate besides its partner")
+
     return Retrieval(
         candidates=int(middle),
         n=size_n.size,
-        top1=boot.estimate(_mean(tops[1], boot), reason=reason),
-        top10=boot.estimate(_mean(tops[10], boot), reason=reason),
-        median_rank=boot.estimate(_median(rank_n, boot), reason=reason),
+        top1=estimate(tops[1]),
+        top10=estimate(tops[10]),
+        median_rank=estimate(boot.sample_median(rank_n)),
         chance=Chance(
             top1=float((1 / size_n).mean()) if size_n.size else 0.0,
             top10=float(np.minimum(10 / size_n, 1).mean()) if size_n.size else 0.0,
             median_rank=(middle + 1) / 2,
         ),
+        top1_sampled=tops[1],
     )
 
 
@@ -321,32 +316,3 @@ def _fewer_than(k: int, before_n: np.ndarray, others_n: np.ndarray, drawn_n: np.
 
 def _log_choose(n: np.ndarray, k: np.ndarray | int) -> np.ndarray:
     return gammaln(n + 1) - gammaln(np.asarray(k) + 1) - gammaln(n - k + 1)
-
-
-def _mean(credit_n: np.ndarray, boot: Bootstrap) -> Sampled:
-    sums_sc = boot.sums(np.stack([credit_n, np.ones(credit_n.size)], axis=1))
-
-    def metric(weights_bs: np.ndarray) -> np.ndarray:
-        credit_b, queries_b = (weights_bs @ sums_sc).T
-        return np.divide(credit_b, queries_b, out=np.full(len(queries_b), np.nan), where=queries_b > 0)
-
-    return boot.sample(metric)
-
-
-def _median(rank_n: np.ndarray, boot: Bootstrap) -> Sampled:
-    """Return the median rank; on resamples the ranks are gathered into at most `_RANK_LEVELS` levels of equally many queries."""
-    if not rank_n.size:
-        return Sampled(np.nan, np.empty(0))
-    order_n = np.argsort(rank_n, kind="stable")
-    levels = min(_RANK_LEVELS, rank_n.size)
-    level_n = np.arange(rank_n.size) * levels // rank_n.size
-    value_l = np.array([np.median(part) for part in np.split(rank_n[order_n], np.flatnonzero(np.diff(level_n)) + 1)])
-    counts_ls = np.zeros((levels, boot.subjects))
-    np.add.at(counts_ls, (level_n, boot.subject_n[order_n]), 1)
-
-    def metric(weights_bs: np.ndarray) -> np.ndarray:
-        below_bl = np.cumsum(weights_bs @ counts_ls.T, axis=1)
-        return value_l[(below_bl < below_bl[:, -1:] / 2).sum(axis=1)]
-
-    sampled = boot.sample(metric, width=levels)
-    return Sampled(float(np.median(rank_n)), sampled.values_b)

@@ -87,7 +87,7 @@ class ConditionRisk:
     above_baseline
         Test of a C above the baseline's; None without a baseline or with too few events.
     enrichment
-        By the model's score.
+        By the model's score; None when it was not asked for.
     calibration
         None when no baseline hazard of the training set was given.
     few_events
@@ -105,7 +105,7 @@ class ConditionRisk:
     c_difference: Estimate | None
     auroc_difference: Estimate | None
     above_baseline: OneSidedTest | None
-    enrichment: Enrichment
+    enrichment: Enrichment | None
     calibration: Calibration | None
     few_events: bool
 
@@ -167,7 +167,7 @@ def assess_risk(
     baseline_score_nk: np.ndarray | None = None,
     baseline_hazards: Sequence[BaselineHazard | None] | None = None,
     horizon: float = HORIZON_YEARS,
-    top_share: float = TOP_SHARE,
+    top_share: float | None = TOP_SHARE,
     resamples: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
@@ -193,7 +193,7 @@ def assess_risk(
     horizon
         Years.
     top_share
-        Of the people, for the enrichment.
+        Of the people, for the enrichment; None leaves it out.
     resamples, seed, confidence
         Of the bootstrap over subjects. All conditions and both scores are measured on the same resamples.
 
@@ -219,8 +219,7 @@ def assess_risk(
     unusable: dict[str, str] = {}
     for k, name in enumerate(names):
         rows_n = usable_nk[:, k]
-        part = Bootstrap(boot.subject_n[rows_n], boot.subjects, boot.weights_bs, confidence)
-        follow = Follow(years_nk[rows_n, k], event_nk[rows_n, k], part)
+        follow = Follow(years_nk[rows_n, k], event_nk[rows_n, k], boot.part(rows_n))
         if reason := _useless(follow):
             unusable[name] = reason
             continue
@@ -250,7 +249,7 @@ def _measure(
     hazard: BaselineHazard | None,
     *,
     horizon: float,
-    top_share: float,
+    top_share: float | None,
     left_out: int,
 ) -> _Measured:
     c_indices = [follow.sample(Concordance(follow.years_n, follow.event_n, score_n)) for score_n in scores]
@@ -267,7 +266,7 @@ def _measure(
     risk = ConditionRisk(
         name=name,
         n=follow.years_n.size,
-        subjects=int(np.unique(follow.boot.subject_n).size),
+        subjects=follow.boot.people,
         events=events,
         left_out=left_out,
         censored_before_horizon=int((outcome_n < 0).sum()),
@@ -276,7 +275,7 @@ def _measure(
         c_difference=follow.estimate(c_indices[0] - c_indices[1]) if compared else None,
         auroc_difference=_area_difference(follow, areas, outcome_n, area_reason) if compared else None,
         above_baseline=_test(c_indices[0] - c_indices[1], 0.0) if compared and not few else None,
-        enrichment=enrichment(follow, scores[0], horizon, top_share),
+        enrichment=None if top_share is None else enrichment(follow, scores[0], horizon, top_share),
         calibration=calibration(follow, scores[0], hazard, horizon) if hazard is not None else None,
         few_events=few,
     )

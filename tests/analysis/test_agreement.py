@@ -3,7 +3,7 @@ import json
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, f1_score
 
 from sleepfm.analysis.agreement import agree
@@ -14,6 +14,7 @@ stages = st.sampled_from([-1, 0, 1, 2, 3, 4])
 pairs = st.lists(st.tuples(stages, stages), min_size=1, max_size=300)
 
 
+@settings(deadline=None, max_examples=40)
 @given(pairs)
 def test_every_number_is_sklearns(epochs):
     a, b = np.array(epochs, dtype=np.int8).T
@@ -40,6 +41,7 @@ def test_every_number_is_sklearns(epochs):
     json.dumps(found.as_dict(), allow_nan=False)
 
 
+@settings(deadline=None, max_examples=40)
 @given(pairs)
 def test_the_order_of_the_two_only_turns_the_confusion(epochs):
     a, b = np.array([*epochs, (2, 2)], dtype=np.int8).T

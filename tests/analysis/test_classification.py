@@ -59,6 +59,7 @@ def test_the_interval_is_that_of_drawing_people_and_counting_anew():
         assert (estimate.low, estimate.high) == pytest.approx(np.quantile(by_hand, (0.025, 0.975)))
 
 
+@settings(deadline=None, max_examples=10)
 @given(st.permutations(range(5)))
 def test_renaming_the_stages_renames_the_numbers(order):
     order = np.array(order)
@@ -134,7 +135,7 @@ def test_wrong_shapes_are_refused():
 scored = hnp.arrays(np.float64, st.integers(4, 60), elements=st.integers(-5, 5).map(float))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(scored, st.integers(0, 2**32 - 1))
 def test_tied_scores_are_ranked_as_sklearn_ranks_them(score_n, seed):
     truth_n = np.random.default_rng(seed).random(score_n.size) < 0.4

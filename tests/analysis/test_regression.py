@@ -3,7 +3,7 @@ import json
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score
 
@@ -39,6 +39,7 @@ def test_the_interval_is_that_of_drawing_people_and_counting_anew():
     assert (found.low, found.high) == pytest.approx(np.quantile(by_hand, (0.025, 0.975)))
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.floats(-1e4, 1e4), st.floats(0.01, 100))
 def test_another_unit_changes_only_the_errors(shift, scale):
     truth_n, predicted_n, subject_n = ages(n=20)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from sleepfm.analysis import retrieval
+from sleepfm.analysis.resampling import bootstrap
 from sleepfm.analysis.retrieval import Ranks, rank_left_out, rank_partners, score_ranks
 
 M, E = 4, 16
@@ -58,7 +59,7 @@ def test_ranks_are_those_of_a_plain_search_among_each_kind_of_candidates(monkeyp
 
 def test_top_k_is_what_scikit_learns_neighbours_give():
     z_mne, present_mn, night_n, subject_n = windows(noise=0.6)
-    found = score_ranks(rank_partners(z_mne, present_mn, night_n, subject_n)[1, 2].everyone, subject_n, resamples=30)
+    found = score_ranks(rank_partners(z_mne, present_mn, night_n, subject_n)[1, 2].everyone, bootstrap(subject_n, resamples=30))
     unit_mne = z_mne / np.linalg.norm(z_mne, axis=2, keepdims=True)
     index = NearestNeighbors(n_neighbors=10, metric="cosine", algorithm="brute").fit(unit_mne[2])
     nearest_nk = index.kneighbors(unit_mne[1], return_distance=False)
@@ -97,7 +98,7 @@ def test_lengths_and_the_order_of_windows_change_nothing(seed, scale):
 def test_fewer_candidates_are_the_mean_over_random_choices_of_them():
     z_mne, present_mn, night_n, subject_n = windows(noise=2.0)
     ranks = rank_partners(z_mne, present_mn, night_n, subject_n)[0, 1].everyone
-    found = score_ranks(ranks, subject_n, 30, resamples=0)
+    found = score_ranks(ranks, bootstrap(subject_n, resamples=0), 30)
     rng = np.random.default_rng(0)
     draws = [
         rng.hypergeometric(ranks.better_n, ranks.others_n - ranks.better_n, 29)  # how many better ones are drawn
@@ -108,7 +109,7 @@ def test_fewer_candidates_are_the_mean_over_random_choices_of_them():
     assert found.candidates == 30
     assert found.chance.top1 == pytest.approx(1 / 30)
     assert found.median_rank.value == pytest.approx(1 + np.median(ranks.better_n) * 29 / 119)
-    assert score_ranks(ranks, subject_n, 500, resamples=0).candidates == 120
+    assert score_ranks(ranks, bootstrap(subject_n, resamples=0), 500).candidates == 120
 
 
 def test_equal_embeddings_reach_chance_and_no_more():
@@ -116,7 +117,7 @@ def test_equal_embeddings_reach_chance_and_no_more():
     night_n = np.repeat(np.arange(4), 10)
     ranks = rank_partners(z_mne, np.ones((2, 40), bool), night_n, night_n)[0, 1]
     for part in (ranks.everyone, ranks.other_subjects, ranks.same_night):
-        found = score_ranks(part, night_n, resamples=10)
+        found = score_ranks(part, bootstrap(night_n, resamples=10))
         assert found.top1.value == pytest.approx(found.chance.top1)
         assert found.top10.value == pytest.approx(found.chance.top10)
         assert found.median_rank.value == pytest.approx(found.chance.median_rank)
@@ -127,19 +128,17 @@ def test_blind_embeddings_reach_chance_in_the_mean():
     night_n = np.repeat(np.arange(40), 25)
     z_mne = rng.normal(size=(2, 1000, E))
     ranks = rank_partners(z_mne, np.ones((2, 1000), bool), night_n, night_n)[1, 0]
-    found = score_ranks(ranks.everyone, night_n, 100, resamples=200)
+    found = score_ranks(ranks.everyone, bootstrap(night_n, resamples=200), 100)
     assert found.top1.low <= 0.01 <= found.top1.high
     assert found.top10.low <= 0.1 <= found.top10.high
     assert found.median_rank.low <= 50.5 <= found.median_rank.high
 
 
 def test_the_interval_of_the_median_is_that_of_drawing_people():
-    from sleepfm.analysis.resampling import bootstrap
-
     rng = np.random.default_rng(1)
     subject_n = np.repeat(np.arange(11), 9)
     ranks = Ranks(rng.integers(0, 99, 99), np.zeros(99, int), np.full(99, 98))
-    found = score_ranks(ranks, subject_n, resamples=50, seed=2).median_rank
+    found = score_ranks(ranks, bootstrap(subject_n, resamples=50, seed=2)).median_rank
     by_hand = []
     for weights_s in bootstrap(subject_n, resamples=50, seed=2).weights_bs.astype(int):
         by_hand.append(np.median(np.repeat(1 + ranks.better_n, weights_s[subject_n])))
@@ -151,10 +150,10 @@ def test_one_person_only_and_absent_modalities_are_undefined_with_the_reason():
     z_mne, present_mn, night_n, _ = windows()
     present_mn[3] = False
     found = rank_partners(z_mne, present_mn, night_n, np.zeros(120, int))
-    alone = score_ranks(found[0, 1].other_subjects, np.zeros(120, int))
+    alone = score_ranks(found[0, 1].other_subjects, bootstrap(np.zeros(120, int)))
     assert (alone.n, alone.top1.value) == (0, None)
     assert alone.top1.reason == "no query has a candidate besides its partner"
-    absent = score_ranks(found[0, 3].everyone, np.empty(0, int))
+    absent = score_ranks(found[0, 3].everyone, bootstrap(np.empty(0, int)))
     json.dumps([alone.as_dict(), absent.as_dict()], allow_nan=False)
 
 

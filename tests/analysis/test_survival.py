@@ -74,7 +74,7 @@ def test_kaplan_meier_and_its_band_are_lifelines():
     np.testing.assert_array_equal(ours.at_risk_t, fitted.event_table.loc[ours.years_t, "at_risk"])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.floats(0.5, 13))
 def test_weighted_kaplan_meier_is_that_of_people_repeated(seed, horizon):
     years_n, event_n, _ = cohort(seed, n=25)
