@@ -53,8 +53,8 @@ def wear(
     n = len(ecg_t)
     coarse_t = np.arange(len(night.breath_phase_t)) / BREATH_RATE_HZ
     breath_t = np.interp(np.arange(n) / rate_hz, coarse_t, np.sin(2 * np.pi * night.breath_phase_t)).astype(np.float32)
-    for x_ct in (eeg_ct, eog_ct):
-        x_ct += rng.lognormal(np.log(_BREATH_UV), 0.4, (len(x_ct), 1)).astype(np.float32) * breath_t
+    for row in (*eeg_ct, *eog_ct):
+        np.add(row, np.float32(rng.lognormal(np.log(_BREATH_UV), 0.4)) * breath_t, out=row)
     if night.duration_s < _LEAST_S:
         return []
     popping, losing = (int(row) for row in rng.permutation(_FRAGILE_ROWS)[:2])

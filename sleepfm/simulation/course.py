@@ -68,7 +68,7 @@ def draw_course(seed: int | np.random.SeedSequence, hours: float, *, subject: Su
     seed
         Seed, or a branch of one.
     hours
-        Length, from one epoch (1/120) to 24 h, rounded to whole seconds. Nights under 3 h have shorter cycles.
+        Length, from one epoch (1/120) to 24 h, rounded to whole seconds. Nights under 4 h have shorter cycles.
     subject
         Who sleeps (default: somebody drawn from the seed).
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sleepfm.recording.channels import place
+from sleepfm.recording.units import scale_for
 from sleepfm.signals.dataset_names import unique_names
 from sleepfm.signals.recipes import Piece, standardise
 from sleepfm.signals.store_writing import SignalsHeader, SignalToStore, create_signals
@@ -38,13 +39,15 @@ def write_signals(night: Night, path: Path, *, record_id: str, start: datetime, 
         When the disk refuses.
     """
     places = [place(s.label, unit=s.unit, rate_hz=float(s.rate_hz)) for s in night.signals]
-    used = [(index, s, found.kind, found.modality) for index, (s, found) in enumerate(zip(night.signals, places, strict=True))]
-    used = [one for one in used if one[3]]
+    used = [(index, found.kind, found.modality) for index, found in enumerate(places) if found.modality]
+    names = unique_names(night.signals[index].label for index, _, _ in used)
     header = SignalsHeader(record_id, "grouped", RECIPE, float(night.duration_s), start, (), simulated=True)
     with create_signals(path, header) as writer:
-        for (index, signal, kind, modality), name in zip(used, unique_names(s.label for _, s, _, _ in used), strict=True):
-            assert modality is not None
-            result = standardise(RECIPE, [Piece(0.0, signal.data)], float(signal.rate_hz), float(night.duration_s))
+        for (index, kind, modality), name in zip(used, names, strict=True):
+            signal = night.signals[index]
+            unit, gain = scale_for(kind, signal.unit)
+            piece = Piece(0.0, signal.data)
+            result = standardise(RECIPE, [piece], float(signal.rate_hz), float(night.duration_s), gain=gain)
             writer.add(
                 SignalToStore(
                     name=name,
@@ -53,7 +56,7 @@ def write_signals(night: Night, path: Path, *, record_id: str, start: datetime, 
                     modality=modality,
                     kind=kind,
                     rate_hz=float(signal.rate_hz),
-                    unit=signal.unit,
+                    unit=unit,
                     mean=result.mean,
                     std=result.std,
                     flat=result.flat,

@@ -49,9 +49,8 @@ def beat_times(seed: np.random.SeedSequence, subject: Subject, night: Timeline) 
     night_trend = -3.0 * np.minimum(t / 3600 / 5, 1)
     bpm = subject.heart_bpm + subject.dipping * by_stage(_RATE_OFFSET_BPM, 40) + night_trend
     breath = np.interp(t, np.arange(len(night.breath_phase_t)) / BREATH_RATE_HZ, night.breath_phase_t)
-    young = float(np.clip(1.5 - 0.012 * subject.age, 0.4, 1.3))  # arrhythmia of breathing fades with age
     mayer = np.sin(2 * np.pi * (0.095 * t + 0.6 * wander(rng, n, 30 * _STATE_RATE_HZ)))
-    share = subject.vagal_gain * young * by_stage(_BREATH_SHARE, 20) * np.sin(2 * np.pi * breath)
+    share = subject.vagal_gain * by_stage(_BREATH_SHARE, 20) * np.sin(2 * np.pi * breath)
     share += _SLOWEST_SHARE * wander(rng, n, 600 * _STATE_RATE_HZ)
     share += (
         subject.slow_hrv_gain

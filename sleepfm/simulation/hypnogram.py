@@ -14,7 +14,7 @@ from sleepfm.vocabulary import EPOCH_S, Stage
 
 _N3_MIN = (38.0, 27.0, 13.0, 5.0, 0.0)
 _REM_MIN = (9.0, 18.0, 25.0, 30.0, 32.0)
-_FULL_CYCLES_H = 3.0  # a shorter study gets shorter cycles, so that it shows every stage
+_FULL_CYCLES_H = 4.0  # a shorter study gets shorter cycles, and reaches the late ones sooner, so that it shows every stage
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _cycle(
     rng: np.random.Generator, cycle: int, *, scale: float, age: float, fragmentation: float, n3_gain: float
 ) -> list[tuple[Stage, float]]:
     """Return the bouts (stage, minutes) of one NREM-REM cycle."""
-    late = min(cycle, len(_N3_MIN) - 1)
+    late = min(round(cycle / scale), len(_N3_MIN) - 1)
     n3 = _N3_MIN[late] * max(0.2, rng.normal(1, 0.2)) * float(np.clip(1.3 - 0.007 * age, 0.6, 1.2)) * n3_gain
     rem = _REM_MIN[late] * max(0.4, rng.normal(1, 0.2))
     n2 = max(22.0, rng.normal(96, 9) - n3 - rem)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.fft
+from threadpoolctl import threadpool_limits
 
 FRAME_S = 4.0
 """Length of a frame: the state is drawn every half of it, and rhythms below 1 / FRAME_S do not exist here."""
@@ -91,7 +92,8 @@ def correlated_noise(
             out[:, at : at + part.shape[1]] += part
         assert n <= _FRAMES_AT_ONCE
 
-    with ThreadPoolExecutor(threads) as pool:
+    # BLAS threads of its own would only fight with these over the cores.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         for block, x_cmt in enumerate(pool.map(frames, range(len(firsts)))):
             place(block, x_cmt)
     return out[:, hop : hop + n_samples]
