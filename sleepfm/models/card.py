@@ -26,12 +26,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Task(StrEnum):
-    """What a model does."""
+    """What a model does. A probe answers whatever its labels say, from embeddings, by one linear layer."""
 
     ENCODER = "encoder"
     STAGING = "staging"
     BREATHING = "breathing"
     DISEASE = "disease"
+    PROBE = "probe"
 
 
 class _Part(BaseModel):
@@ -151,13 +152,96 @@ def parse_sex_code(text: str) -> dict[Literal["female", "male"], float]:
 
 
 class Metric(_Part):
-    """One measured figure of quality with its interval."""
+    """One measured figure of quality.
+
+    Attributes
+    ----------
+    low, high
+        Its interval.
+    data
+        What it was measured on.
+    n
+        How many it was measured on (subjects, or what `data` says).
+    baseline
+        The same figure of the demographics-only model on the same data.
+    group
+        The part of the people that it holds for, such as "sex: female"; all of them when empty.
+    """
 
     name: str
     value: float
     low: float | None = None
     high: float | None = None
     data: str = ""
+    n: int | None = Field(default=None, ge=0)
+    baseline: float | None = None
+    group: str = ""
+
+
+class Training(_Part):
+    """How the weights came about, so that anyone can do it again.
+
+    Attributes
+    ----------
+    config_sha256, data_sha256
+        Of the settings and of the list of recordings with their content.
+    seed
+        Of everything drawn by chance.
+    git
+        The commit of this software, and whether files were changed since.
+    subjects
+        Number of subjects of each split.
+    machine
+        On what it ran.
+    seconds
+        How long.
+    """
+
+    config_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    data_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    seed: int | None = None
+    git: str = ""
+    subjects: dict[str, int] = Field(default_factory=dict)
+    machine: str = ""
+    seconds: float | None = Field(default=None, ge=0)
+
+
+class BaselineHazard(_Part):
+    """Breslow's cumulative baseline hazard, which turns log hazards into probabilities.
+
+    Attributes
+    ----------
+    years
+        Times after the night, rising.
+    cumulative
+        For each condition the cumulative hazard at these times of a person whose log hazard is 0; None where it is unknown.
+    """
+
+    years: tuple[float, ...] = Field(min_length=1)
+    cumulative: tuple[tuple[float, ...] | None, ...]
+
+    @model_validator(mode="after")
+    def _rising(self) -> BaselineHazard:
+        for numbers in (self.years, *(one for one in self.cumulative if one is not None)):
+            if len(numbers) != len(self.years):
+                raise ValueError("a cumulative baseline hazard needs one number for each time")
+            if not all(math.isfinite(number) and number >= 0 for number in numbers) or list(numbers) != sorted(numbers):
+                raise ValueError("times and cumulative hazards are numbers from 0 that never fall")
+        return self
+
+    def event_free(self, condition: int, log_hazard: float) -> tuple[float, ...] | None:
+        """Return the probability of no event until each of `years`, exp(-H(t) exp(log hazard)); None where H is unknown.
+
+        Examples
+        --------
+        >>> BaselineHazard(years=(1.0, 5.0), cumulative=((0.0, 0.1),)).event_free(0, 0.0)
+        (1.0, 0.9048374180359595)
+        """
+        cumulative = self.cumulative[condition]
+        if cumulative is None:
+            return None
+        relative = math.exp(min(log_hazard, 700.0))  # beyond, a float ends; the probability is 0 long before
+        return tuple(math.exp(-hazard * relative) for hazard in cumulative)
 
 
 class ModelCard(_Part):
@@ -168,15 +252,23 @@ class ModelCard(_Part):
     architecture, parameters
         The published word for the network, and its numbers.
     signals
-        Only of an encoder.
+        Of an encoder, and of a network that was trained end to end from signals.
     encoder
-        Only of a head: the encoder that it belongs to.
+        Of a head: the encoder that it belongs to. A head that looks at no embedding may have none.
     labels
         Names of a head's outputs in order: stages, or conditions; "unknown" when nobody gave them.
     demographics
-        Only of a disease head.
+        Only of a disease head, and of each that takes age and sex.
+    baseline_hazard
+        Of a disease head, where it is known.
+    thresholds
+        By the name of an output: the probability from which it counts as yes.
+    baseline
+        Whether it is there to compare others with; it is never taken unless somebody names it.
     trained_on
         "simulated", the cohorts' names, or "unknown". `auto` takes only models trained on real cohorts.
+    training
+        How to train it again.
     source_blobs
         Git blob ids of the files that were imported.
     imported_at
@@ -192,8 +284,12 @@ class ModelCard(_Part):
     encoder: EncoderLink | None = None
     labels: tuple[str, ...] | tuple[Condition, ...] | Literal["unknown"] = UNKNOWN
     demographics: DemographicCoding | None = None
+    baseline_hazard: BaselineHazard | None = None
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    baseline: bool = False
     trained_on: str = UNKNOWN
     training_data: str = ""
+    training: Training | None = None
     metrics: tuple[Metric, ...] = ()
     licence: str = UNKNOWN
     source: str = ""
@@ -211,13 +307,27 @@ class ModelCard(_Part):
 
     @model_validator(mode="after")
     def _whole(self) -> ModelCard:
-        if (self.task is Task.ENCODER) != (self.signals is not None):
-            raise ValueError("an encoder, and only an encoder, says what signals it takes")
-        if (self.task is Task.ENCODER) == (self.encoder is not None):
-            raise ValueError("a head, and only a head, names its encoder")
-        if (self.task is Task.DISEASE) != (self.demographics is not None):
-            raise ValueError("a disease head, and only a disease head, says how age and sex are coded")
+        if self.task is Task.ENCODER and (self.signals is None or self.encoder is not None):
+            raise ValueError("an encoder says what signals it takes, and belongs to no other encoder")
+        if self.signals is not None and self.encoder is not None:
+            raise ValueError("a model takes signals or an encoder's embeddings, not both")
+        if self.task is not Task.ENCODER and self.signals is self.encoder is None and not self.baseline:
+            raise ValueError("a head names its encoder, or says what signals it takes")
+        if self.demographics is not None and self.task is not Task.DISEASE:
+            raise ValueError("only a disease head says how age and sex are coded")
+        if self.demographics is None and self.takes_demographics:
+            raise ValueError("a disease head that takes age and sex says how they are coded")
+        if self.baseline_hazard is not None:
+            if self.task is not Task.DISEASE:
+                raise ValueError("only a disease head has a baseline hazard")
+            if self.labels != UNKNOWN and len(self.baseline_hazard.cumulative) != len(self.labels):
+                raise ValueError("the baseline hazard must speak of every condition")
         return self
+
+    @property
+    def takes_demographics(self) -> bool:
+        """Whether it needs a person's age and sex."""
+        return self.task is Task.DISEASE and self.parameters.get("demographics", 1) != 0
 
     @property
     def real(self) -> bool:

@@ -132,6 +132,8 @@ class DiseaseHead(nn.Module):
     ----------
     embed_dim, num_heads, num_layers, num_classes, pooling_head, dropout, max_seq_length
         As in the published configuration (128, 8, 2, 1065, 8, 0.3, 6480). `num_heads` is unused, as published.
+    demographics
+        1: takes age and sex, as published; 0: does not.
     pooling
         See `StagingHead`; for nights without missing modalities both say the same.
     """
@@ -146,6 +148,7 @@ class DiseaseHead(nn.Module):
         pooling_head: int = 8,
         dropout: float = 0.3,
         max_seq_length: int = 6480,
+        demographics: int = 1,
         pooling: Pooling = "per_sample",
     ) -> None:
         super().__init__()
@@ -161,10 +164,11 @@ class DiseaseHead(nn.Module):
             bidirectional=True,
             dropout=dropout if num_layers > 1 else 0.0,
         )
-        self.demo_embedding = nn.Sequential(nn.Linear(2, embed_dim // 4), nn.ReLU())
-        self.disease_heads = nn.Linear(embed_dim + embed_dim // 4, num_classes)
+        width = embed_dim // 4 if demographics else 0
+        self.demo_embedding = nn.Sequential(nn.Linear(2, width), nn.ReLU()) if demographics else None
+        self.disease_heads = nn.Linear(embed_dim + width, num_classes)
 
-    def forward(self, z_bmse: Tensor, padding_mask_bms: Tensor, demographics_b2: Tensor) -> Tensor:
+    def forward(self, z_bmse: Tensor, padding_mask_bms: Tensor, demographics_b2: Tensor | None = None) -> Tensor:
         """Return log hazards.
 
         Parameters
@@ -172,12 +176,17 @@ class DiseaseHead(nn.Module):
         z_bmse, padding_mask_bms
             As for `StagingHead.forward`.
         demographics_b2
-            (batch, 2): age and sex, coded as the model's card says.
+            (batch, 2): age and sex, coded as the model's card says; not looked at when the head takes none.
 
         Returns
         -------
         Tensor
             log_hazard_bk, (batch, condition), relative: without a baseline hazard they rank, they are no probabilities.
+
+        Raises
+        ------
+        ValueError
+            When the head takes age and sex and there are none.
         """
         padding_mask_bms = padding_mask_bms.bool()
         members_bms = padding_mask_bms
@@ -188,5 +197,9 @@ class DiseaseHead(nn.Module):
         z_bse = pool_modalities(self.spatial_pooling, z_bmse, members_bms)
         z_bse = run_lstm(self.lstm, z_bse, length_b).masked_fill(padded_bs.unsqueeze(-1), 0.0)
         night_be = z_bse.sum(dim=1) / length_b.clamp(min=1).unsqueeze(-1)
-        log_hazard_bk: Tensor = self.disease_heads(torch.cat([night_be, self.demo_embedding(demographics_b2)], dim=1))
+        if self.demo_embedding is not None:
+            if demographics_b2 is None:
+                raise ValueError("this head takes age and sex")
+            night_be = torch.cat([night_be, self.demo_embedding(demographics_b2)], dim=1)
+        log_hazard_bk: Tensor = self.disease_heads(night_be)
         return log_hazard_bk

@@ -16,7 +16,6 @@ from sleepfm.models.card import (
     DemographicCoding,
     EncoderLink,
     Task,
-    read_card,
 )
 from sleepfm.models.official import LICENCE, SOURCE, git_blob_id, official_model
 from sleepfm.models.shelf import Shelf, ShelfEntry
@@ -72,10 +71,11 @@ def import_model(
 
 
 def _ours(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    from sleepfm.models.networks import load_model  # noqa: PLC0415 - torch
+    from sleepfm.models.networks import load_model, read_weights  # noqa: PLC0415 - torch
 
     model = load_model(folder)
-    return model.network.state_dict(), dict(read_card(folder))
+    # As they lie in the file, half precision included: heads know their encoder by the hash of its file.
+    return read_weights(folder / WEIGHTS_FILE)[0], dict(model.card)
 
 
 def _published(path: Path, config: Path | None, task: Task | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -116,22 +116,26 @@ def _head(
 ) -> dict[str, Any]:
     """Return the card's fields that the options decide."""
     task = about["task"]
-    if task is Task.ENCODER and encoder is not None:
-        raise RequestError("--encoder is for heads; this is an encoder")
+    if encoder is not None and about.get("signals") is not None:
+        raise RequestError(f"--encoder is for heads; this is {'an encoder' if task is Task.ENCODER else 'made for signals'}")
     if task is not Task.DISEASE and not (labels is age_scale is sex_code is None):
         raise RequestError(f"--labels, --age-scale and --sex-code describe a disease head; this is a model for {task}")
     made: dict[str, Any] = {}
-    if task is not Task.ENCODER and (encoder is not None or about.get("encoder") is None):
+    alone = about.get("encoder") is None and about.get("signals") is None and not about.get("baseline")
+    if encoder is not None or alone:
         entry = shelf.encoder_for(int(about["parameters"]["embed_dim"]), encoder)
         made["encoder"] = EncoderLink(name=entry.name, weights_sha256=entry.card.weights_sha256)
-    if task is Task.DISEASE:
+    takes_none = about["parameters"].get("demographics", 1) == 0
+    if takes_none and not (age_scale is sex_code is None):
+        raise RequestError("--age-scale and --sex-code do not apply: this head takes neither age nor sex")
+    if task is Task.DISEASE and not takes_none:
         before = about.get("demographics") or DemographicCoding()
         made["demographics"] = {
             "age_scale": before.age_scale if age_scale is None else age_scale,
             "sex_code": before.sex_code if sex_code is None else sex_code,
         }
-        if labels is not None:
-            made["labels"] = read_labels(labels, int(about["parameters"]["num_classes"]))
+    if task is Task.DISEASE and labels is not None:
+        made["labels"] = read_labels(labels, int(about["parameters"]["num_classes"]))
     return made
 
 

@@ -155,7 +155,7 @@ def _matched(section: Mapping[str, Any], state: Mapping[str, Tensor], task: Task
     numbers = section.get("model_params", section)
     if not isinstance(numbers, dict):
         raise ModelError("the configuration's model_params are not a table of numbers")
-    parameters = {name: numbers[name] for name in (*made.needs, "dropout") if name in numbers}
+    parameters = {name: numbers[name] for name in made.numbers if name in numbers}
     not_numbers = [name for name, value in parameters.items() if isinstance(value, bool) or not isinstance(value, int | float)]
     if not_numbers:
         raise ModelError(f"the configuration's {', '.join(not_numbers)} are not numbers")

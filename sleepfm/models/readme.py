@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sleepfm.models.card import UNKNOWN, Condition, DemographicCoding, ModelCard
+from sleepfm.models.card import SIMULATED, UNKNOWN, Condition, DemographicCoding, Metric, ModelCard, Training
+
+SIMULATED_NOTICE = "Trained on simulated signals: for trying the software only. What it says of a real recording means nothing."
 
 
 def readme(card: ModelCard) -> str:
@@ -25,15 +27,59 @@ def readme(card: ModelCard) -> str:
     if card.demographics is not None:
         rows.append(("Age and sex", _demographics(card.demographics)))
     rows.append(("Outputs", _labels(card)))
+    if card.thresholds:
+        rows.append(("Thresholds", ", ".join(f"{name} {value:g}" for name, value in card.thresholds.items())))
+    if card.baseline_hazard is not None:
+        known = sum(cumulative is not None for cumulative in card.baseline_hazard.cumulative)
+        years = ", ".join(f"{year:g}" for year in card.baseline_hazard.years)
+        rows.append(("Baseline hazard", f"of {known} conditions at {years} years"))
+    if card.baseline:
+        rows.append(("Baseline", "made to compare other models with"))
+    if card.training is not None:
+        rows.append(("Training", _training(card.training)))
     table = "\n".join(f"| {name} | {text.replace('|', '/')} |" for name, text in rows)
-    metrics = "\n".join(
-        f"- {m.name}: {m.value:g}{_interval(m.low, m.high)}{f' on {m.data}' if m.data else ''}" for m in card.metrics
-    )
+    notice = f"**{SIMULATED_NOTICE}**\n\n" if card.trained_on == SIMULATED else ""
     return (
-        f"# {card.name}\n\n| | |\n|---|---|\n{table}\n\n## Measured quality\n\n"
-        f"{metrics or 'None recorded: judge this model on your own recordings before you rely on it.'}\n\n"
+        f"{notice}# {card.name}\n\n| | |\n|---|---|\n{table}\n\n## Measured quality\n\n{_metrics(card.metrics)}\n\n"
         "## Use\n\nFor research. Not a medical device; its output is no diagnosis.\n"
     )
+
+
+def _metrics(metrics: tuple[Metric, ...]) -> str:
+    if not metrics:
+        return "None recorded: judge this model on your own recordings before you rely on it."
+    return "\n".join(_metric(metric) for metric in metrics)
+
+
+def _metric(metric: Metric) -> str:
+    parts = [f"- {metric.name}"]
+    if metric.group:
+        parts.append(f" ({metric.group})")
+    parts.append(f": {metric.value:g}{_interval(metric.low, metric.high)}")
+    if metric.baseline is not None:
+        parts.append(f", age and sex alone {metric.baseline:g}")
+    if metric.data:
+        parts.append(f" on {metric.data}")
+    if metric.n is not None:
+        parts.append(f", n = {metric.n}")
+    return "".join(parts)
+
+
+def _training(training: Training) -> str:
+    parts = [f"{count} subjects in {split}" for split, count in training.subjects.items()]
+    if training.seed is not None:
+        parts.append(f"seed {training.seed}")
+    if training.config_sha256:
+        parts.append(f"configuration `{training.config_sha256[:12]}`")
+    if training.data_sha256:
+        parts.append(f"data `{training.data_sha256[:12]}`")
+    if training.git:
+        parts.append(f"software {training.git}")
+    if training.machine:
+        parts.append(training.machine)
+    if training.seconds is not None:
+        parts.append(f"{training.seconds / 60:.0f} minutes")
+    return ", ".join(parts) or "not stated"
 
 
 def _trained_on(card: ModelCard) -> str:

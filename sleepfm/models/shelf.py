@@ -1,4 +1,7 @@
-"""The model shelf: one folder a model with its card and weights. Listing it loads no torch."""
+"""The model shelf: one folder a model with its card and weights, and the models that come with the software.
+
+Listing it loads no torch.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from pydantic import ValidationError
 
 import sleepfm
 from sleepfm.errors import ModelError, RequestError
+from sleepfm.files import atomic_path
+from sleepfm.models.bundled import bundled_models
 from sleepfm.models.card import CARD_FILE, README_FILE, SIMULATED, WEIGHTS_FILE, ModelCard, Task, check_name, now, read_card
 from sleepfm.models.readme import readme
 from sleepfm.text import printable
@@ -27,10 +32,17 @@ _DEFAULTS_FILE = "defaults.json"
 
 @dataclass(frozen=True)
 class ShelfEntry:
-    """A model on the shelf."""
+    """A model on the shelf.
+
+    Attributes
+    ----------
+    bundled
+        Whether it came with the software, and so cannot be removed.
+    """
 
     folder: Path
     card: ModelCard
+    bundled: bool = False
 
     @property
     def name(self) -> str:
@@ -39,47 +51,72 @@ class ShelfEntry:
 
 
 class Shelf:
-    """The models in one folder (`SLEEPFM_HOME/models`), which need not exist yet."""
+    """The models in one folder (`SLEEPFM_HOME/models`), which need not exist yet, and those that come with the software.
 
-    def __init__(self, root: Path) -> None:
+    A model in the folder hides one of the same name that came with the software.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    bundled
+        The folder of the models that come with the software; by default `sleepfm.models.bundled.bundled_models()`.
+    """
+
+    def __init__(self, root: Path, bundled: Path | None = None) -> None:
         self.root = root
+        self.bundled = bundled_models() if bundled is None else bundled
 
     def entries(self) -> list[ShelfEntry]:
         """Return every readable model, by name."""
-        return self._scan()[0]
+        return [entry for entry in self._scan()[0] if not self._hidden(entry)]
 
     def problems(self) -> list[str]:
         """Return a sentence for every folder on the shelf that is no readable model."""
         return self._scan()[1]
 
     def _scan(self) -> tuple[list[ShelfEntry], list[str]]:
+        """Return all readable models, hidden ones too, and what is wrong with the other folders."""
         entries, problems = [], []
-        folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
-        for folder in folders:
-            if folder.name.startswith(".") or not folder.is_dir():
-                continue
-            try:
-                entries.append(ShelfEntry(folder, read_card(folder)))
-            except ModelError as error:
-                problems.append(str(error))
-        return entries, problems
+        for root in (self.root, self.bundled):
+            for folder in sorted(root.iterdir()) if root is not None and root.is_dir() else ():
+                if folder.name.startswith(".") or not folder.is_dir():
+                    continue
+                try:
+                    entries.append(ShelfEntry(folder, read_card(folder), bundled=root is not self.root))
+                except ModelError as error:
+                    problems.append(str(error))
+        return sorted(entries, key=lambda entry: entry.name), problems
+
+    def _hidden(self, entry: ShelfEntry) -> bool:
+        return entry.bundled and (self.root / entry.name).is_dir()
 
     def get(self, name: str) -> ShelfEntry:
         """Return a model by name; RequestError when there is none, ModelError when its card cannot be read."""
         folder = self.root / check_name(name)
-        if not folder.is_dir():
-            there = ", ".join(entry.name for entry in self.entries()) or "none"
-            raise RequestError(f"no model named {printable(name)!r} on the shelf {self.root} (there: {there})")
-        return ShelfEntry(folder, read_card(folder))
+        if folder.is_dir():
+            return ShelfEntry(folder, read_card(folder))
+        if self.bundled is not None and (self.bundled / name).is_dir():
+            return ShelfEntry(self.bundled / name, read_card(self.bundled / name), bundled=True)
+        there = ", ".join(entry.name for entry in self.entries()) or "none"
+        raise RequestError(f"no model named {printable(name)!r} on the shelf {self.root} (there: {there})")
 
     def default(self, task: Task) -> ShelfEntry | None:
-        """Return the task's model when nobody names one: the chosen one, else the newest real one, else the newest."""
+        """Return the task's model when nobody names one.
+
+        It is the chosen one; else one of the user's, of these a real one, of these the newest; else one that came with the
+        software. A baseline is taken only when it was chosen.
+        """
         entries = [entry for entry in self.entries() if entry.card.task is task]
         chosen = self._chosen().get(task)
         for entry in entries:
             if entry.name == chosen:
                 return entry
-        return max(entries, key=lambda entry: (entry.card.real, entry.card.imported_at), default=None)
+        return max(
+            (entry for entry in entries if not entry.card.baseline),
+            key=lambda entry: (not entry.bundled, entry.card.real, entry.card.imported_at),
+            default=None,
+        )
 
     def choose(self, name: str) -> None:
         """Make a model the default of its task."""
@@ -87,6 +124,7 @@ class Shelf:
         chosen = self._chosen() | {entry.card.task.value: name}
         temporary = self.root / f".{_DEFAULTS_FILE}.{uuid.uuid4().hex}.tmp"
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
             temporary.write_text(json.dumps(chosen, indent=1), encoding="utf-8")
             temporary.replace(self.root / _DEFAULTS_FILE)
         except OSError as error:
@@ -108,7 +146,7 @@ class Shelf:
         default = self.default(task)
         if default is not None and default.card.real:
             return default
-        real = [entry for entry in self.entries() if entry.card.task is task and entry.card.real]
+        real = [e for e in self.entries() if e.card.task is task and e.card.real and not e.card.baseline]
         return max(real, key=lambda entry: entry.card.imported_at, default=None)
 
     def encoder_of(self, head: ModelCard) -> ShelfEntry:
@@ -120,8 +158,9 @@ class Shelf:
             When that encoder is not on the shelf.
         """
         if head.encoder is None:
-            raise ModelError(f"{head.name} is an encoder, not a head")
-        for entry in self.entries():
+            what = "is an encoder, not a head" if head.task is Task.ENCODER else "belongs to no encoder"
+            raise ModelError(f"{head.name} {what}")
+        for entry in self._scan()[0]:
             if entry.card.task is Task.ENCODER and entry.card.weights_sha256 == head.encoder.weights_sha256:
                 return entry
         raise ModelError(
@@ -154,7 +193,10 @@ class Shelf:
         fitting = [
             entry
             for entry in self.entries()
-            if entry.card.task is Task.ENCODER and entry.card.embed_dim == embed_dim and entry.card.trained_on != SIMULATED
+            if entry.card.task is Task.ENCODER
+            and entry.card.embed_dim == embed_dim
+            and entry.card.trained_on != SIMULATED
+            and not entry.bundled
         ]
         if not fitting:
             raise RequestError(
@@ -163,7 +205,7 @@ class Shelf:
             )
         return max(fitting, key=lambda entry: entry.card.imported_at)
 
-    def add(self, name: str, state: Mapping[str, Tensor], about: Mapping[str, Any]) -> ShelfEntry:
+    def add(self, name: str, state: Mapping[str, Tensor], about: Mapping[str, Any], *, half: bool = False) -> ShelfEntry:
         """Put a model on the shelf, whole or not at all.
 
         Parameters
@@ -174,31 +216,59 @@ class Shelf:
             The weights.
         about
             The fields of `ModelCard` other than name, hash, version and time.
+        half
+            Store float32 weights as float16, in half the space.
 
         Raises
         ------
         RequestError
             When the name is not one, or is taken by other weights.
         ModelError
-            When the card's fields do not go together, or the folder cannot be written.
+            When the card's fields do not go together, a weight does not fit half precision, or the folder cannot be written.
         """
         from sleepfm.models.networks import save_weights  # noqa: PLC0415 - torch, which a listing must not load
 
         check_name(name)
         target = self.root / name
         with _new_folder(target) as (folder, place):
-            sha256 = save_weights(state, folder / WEIGHTS_FILE)
+            sha256 = save_weights(state, folder / WEIGHTS_FILE, half=half)
             if target.is_dir() and read_card(target).weights_sha256 != sha256:
                 raise RequestError(f"the shelf has a model named {name} with other weights: give another --name")
             made = {"name": name, "weights_sha256": sha256, "sleepfm_version": sleepfm.__version__, "imported_at": now()}
-            try:
-                card = ModelCard.model_validate({**about, **made})
-            except ValidationError as error:
-                raise ModelError(f"{name}: {printable(error.errors()[0]['msg'])}") from None
+            card = _card(name, {**about, **made})
             (folder / CARD_FILE).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
             (folder / README_FILE).write_text(readme(card), encoding="utf-8")
             place()
         return ShelfEntry(target, card)
+
+    def describe(self, name: str, facts: Mapping[str, Any]) -> ShelfEntry:
+        """Put new facts on a model's card, such as metrics that were measured after it was trained.
+
+        Parameters
+        ----------
+        name
+            One of the user's models.
+        facts
+            Fields of `ModelCard`; what the weights are (name, task, architecture, parameters, hash) stays.
+
+        Raises
+        ------
+        RequestError
+            When there is no such model, or it came with the software.
+        ModelError
+            When the facts do not go with the card.
+        SleepFMError
+            When the card cannot be written.
+        """
+        entry = self.get(name)
+        if entry.bundled:
+            raise RequestError(f"{name} came with the software and cannot be changed")
+        fixed = {field: getattr(entry.card, field) for field in ("name", "task", "architecture", "parameters", "weights_sha256")}
+        card = _card(name, {**dict(entry.card), **facts, **fixed})
+        for file, text in ((CARD_FILE, card.model_dump_json(indent=1) + "\n"), (README_FILE, readme(card))):
+            with atomic_path(entry.folder / file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return ShelfEntry(entry.folder, card)
 
     def export(self, name: str, out: Path) -> Path:
         """Copy a model's folder to `out/<name>` and return it; RequestError when that is there already."""
@@ -213,19 +283,28 @@ class Shelf:
         return target
 
     def remove(self, name: str) -> None:
-        """Take a model off the shelf; RequestError when heads on the shelf need it."""
+        """Take a model off the shelf; RequestError when it came with the software, or heads on the shelf need it."""
         entry = self.get(name)
+        if entry.bundled:
+            raise RequestError(f"{name} came with the software and cannot be removed; name another model to use that one")
         heads = [
             head.name
             for head in self.entries()
             if head.card.encoder is not None and head.card.encoder.weights_sha256 == entry.card.weights_sha256
         ]
-        twins = [e for e in self.entries() if e.name != name and e.card.weights_sha256 == entry.card.weights_sha256]
+        twins = [e for e in self._scan()[0] if e.folder != entry.folder and e.card.weights_sha256 == entry.card.weights_sha256]
         if heads and not twins:
             raise RequestError(f"{name} is the encoder of {', '.join(heads)}: remove these first")
         doomed = self.root / f".{name}.{uuid.uuid4().hex}.tmp"
         entry.folder.rename(doomed)
         shutil.rmtree(doomed)
+
+
+def _card(name: str, fields: Mapping[str, Any]) -> ModelCard:
+    try:
+        return ModelCard.model_validate(fields)
+    except ValidationError as error:
+        raise ModelError(f"{name}: {printable(error.errors()[0]['msg'])}") from None
 
 
 @contextmanager

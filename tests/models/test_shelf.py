@@ -121,7 +121,7 @@ def test_weights_that_were_changed_are_not_loaded(stocked: Shelf) -> None:
 def test_a_failed_write_leaves_the_shelf_as_it_was(
     stocked: Shelf, checkpoint: CheckpointMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> str:
+    def full(*_: object, **__: object) -> str:
         raise OSError(28, "No space left on device")
 
     folder = checkpoint(ENCODER_CONFIG, "again", seed=5)
