@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from sleepfm.evaluation.evaluation import Evaluation, Figure, Headline, Line, Li
 from sleepfm.evaluation.held_out import HeldOut, describe, separate
 from sleepfm.evaluation.settings import EvaluationSettings
 from sleepfm.evaluation.tables import Scores, comparison_section, group_section, metric_table, sections, seen_section
-
-_EMPTY = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class BreathingNight:
     """
 
     ahi: float = np.nan
-    sdb_truth_n: np.ndarray = _EMPTY
-    sdb_probability_n: np.ndarray = _EMPTY
+    sdb_truth_n: np.ndarray = field(default_factory=lambda: np.empty(0))
+    sdb_probability_n: np.ndarray = field(default_factory=lambda: np.empty(0))
     severity_probability_k: Sequence[float] = (np.nan,) * len(SEVERITIES)
     presence_probability: float = np.nan
     ahi_predicted: float = np.nan
@@ -175,8 +173,8 @@ def _find(
     every = enumerate(zip(held_out.recordings, held_out.subjects, strict=True))
     chosen = [(nights[name], subject) for i, (name, subject) in every if name in nights and (mask_n is None or mask_n[i])]
     subject_n = np.array([subject for _, subject in chosen], dtype=str)
-    truth_n = np.concatenate([_EMPTY, *(night.sdb_truth_n for night, _ in chosen)])
-    probability_n = np.concatenate([_EMPTY, *(night.sdb_probability_n for night, _ in chosen)])
+    truth_n = np.concatenate([np.empty(0), *(night.sdb_truth_n for night, _ in chosen)])
+    probability_n = np.concatenate([np.empty(0), *(night.sdb_probability_n for night, _ in chosen)])
     ahi_n = np.array([night.ahi for night, _ in chosen], dtype=np.float64)
     severity_nk = np.array([night.severity_probability_k for night, _ in chosen], dtype=np.float64).reshape(-1, len(SEVERITIES))
     presence_n = np.array([night.presence_probability for night, _ in chosen], dtype=np.float64)

@@ -1,8 +1,8 @@
 """One question asked of several models or inputs: how many labels, how much pretraining, which signals, which ECG leads.
 
 Every function takes a callable that trains or predicts and returns scores (`staging_scores`, `breathing_scores`,
-`disease_scores`, `probe_scores`), calls it for each case, and returns a section for `Evaluation.with_sections`. A case that cannot be done (a
-`SleepFMError`: a missing channel, one class only) is in the table with its reason, and the others go on.
+`disease_scores`, `probe_scores`), calls it for each case, and returns a section for `Evaluation.with_sections`. A case that
+cannot be done (a `SleepFMError`: a missing channel, one class only) is in the table with its reason, and the others go on.
 """
 
 from __future__ import annotations
