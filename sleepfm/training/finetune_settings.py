@@ -9,7 +9,6 @@ from pydantic import Field, field_validator, model_validator
 
 from sleepfm.training.settings import (
     DataSettings,
-    NetworkSettings,
     OptimiserSettings,
     Settings,
     Share,
@@ -23,6 +22,21 @@ PUBLISHED_STAGE_WEIGHTS: tuple[float, float, float, float, float] = (1.0, 4.0, 2
 """Weights of Wake, N1, N2, N3 and REM in the published staging head's loss."""
 
 Weight = Annotated[float, Field(ge=0)]
+
+
+class HeadSettings(Settings):
+    """A head's network; what is not said follows from the task, the encoder and the labels.
+
+    Attributes
+    ----------
+    architecture
+        A word of `sleepfm.models.networks.ARCHITECTURES`; None for the task's own.
+    parameters
+        Its numbers.
+    """
+
+    architecture: str | None = None
+    parameters: dict[str, int | float] = Field(default_factory=dict)
 
 
 class NightData(DataSettings):
@@ -51,9 +65,10 @@ class FinetuneSettings(Settings):
     memory_gb
         Nights beyond this are read from the disk each time.
     head
-        The network; None for the task's own with numbers that follow from the encoder.
+        The network.
     crop_tokens
-        Training looks at random stretches of so many 5-s tokens (whole 30-s epochs); None for whole nights.
+        Training looks at random stretches of so many 5-s tokens (whole 30-s epochs): the whole night in stretches for labels by
+        epoch, one stretch of each night an epoch of training for hazards. None for whole nights.
     modality_dropout
         Chance that a modality of a crop is left out, so that the head copes with recordings that lack it; one always stays.
     validation_nights
@@ -67,7 +82,7 @@ class FinetuneSettings(Settings):
     data: NightData
     embeddings: Path | None = None
     memory_gb: float = Field(default=4.0, ge=0)
-    head: NetworkSettings | None = None
+    head: HeadSettings = HeadSettings()
     training: TrainingSettings = TrainingSettings()
     crop_tokens: int | None = Field(default=None, ge=TOKENS_PER_EPOCH)
     modality_dropout: Share = 0.1
@@ -158,6 +173,7 @@ class DiseaseSettings(FinetuneSettings):
     age_scale: float = Field(default=100.0, gt=0)
     sex_code: dict[Literal["female", "male"], float] = {"female": 0.0, "male": 1.0}  # noqa: RUF012 - pydantic copies it
     ties: Ties = "efron"
+    crop_tokens: int | None = Field(default=240, ge=TOKENS_PER_EPOCH)
     training: TrainingSettings = TrainingSettings(
         batch_size=16, accumulate=4, optimiser=OptimiserSettings(learning_rate=1e-3, weight_decay=0.01)
     )

@@ -115,12 +115,13 @@ def _finetune(
     torch.manual_seed(training.seed)
     network = build(made.architecture, made.parameters)
     torch.manual_seed(training.seed + 7919 * team.rank)  # dropout differs between processes
+    longest = int(made.parameters["max_seq_length"]) if "max_seq_length" in made.parameters else None
     trainer = Trainer(
         task.learner(network, device),
         training,
         run,
-        train=_train_loader(settings, task, train, int(made.parameters["max_seq_length"]), team),
-        validate=_validation_loader(settings, task, validate, int(made.parameters["max_seq_length"]), team),
+        train=_train_loader(settings, task, train, longest, team),
+        validate=_validation_loader(settings, task, validate, longest, team),
         team=team,
         progress=part(progress, 0.5, 1.0),
     )
@@ -162,7 +163,7 @@ def _write_down(run: RunFolder, gathered: Gathered) -> None:
 
 
 def _train_loader(
-    settings: FinetuneSettings, task: HeadTask, nights: Sequence[LabelledNight], longest: int, team: Team
+    settings: FinetuneSettings, task: HeadTask, nights: Sequence[LabelledNight], longest: int | None, team: Team
 ) -> NightLoader:
     return NightLoader(
         nights,
@@ -178,7 +179,7 @@ def _train_loader(
 
 
 def _validation_loader(
-    settings: FinetuneSettings, task: HeadTask, nights: Sequence[LabelledNight], longest: int, team: Team
+    settings: FinetuneSettings, task: HeadTask, nights: Sequence[LabelledNight], longest: int | None, team: Team
 ) -> NightLoader:
     """Validate on stretches as trained on, all of them; on whole nights and all at once where the label is the night's."""
     return NightLoader(

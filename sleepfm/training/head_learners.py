@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sleepfm.models.heads import DiseaseHead
+from sleepfm.models.risk_heads import DemographicsHead, NightMLP
 from sleepfm.training.classification_loss import Normalise, masked_binary_cross_entropy, masked_cross_entropy
 from sleepfm.training.engine import Outputs
 from sleepfm.training.loss import Loss
@@ -115,7 +117,15 @@ class BreathingLearner(HeadLearner):
             epochs.value + self._night_weight * (severity.value + presence.value) / 2,
             {f"{name}_loss": float(part.value.detach()) for name, part in parts.items()}
             | {f"{name}_{figure}": value for name, part in parts.items() for figure, value in part.metrics.items()},
+            scored=epochs.scored,
         )
+
+
+def takes_demographics(network: nn.Module) -> bool:
+    """Return whether a disease head is given age and sex."""
+    if isinstance(network, DiseaseHead):
+        return network.demo_embedding is not None
+    return isinstance(network, DemographicsHead) or (isinstance(network, NightMLP) and network.demographics)
 
 
 class DiseaseLearner(HeadLearner):
@@ -131,6 +141,7 @@ class DiseaseLearner(HeadLearner):
 
     def __init__(self, network: nn.Module, device: torch.device, *, columns: np.ndarray, ties: Ties = "efron") -> None:
         super().__init__(network, device)
+        self._takes_demographics = takes_demographics(network)
         self._columns = torch.from_numpy(columns.astype(np.int64))
         self._ties: Ties = ties
 
@@ -144,6 +155,6 @@ class DiseaseLearner(HeadLearner):
         return cox(log_hazard_nk, years_nk, event_nk, known_nk, ties=self._ties)
 
     def _forward(self, batch: NightBatch, first: int, last: int) -> Outputs:
-        z_bmse, padding_bms = batch.embeddings(first, last)
-        inputs = [z_bmse, padding_bms, batch.by_night[DEMOGRAPHICS][first:last]]
-        return (self.network(*(x.to(self._device) for x in inputs)),)
+        night = (None, None) if isinstance(self.network, DemographicsHead) else batch.embeddings(first, last)
+        inputs = [*night, batch.by_night[DEMOGRAPHICS][first:last] if self._takes_demographics else None]
+        return (self.network(*(None if x is None else x.to(self._device) for x in inputs)),)

@@ -13,9 +13,10 @@ from torch import nn
 from sleepfm.analysis.breathing import SEVERITIES
 from sleepfm.errors import RequestError
 from sleepfm.models.card import STAGE_LABELS, DemographicCoding, Task
+from sleepfm.models.networks import ARCHITECTURES
 from sleepfm.text import printable
-from sleepfm.training.finetune_settings import BreathingSettings, DiseaseSettings, FinetuneSettings, StagingSettings
-from sleepfm.training.head_learners import BreathingLearner, DiseaseLearner, HeadLearner, StagingLearner
+from sleepfm.training.finetune_settings import BreathingSettings, DiseaseSettings, FinetuneSettings, HeadSettings, StagingSettings
+from sleepfm.training.head_learners import BreathingLearner, DiseaseLearner, HeadLearner, StagingLearner, takes_demographics
 from sleepfm.training.night_labels import (
     EVENT,
     SDB,
@@ -31,6 +32,8 @@ from sleepfm.training.night_labels import (
 from sleepfm.training.nights import LabelledNight
 from sleepfm.training.settings import NetworkSettings
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_NAMES
+
+Numbers = dict[str, int | float]
 
 
 class HeadTask(Protocol):
@@ -72,29 +75,35 @@ def task_of(settings: FinetuneSettings, studies: Sequence[str]) -> HeadTask:
     return DiseaseTask(settings, studies)
 
 
-def _with_defaults(asked: NetworkSettings | None, architecture: str, defaults: dict[str, int | float]) -> NetworkSettings:
-    """Return the network that was asked for, completed; what follows from the encoder and the labels cannot be otherwise."""
-    asked = asked or NetworkSettings(architecture=architecture)
-    for name in ("embed_dim", "num_classes"):
-        if name in asked.parameters and asked.parameters[name] != defaults[name]:
+def _completed(asked: HeadSettings, task: Task, own: str, *, embed_dim: int, classes: int, numbers: Numbers) -> NetworkSettings:
+    """Return the network that was asked for, completed; what follows from the encoder and the labels cannot be otherwise.
+
+    Parameters
+    ----------
+    own
+        The architecture when none was asked for.
+    numbers
+        The defaults of whatever the architecture knows of them.
+    """
+    word = asked.architecture or own
+    if word not in ARCHITECTURES or ARCHITECTURES[word].task is not task:
+        fitting = ", ".join(name for name, made in ARCHITECTURES.items() if made.task is task)
+        raise RequestError(f"head.architecture: {printable(word)!r} is no head for {task}; choose {fitting}")
+    known = ARCHITECTURES[word].numbers
+    strange = [name for name in asked.parameters if name not in known]
+    if strange:
+        raise RequestError(f"head.parameters: {word} knows no {printable(strange[0])}; it knows {', '.join(known)}")
+    heads = math.gcd(embed_dim, 4)
+    defaults: Numbers = {"num_heads": heads, "num_layers": 1, "pooling_head": heads, "max_seq_length": 8196, **numbers}
+    fixed: Numbers = {"embed_dim": embed_dim, "num_classes": classes}
+    for name, value in fixed.items():
+        if asked.parameters.get(name, value) != value:
             raise RequestError(
-                f"head.parameters.{name}: is {asked.parameters[name]:g}, but the encoder and the labels make it"
-                f" {defaults[name]:g}; leave it out"
+                f"head.parameters.{name}: is {asked.parameters[name]:g}, but the encoder and the labels make it {value:g};"
+                " leave it out"
             )
-    return NetworkSettings(architecture=asked.architecture, parameters={**defaults, **asked.parameters})
-
-
-def _published_head(embed_dim: int, classes: int, *, heads: int, layers: int, longest: int) -> dict[str, int | float]:
-    heads = math.gcd(embed_dim, heads)
-    return {
-        "embed_dim": embed_dim,
-        "num_heads": heads,
-        "num_layers": layers,
-        "num_classes": classes,
-        "pooling_head": heads,
-        "dropout": 0.3,
-        "max_seq_length": longest,
-    }
+    parameters = {name: value for name, value in {**defaults, **asked.parameters, **fixed}.items() if name in known}
+    return NetworkSettings(architecture=word, parameters=parameters)
 
 
 class StagingTask:
@@ -124,9 +133,10 @@ class StagingTask:
         return (f"no training epoch is {' or '.join(absent)}: the head cannot learn it",) if absent else ()
 
     def network(self, embed_dim: int) -> NetworkSettings:
-        """Return the published head."""
-        numbers = _published_head(embed_dim, len(SCORED_STAGES), heads=4, layers=1, longest=8196)
-        return _with_defaults(self._settings.head, "SleepEventLSTMClassifier", numbers)
+        """Return the published head, without dropout: a stage for every token is label enough, and it costs half of the time."""
+        own = "SleepEventLSTMClassifier"
+        numbers: Numbers = {"dropout": 0.0}
+        return _completed(self._settings.head, self.kind, own, embed_dim=embed_dim, classes=len(SCORED_STAGES), numbers=numbers)
 
     def learner(self, network: nn.Module, device: torch.device) -> HeadLearner:
         """Return the learner of stages."""
@@ -167,8 +177,10 @@ class BreathingTask:
 
     def network(self, embed_dim: int) -> NetworkSettings:
         """Return the breathing head."""
-        numbers = _published_head(embed_dim, len(SEVERITIES), heads=4, layers=1, longest=8196)
-        return _with_defaults(self._settings.head, "BreathingHead", numbers)
+        numbers: Numbers = {"dropout": 0.1}
+        return _completed(
+            self._settings.head, self.kind, "BreathingHead", embed_dim=embed_dim, classes=len(SEVERITIES), numbers=numbers
+        )
 
     def learner(self, network: nn.Module, device: torch.device) -> HeadLearner:
         """Return the learner of events and severity."""
@@ -215,12 +227,18 @@ class DiseaseTask:
         return tuple(notes)
 
     def network(self, embed_dim: int) -> NetworkSettings:
-        """Return the published head."""
-        numbers = _published_head(embed_dim, len(self._learned_k), heads=8, layers=2, longest=6480)
-        return _with_defaults(self._settings.head, "DiagnosisFinetuneFullLSTMCOXPHWithDemo", numbers)
+        """Return the published head, without age and sex where no table gives them."""
+        heads = math.gcd(embed_dim, 8)
+        numbers: Numbers = {"num_heads": heads, "pooling_head": heads, "num_layers": 2, "max_seq_length": 6480, "dropout": 0.3}
+        if self._settings.demographics is None:
+            numbers["demographics"] = 0
+        own = "DiagnosisFinetuneFullLSTMCOXPHWithDemo"
+        return _completed(self._settings.head, self.kind, own, embed_dim=embed_dim, classes=len(self._learned_k), numbers=numbers)
 
     def learner(self, network: nn.Module, device: torch.device) -> HeadLearner:
-        """Return the learner of hazards."""
+        """Return the learner of hazards; RequestError when the network takes age and sex and there is no table of them."""
+        if takes_demographics(network) and self._settings.demographics is None:
+            raise RequestError("demographics: this head takes age and sex; give the CSV with age and gender")
         return DiseaseLearner(network, device, columns=self._learned_k, ties=self._settings.ties)
 
     def card(self) -> dict[str, Any]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sleepfm.analysis.breathing import SEVERITIES
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.inference.device import Device, lean_attention, place
 from sleepfm.inference.heads import epochs_from_tokens, pieces
 from sleepfm.models.card import Condition, Task
 from sleepfm.models.networks import Model
 from sleepfm.progress import Progress, silent
-from sleepfm.training.night_labels import DEMOGRAPHICS, STAGES
+from sleepfm.training.head_learners import takes_demographics
+from sleepfm.training.night_labels import AHI, DEMOGRAPHICS, SDB, STAGES
 from sleepfm.training.nights import LabelledNight, Night
-from sleepfm.vocabulary import SCORED_STAGES, Modality
+from sleepfm.vocabulary import SCORED_STAGES, TOKENS_PER_EPOCH, Modality
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,33 @@ class NightStages:
     subject: str
     truth_e: np.ndarray
     probability_ek: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class NightBreathing:
+    """A night's sleep-disordered breathing (SDB).
+
+    Attributes
+    ----------
+    sdb_truth_e
+        (epoch,) int8: 1 with an event, 0 without, -1 not scored.
+    sdb_probability_e
+        (epoch,) NaN where a gap is, or when no modality that was asked for is there.
+    severity_probability_k
+        (4,) of `sleepfm.analysis.breathing.SEVERITIES`.
+    presence_probability
+        Of an AHI of at least 15.
+    ahi
+        As scored; NaN where unknown.
+    """
+
+    study: str
+    subject: str
+    sdb_truth_e: np.ndarray
+    sdb_probability_e: np.ndarray
+    severity_probability_k: np.ndarray
+    presence_probability: float
+    ahi: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +138,54 @@ def predict_stages(
     return staged
 
 
+def predict_breathing(
+    model: Model,
+    nights: Sequence[LabelledNight],
+    *,
+    modalities: Collection[Modality] | None = None,
+    device: Device = "auto",
+    progress: Progress = silent,
+) -> list[NightBreathing]:
+    """Judge the breathing of nights; parameters and errors as for `predict_stages`, labels by `BreathingReader`.
+
+    A night longer than the head's longest input is judged in overlapping pieces; its severity is their mean.
+    """
+    _check(model, Task.BREATHING, nights)
+    network = on_device(model.network, device)
+    longest = int(model.card.parameters["max_seq_length"]) // TOKENS_PER_EPOCH
+    judged = []
+    for number, labelled in enumerate(nights):
+        night = labelled.night
+        progress(number / len(nights), f"breathing of {night.study}")
+        sdb_e = np.full(night.epochs, np.nan, np.float32)
+        severity_k, presence = np.full(len(SEVERITIES), np.nan), np.nan
+        if seen(night, modalities):
+            parts, severities, presences, lengths = [], [], [], []
+            for piece in pieces(-(-night.tokens // TOKENS_PER_EPOCH), longest):
+                last = min(piece.stop * TOKENS_PER_EPOCH, night.tokens)
+                sdb_bn, severity_bk, presence_b = run_head(network, night, piece.start * TOKENS_PER_EPOCH, last, modalities)
+                parts.append(torch.sigmoid(sdb_bn)[0, piece.keep_start - piece.start : piece.keep_stop - piece.start].numpy())
+                severities.append(torch.softmax(severity_bk, dim=1)[0].numpy())
+                presences.append(float(torch.sigmoid(presence_b)[0]))
+                lengths.append(piece.keep_stop - piece.keep_start)
+            sdb_e[:] = np.concatenate(parts)[: night.epochs]
+            sdb_e[~night.known_epochs()] = np.nan
+            severity_k = np.average(severities, axis=0, weights=lengths)
+            presence = float(np.average(presences, weights=lengths))
+        judged.append(
+            NightBreathing(
+                night.study,
+                night.subject,
+                sdb_truth_e=labelled.by_epoch[SDB],
+                sdb_probability_e=sdb_e,
+                severity_probability_k=severity_k,
+                presence_probability=presence,
+                ahi=float(labelled.by_night[AHI]),
+            )
+        )
+    return judged
+
+
 def predict_hazards(
     model: Model,
     nights: Sequence[LabelledNight],
@@ -137,14 +214,11 @@ def predict_hazards(
     """
     _check(model, Task.DISEASE, nights)
     network = on_device(model.network, device)
-    longest = int(model.card.parameters["max_seq_length"])
     conditions = tuple(
         label if isinstance(label, Condition) else Condition(phecode=str(k), phenotype="unknown")
         for k, label in enumerate(model.card.labels if model.card.labels != "unknown" else ())
     )
-    log_hazard_nk = night_log_hazards(
-        network, nights, int(model.card.parameters["num_classes"]), longest=longest, modalities=modalities, progress=progress
-    )
+    log_hazard_nk = night_log_hazards(network, nights, model.card.parameters, modalities=modalities, progress=progress)
     return Hazards(
         tuple(one.night.study for one in nights), tuple(one.night.subject for one in nights), conditions, log_hazard_nk
     )
@@ -153,20 +227,18 @@ def predict_hazards(
 def night_log_hazards(
     network: nn.Module,
     nights: Sequence[LabelledNight],
-    conditions: int,
+    parameters: Mapping[str, int | float],
     *,
-    longest: int,
     modalities: Collection[Modality] | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Return (night, condition) float32, of a network that stands on its device; see `predict_hazards`."""
-    log_hazard_nk = np.full((len(nights), conditions), np.nan, np.float32)
+    """Return (night, condition) float32, of a network with these numbers that stands on its device; see `predict_hazards`."""
+    log_hazard_nk = np.full((len(nights), int(parameters["num_classes"])), np.nan, np.float32)
     for number, labelled in enumerate(nights):
         progress(number / len(nights), f"hazards of {labelled.night.study}")
         if seen(labelled.night, modalities):
-            last = min(labelled.night.tokens, longest)
-            demographics_2 = labelled.by_night.get(DEMOGRAPHICS)
-            more = () if demographics_2 is None else (torch.from_numpy(demographics_2)[None],)
+            last = min(labelled.night.tokens, int(parameters.get("max_seq_length", labelled.night.tokens)))
+            more = (torch.from_numpy(labelled.by_night[DEMOGRAPHICS])[None],) if takes_demographics(network) else ()
             log_hazard_nk[number] = run_head(network, labelled.night, 0, last, modalities, *more)[0][0].numpy()
     return log_hazard_nk
 
@@ -179,11 +251,16 @@ def seen(night: Night, modalities: Collection[Modality] | None) -> tuple[Modalit
 def run_head(
     network: nn.Module, night: Night, start: int, stop: int, modalities: Collection[Modality] | None, *more: Tensor
 ) -> tuple[Tensor, ...]:
-    """Return what a head makes of some tokens of a night, on the CPU; nothing is padded."""
-    kept = [place for place, modality in enumerate(night.modalities) if modalities is None or modality in modalities]
+    """Return what a head makes of some tokens of a night, on the CPU."""
+    allowed = seen(night, modalities)
     device = next(network.parameters()).device
-    z_bmse = torch.from_numpy(night.read(start, stop)[kept]).float().unsqueeze(0)
-    padding_bms = torch.zeros(z_bmse.shape[:3], dtype=torch.bool)
+    z_bmse = torch.zeros((1, len(Modality), stop - start, night.embed_dim))
+    padding_bms = torch.ones(z_bmse.shape[:3], dtype=torch.bool)
+    for modality, rows_se in zip(night.modalities, night.read(start, stop), strict=True):
+        if modality in allowed:
+            m = list(Modality).index(modality)
+            z_bmse[0, m] = torch.from_numpy(rows_se)
+            padding_bms[0, m] = False
     with lean_attention(), torch.inference_mode():
         found = network(*(x.to(device) for x in (z_bmse, padding_bms, *more)))
     return tuple(out.float().cpu() for out in (found if isinstance(found, tuple) else (found,)))
