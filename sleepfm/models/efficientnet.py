@@ -5,7 +5,7 @@ Thapa et al., ICML 2024 (arXiv 2405.17766): three modalities (BAS, ECG, RESP) at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -105,6 +105,10 @@ class EfficientNet1D(nn.Module):
         x_ncp = x_bct.unflatten(2, (clips, self.patch_size)).transpose(1, 2).flatten(0, 1)
         z_bse: Tensor = self.networks[modality.value](x_ncp).unflatten(0, (batch, clips))
         return z_bse.mean(dim=1), z_bse
+
+    def embed_modalities(self, x_nct: Mapping[Modality, Tensor]) -> dict[Modality, tuple[Tensor, Tensor]]:
+        """Return `forward` of each modality, as `sleepfm.models.inference_encoder.InferenceEncoder` does."""
+        return {modality: self.forward(x, modality) for modality, x in x_nct.items()}
 
     def embed_sets(self, x_rt: Tensor, counts_mn: Tensor) -> tuple[Tensor, Tensor]:
         """Embed windows of all modalities at once; see `sleepfm.models.encoder.Encoder.embed_sets`.
