@@ -16,6 +16,8 @@ from sleepfm.models.shelf import Shelf
 
 if TYPE_CHECKING:
     from sleepfm.training.engine import Outcome
+    from sleepfm.training.finetune_settings import FinetuneSettings
+    from sleepfm.training.settings import PretrainSettings
 
 HEADS = ("staging", "breathing", "disease")
 
@@ -93,7 +95,7 @@ def _pretrain(options: argparse.Namespace, console: Console) -> int:
         home = open_home(options.home)
         folder = options.out or home.runs / settings.name
         outcome, about = pretrain(settings, folder, shelf=Shelf(home.models), resume=options.resume, progress=console.progress)
-        return finish_run(options, console, settings.name, folder, outcome=outcome, about=about)
+        return finish_run(options, console, settings, folder=folder, outcome=outcome, about=about)
 
     return in_one_or_more_processes(options, work)
 
@@ -112,27 +114,33 @@ def _finetune(options: argparse.Namespace, console: Console) -> int:
         outcome, about = finetune(
             options.task, settings, folder, shelf=Shelf(home.models), resume=options.resume, progress=console.progress
         )
-        return finish_run(options, console, settings.name, folder, outcome=outcome, about=about)
+        return finish_run(options, console, settings, folder=folder, outcome=outcome, about=about)
 
     return in_one_or_more_processes(options, work)
 
 
 def finish_run(
-    options: argparse.Namespace, console: Console, name: str, folder: Path, *, outcome: Outcome, about: dict[str, Any]
+    options: argparse.Namespace,
+    console: Console,
+    settings: PretrainSettings | FinetuneSettings,
+    *,
+    folder: Path,
+    outcome: Outcome,
+    about: dict[str, Any],
 ) -> int:
     """Put the model into the run's folder and on the shelf, and say how the run ended; a stopped run gives no model yet."""
     from sleepfm.training.processes import leads  # noqa: PLC0415
 
-    course = outcome.course
     if not leads():
         return 0
-    made = {"name": name, "out": str(folder), "state": outcome.state, "reason": outcome.reason, "steps": course.step}
+    course = outcome.course
+    made = {"name": settings.name, "out": str(folder), "state": outcome.state, "reason": outcome.reason, "steps": course.step}
     made |= {"best_validation_loss": course.best, "best_step": course.best_step, "seconds": round(course.seconds, 1)}
     if outcome.state == "stopped":
         console.result(made | {"model": None}, f"{folder}: stopped at step {course.step}; go on with --resume")
         return 1
-    Shelf(folder).add("model", about["state"], about["card"])
-    entry = Shelf(open_home(options.home).models).add(name, about["state"], about["card"])
+    for shelf, name in ((Shelf(folder), "model"), (Shelf(open_home(options.home).models), settings.name)):
+        entry = shelf.add(name, about["state"], about["card"], half=settings.half_precision)
     console.result(
         made | {"model": entry.name},
         f"{entry.folder}: model {entry.name}, {course.step} steps in {course.seconds:.0f} s,"
