@@ -42,4 +42,4 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "models")
+    return Shelf(tmp_path / "models", tmp_path / "nothing came with the software")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import sleepfm
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.models import networks
+from sleepfm.models.bundled import bundled_models
 from sleepfm.models.card import Task, read_card
 from sleepfm.models.importing import import_model
 from sleepfm.models.networks import load_model
@@ -163,3 +165,111 @@ def test_listing_loads_no_torch(stocked: Shelf) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(stocked.root)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["4", "False"]
+
+
+@pytest.fixture
+def demo(tmp_path: Path, checkpoint: CheckpointMaker) -> Path:
+    """Return a folder of an encoder and a staging head as they come with the software, trained on simulated signals."""
+    made = Shelf(tmp_path / "bundled", tmp_path / "nothing")
+    import_model(made, checkpoint(ENCODER_CONFIG, "demo-encoder", seed=21), "demo-encoder")
+    import_model(made, checkpoint(STAGING_CONFIG, "demo-staging", seed=22), "demo-staging")
+    for entry in made.entries():
+        retrained(entry, "simulated")
+    return made.root
+
+
+def names(shelf: Shelf) -> list[str]:
+    return [entry.name for entry in shelf.entries()]
+
+
+def test_bundled_models_are_listed_found_and_never_removed_or_taken_by_auto(tmp_path: Path, demo: Path) -> None:
+    shelf = Shelf(tmp_path / "mine", demo)
+    assert names(shelf) == ["demo-encoder", "demo-staging"]
+    entry = shelf.get("demo-staging")
+    assert entry.bundled
+    assert load_model(entry.folder).card == entry.card
+    assert shelf.encoder_of(entry.card).name == "demo-encoder"
+    assert shelf.pick(Task.STAGING) is None
+    assert shelf.default(Task.STAGING) == entry
+    with pytest.raises(RequestError, match="came with the software and cannot be removed"):
+        shelf.remove("demo-staging")
+    with pytest.raises(RequestError, match="cannot be changed"):
+        shelf.describe("demo-staging", {"trained_on": "MESA"})
+    with pytest.raises(RequestError, match="no encoder with embeddings of 16"):
+        shelf.encoder_for(16)
+    assert shelf.encoder_for(16, "demo-encoder").bundled
+    assert names(shelf) == ["demo-encoder", "demo-staging"]
+    assert (shelf.export("demo-staging", tmp_path / "out") / "README.md").is_file()
+
+
+def test_any_model_of_the_user_goes_before_a_bundled_one_unless_that_is_chosen(stocked: Shelf, demo: Path) -> None:
+    shelf = Shelf(stocked.root, demo)
+    retrained(stocked.get("first"), "simulated")
+    stocked.remove("second")
+    stocked.remove("third")
+    default = shelf.default(Task.STAGING)
+    assert default is not None
+    assert default.name == "first"
+    shelf.choose("demo-staging")
+    default = shelf.default(Task.STAGING)
+    assert default is not None
+    assert default.name == "demo-staging"
+    assert shelf.pick(Task.STAGING) is None
+
+
+def test_choosing_a_bundled_model_works_before_there_is_a_shelf(tmp_path: Path, demo: Path) -> None:
+    shelf = Shelf(tmp_path / "not" / "yet", demo)
+    shelf.choose("demo-staging")
+    assert Shelf(shelf.root, demo).default(Task.STAGING) == shelf.get("demo-staging")
+
+
+def test_a_users_model_hides_the_bundled_one_of_its_name_but_not_from_its_heads(
+    stocked: Shelf, demo: Path, checkpoint: CheckpointMaker
+) -> None:
+    import_model(stocked, checkpoint(ENCODER_CONFIG, "another", seed=33), "demo-encoder")
+    shelf = Shelf(stocked.root, demo)
+    assert names(shelf).count("demo-encoder") == 1
+    assert not shelf.get("demo-encoder").bundled
+    found = shelf.encoder_of(shelf.get("demo-staging").card)
+    assert found.bundled
+    assert found.folder == demo / "demo-encoder"
+    shelf.remove("demo-encoder")
+    assert shelf.get("demo-encoder").bundled
+
+
+def test_where_bundled_models_are(tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLEEPFM_BUNDLED_MODELS", str(demo))
+    assert names(Shelf(tmp_path / "mine")) == ["demo-encoder", "demo-staging"]
+    monkeypatch.setenv("SLEEPFM_BUNDLED_MODELS", "")
+    assert names(Shelf(tmp_path / "mine")) == []
+    monkeypatch.delenv("SLEEPFM_BUNDLED_MODELS")
+    assert bundled_models() == Path(sleepfm.__file__).parents[1] / "assets" / "models"
+    installed = tmp_path / "site-packages" / "sleepfm"
+    (installed / "_app").mkdir(parents=True)
+    monkeypatch.setattr(sleepfm, "__file__", str(installed / "__init__.py"))
+    assert bundled_models() == installed / "_app" / "assets" / "models"
+
+
+def test_a_baseline_is_taken_only_by_name(stocked: Shelf) -> None:
+    for name in ("first", "second", "third"):
+        stocked.describe(name, {"trained_on": "MESA", "baseline": name != "first"})
+    for taken in (stocked.default(Task.STAGING), stocked.pick(Task.STAGING)):
+        assert taken is not None
+        assert taken.name == "first"
+    stocked.choose("third")
+    default = stocked.default(Task.STAGING)
+    assert default is not None
+    assert default.name == "third"
+
+
+def test_new_facts_on_a_card_leave_what_the_weights_are(stocked: Shelf) -> None:
+    before = stocked.get("first").card
+    metric = {"name": "kappa", "value": 0.7, "n": 12}
+    after = stocked.describe("first", {"metrics": [metric], "architecture": "NightMLP"}).card
+    assert after == before.model_copy(update={"metrics": after.metrics})
+    assert after.metrics[0].n == 12
+    assert stocked.get("first").card == after
+    assert "kappa: 0.7, n = 12" in (stocked.root / "first" / "README.md").read_text()
+    with pytest.raises(ModelError, match="not both"):
+        stocked.describe("first", {"signals": stocked.get("base").card.signals})
+    assert stocked.get("first").card == after
