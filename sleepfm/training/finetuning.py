@@ -15,6 +15,7 @@ from sleepfm.models.card import SIMULATED, UNKNOWN, EncoderLink
 from sleepfm.models.networks import build
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
+from sleepfm.training.card_fields import training_record
 from sleepfm.training.engine import Outcome, Trainer
 from sleepfm.training.finetune_settings import SETTINGS_OF, FinetuneSettings
 from sleepfm.training.head_tasks import HeadTask, task_of
@@ -53,7 +54,8 @@ def finetune(
     Returns
     -------
     Outcome, about
-        How the run ended; and `state` and `card` of the best weights, for `sleepfm.models.shelf.Shelf.add`.
+        How the run ended; and `state` and `card` of the best weights, for `sleepfm.models.shelf.Shelf.add`. Nothing of a run
+        that was stopped, and nothing but in the process that leads.
 
     Raises
     ------
@@ -126,14 +128,22 @@ def _finetune(
         progress=part(progress, 0.5, 1.0),
     )
     outcome = trainer.run(resume=resume)
-    state = trainer.best_weights() if team.leads else {}
+    if outcome.state == "stopped" or not team.leads:
+        return outcome, {}
+    run.state(state="running", fraction=1.0, message="writing the card", step=outcome.course.step)
+    state = trainer.best_weights()
+    network.load_state_dict(state)
+    nights = {"train": train, "validation": validate}
+    with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16"):
+        said = task.card(made, network.eval(), train, validate)
     card = {
         "task": task.kind,
         "architecture": made.architecture,
         "parameters": made.parameters,
         "encoder": EncoderLink(name=encoder.name, weights_sha256=encoder.card.weights_sha256),
+        "training": training_record(settings, nights, seed=training.seed, seconds=outcome.course.seconds, device=device),
         **_about(settings, encoder, train, outcome),
-        **task.card(),
+        **said,
     }
     return outcome, {"state": state, "card": card}
 

@@ -14,7 +14,9 @@ from sleepfm.analysis.breathing import SEVERITIES
 from sleepfm.errors import RequestError
 from sleepfm.models.card import STAGE_LABELS, DemographicCoding, Task
 from sleepfm.models.networks import ARCHITECTURES
+from sleepfm.models.risk_heads import DemographicsHead
 from sleepfm.text import printable
+from sleepfm.training.card_fields import baseline_hazard, best_threshold
 from sleepfm.training.finetune_settings import BreathingSettings, DiseaseSettings, FinetuneSettings, HeadSettings, StagingSettings
 from sleepfm.training.head_learners import BreathingLearner, DiseaseLearner, HeadLearner, StagingLearner, takes_demographics
 from sleepfm.training.night_labels import (
@@ -30,10 +32,12 @@ from sleepfm.training.night_labels import (
     label_files,
 )
 from sleepfm.training.nights import LabelledNight
+from sleepfm.training.predictions import night_breathing, night_log_hazards
 from sleepfm.training.settings import NetworkSettings
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_NAMES
 
 Numbers = dict[str, int | float]
+Nights = Sequence[LabelledNight]
 
 
 class HeadTask(Protocol):
@@ -48,7 +52,7 @@ class HeadTask(Protocol):
         """What reads the labels of a night."""
         ...
 
-    def prepare(self, train: Sequence[LabelledNight]) -> Notes:
+    def prepare(self, train: Nights) -> Notes:
         """Look at the training nights before the network is made; RequestError when there is nothing to learn from them."""
         ...
 
@@ -60,8 +64,8 @@ class HeadTask(Protocol):
         """Return what trains the network."""
         ...
 
-    def card(self) -> dict[str, Any]:
-        """Return what the model's card says of the task."""
+    def card(self, made: NetworkSettings, network: nn.Module, train: Nights, validate: Nights) -> dict[str, Any]:
+        """Return what the model's card says of the task, of a trained network that is set to evaluation."""
         ...
 
 
@@ -117,7 +121,7 @@ class StagingTask:
         self.reader = StageReader(label_files(settings.scorings, settings.data.signals, "scorings"))
         self._class_weights_k = np.ones(len(SCORED_STAGES))
 
-    def prepare(self, train: Sequence[LabelledNight]) -> Notes:
+    def prepare(self, train: Nights) -> Notes:
         """Count the stages."""
         stages_n = np.concatenate([one.by_epoch[STAGES] for one in train])
         count_k = np.array([(stages_n == stage).sum() for stage in SCORED_STAGES])
@@ -143,7 +147,7 @@ class StagingTask:
         weights_k = torch.tensor(self._class_weights_k, dtype=torch.float32)
         return StagingLearner(network, device, class_weights_k=weights_k, normalise=self._settings.normalise)
 
-    def card(self) -> dict[str, Any]:
+    def card(self, made: NetworkSettings, network: nn.Module, train: Nights, validate: Nights) -> dict[str, Any]:  # noqa: ARG002
         """Return the stages' names."""
         return {"labels": STAGE_LABELS}
 
@@ -162,7 +166,7 @@ class BreathingTask:
         )
         self._positive_weight = 1.0
 
-    def prepare(self, train: Sequence[LabelledNight]) -> Notes:
+    def prepare(self, train: Nights) -> Notes:
         """Count events and severities."""
         sdb_n = np.concatenate([one.by_epoch[SDB] for one in train])
         positive, negative = int((sdb_n == 1).sum()), int((sdb_n == 0).sum())
@@ -186,9 +190,13 @@ class BreathingTask:
         """Return the learner of events and severity."""
         return BreathingLearner(network, device, positive_weight=self._positive_weight, night_weight=self._settings.night_weight)
 
-    def card(self) -> dict[str, Any]:
-        """Return the severities' names."""
-        return {"labels": SEVERITIES}
+    def card(self, made: NetworkSettings, network: nn.Module, train: Nights, validate: Nights) -> dict[str, Any]:  # noqa: ARG002
+        """Return the severities' names, and from which probability an epoch counts as one with an event."""
+        judged = night_breathing(network, validate, made.parameters)
+        threshold = best_threshold(
+            np.concatenate([one.sdb_truth_e for one in judged]), np.concatenate([one.sdb_probability_e for one in judged])
+        )
+        return {"labels": SEVERITIES, "thresholds": {} if threshold is None else {SDB: threshold}}
 
 
 class DiseaseTask:
@@ -210,7 +218,7 @@ class DiseaseTask:
         )
         self._learned_k = np.arange(len(self.reader.conditions))
 
-    def prepare(self, train: Sequence[LabelledNight]) -> Notes:
+    def prepare(self, train: Nights) -> Notes:
         """Leave out the conditions that nobody got."""
         events_k = np.sum([one.by_night[EVENT] for one in train], axis=0)
         self._learned_k = np.flatnonzero(events_k)
@@ -241,7 +249,12 @@ class DiseaseTask:
             raise RequestError("demographics: this head takes age and sex; give the CSV with age and gender")
         return DiseaseLearner(network, device, columns=self._learned_k, ties=self._settings.ties)
 
-    def card(self) -> dict[str, Any]:
-        """Return the conditions, and how age and sex are coded."""
-        coding = DemographicCoding() if self._settings.demographics is None else self._coding
-        return {"labels": tuple(self.reader.conditions[k] for k in self._learned_k), "demographics": coding}
+    def card(self, made: NetworkSettings, network: nn.Module, train: Nights, validate: Nights) -> dict[str, Any]:  # noqa: ARG002
+        """Return the conditions, how age and sex are coded, and the baseline hazards of the training nights."""
+        log_hazard_nk = night_log_hazards(network, train, made.parameters)
+        return {
+            "labels": tuple(self.reader.conditions[k] for k in self._learned_k),
+            "demographics": self._coding if takes_demographics(network) else None,
+            "baseline_hazard": baseline_hazard(train, self._learned_k.tolist(), log_hazard_nk),
+            "baseline": isinstance(network, DemographicsHead),
+        }

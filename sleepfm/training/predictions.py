@@ -152,7 +152,19 @@ def predict_breathing(
     """
     _check(model, Task.BREATHING, nights)
     network = on_device(model.network, device)
-    longest = int(model.card.parameters["max_seq_length"]) // TOKENS_PER_EPOCH
+    return night_breathing(network, nights, model.card.parameters, modalities=modalities, progress=progress)
+
+
+def night_breathing(
+    network: nn.Module,
+    nights: Sequence[LabelledNight],
+    parameters: Mapping[str, int | float],
+    *,
+    modalities: Collection[Modality] | None = None,
+    progress: Progress = silent,
+) -> list[NightBreathing]:
+    """Judge the breathing of nights by a network with these numbers that stands on its device; see `predict_breathing`."""
+    longest = int(parameters["max_seq_length"]) // TOKENS_PER_EPOCH
     judged = []
     for number, labelled in enumerate(nights):
         night = labelled.night
