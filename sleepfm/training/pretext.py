@@ -12,7 +12,7 @@ from sleepfm.training.contrastive import leave_one_out, pairwise
 from sleepfm.training.engine import Outputs
 from sleepfm.training.loss import Loss
 from sleepfm.training.reconstruction_loss import band_edges, band_powers, draw_left_out, masked_reconstruction
-from sleepfm.training.settings import ObjectiveSettings, PretrainSettings
+from sleepfm.training.settings import EncoderSettings, ObjectiveSettings, PretrainSettings
 from sleepfm.training.window_loader import WindowBatch
 
 
@@ -21,7 +21,7 @@ def learner_of(
 ) -> ContrastiveLearner | ReconstructionLearner:
     """Return the learner of the objective that the settings name."""
     if settings.objective.kind == "reconstruction":
-        return ReconstructionLearner(encoder, int(settings.encoder.parameters["embed_dim"]), device)
+        return ReconstructionLearner(encoder, settings.encoder, device)
     return ContrastiveLearner(encoder, settings.objective, device)
 
 
@@ -78,10 +78,12 @@ class ReconstructionLearner:
     Which one is left out follows from the batch itself, so that the same batch always asks the same.
     """
 
-    def __init__(self, encoder: nn.Module, embed_dim: int, device: torch.device) -> None:
+    def __init__(self, encoder: nn.Module, settings: EncoderSettings, device: torch.device) -> None:
+        self._patch_size = settings.patch_size
+        bands = len(band_edges(patch_size=self._patch_size)) - 1
         self.network = nn.Module()
         self.network.encoder = encoder
-        self.network.decoder = ModalityDecoder(embed_dim=embed_dim, features=len(band_edges()) - 1)
+        self.network.decoder = ModalityDecoder(embed_dim=int(settings.parameters["embed_dim"]), features=bands)
         self.network.to(device)
         self._device = device
 
@@ -91,7 +93,7 @@ class ReconstructionLearner:
         present_mn = batch.counts_mn > 0
         chance = torch.Generator().manual_seed(int((batch.recording_n * 1_000_003 + batch.start_n).sum()) % 2**31)
         left_out_mn = draw_left_out(present_mn, chance)
-        target_mnsd = band_powers(x_rt, batch.counts_mn)
+        target_mnsd = band_powers(x_rt, batch.counts_mn, patch_size=self._patch_size)
         hidden_r = torch.repeat_interleave(left_out_mn.flatten(), batch.counts_mn.flatten())
         visible_mn = present_mn & ~left_out_mn
         _, tokens_mnse = self.network.encoder.embed_sets(  # type: ignore[operator,union-attr]

@@ -24,7 +24,7 @@ from sleepfm.training.settings import PretrainSettings
 from sleepfm.training.splits import Splits, read_splits, read_subjects, share_of_subjects
 from sleepfm.training.window_loader import WindowLoader
 from sleepfm.training.windows import LeftOutRecording, Store, open_store
-from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_S
+from sleepfm.vocabulary import MODEL_RATE_HZ
 
 
 def pretrain(
@@ -83,9 +83,9 @@ def _pretrain(
     progress: Progress,
 ) -> tuple[Outcome, dict[str, Any]]:
     run.state(state="running", fraction=0.0, message="looking through the recordings")
-    coding = settings.encoder.coding(TOKEN_S)
+    coding = settings.encoder.coding()
     splits, subject_of = _splits(settings)
-    samples = round(settings.encoder.window_s * MODEL_RATE_HZ)
+    samples = settings.encoder.window_samples
     store = open_store(settings.data.signals, coding, least_samples=samples, progress=part(progress, 0.0, 0.02))
     chosen = share_of_subjects(splits.of(settings.data.lists), subject_of, settings.data.fraction, settings.training.seed)
     train = _of(store, chosen, " and ".join(settings.data.lists))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from sleepfm.models.card import PUBLISHED_KINDS, UNKNOWN, ModalityCoding, SignalCoding, check_name
 from sleepfm.signals.recipes import RECIPES
-from sleepfm.vocabulary import Kind, Modality
+from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_SAMPLES, Kind, Modality
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 ChannelCount = Annotated[int, Field(ge=1)]
@@ -144,7 +144,25 @@ class EncoderSettings(NetworkSettings):
             raise ValueError(f"unknown recipe {recipe!r}; known are {', '.join(RECIPES)}")
         return recipe
 
-    def coding(self, token_s: float) -> SignalCoding:
+    @property
+    def patch_size(self) -> int:
+        """Samples in a token."""
+        return int(self.parameters.get("patch_size", TOKEN_SAMPLES))
+
+    @property
+    def window_samples(self) -> int:
+        """Samples in a window."""
+        return round(self.window_s * MODEL_RATE_HZ)
+
+    @model_validator(mode="after")
+    def _whole_tokens(self) -> EncoderSettings:
+        if self.patch_size < 1 or self.window_samples % self.patch_size:
+            raise ValueError(
+                f"window_s: {self.window_s:g} s is not a whole number of tokens of {self.patch_size / MODEL_RATE_HZ:g} s"
+            )
+        return self
+
+    def coding(self) -> SignalCoding:
         """Return how the model's card says it."""
         return SignalCoding(
             recipe=self.recipe,
@@ -153,7 +171,7 @@ class EncoderSettings(NetworkSettings):
                 for modality, one in self.modalities.items()
             },
             window_s=self.window_s,
-            token_s=token_s,
+            token_s=self.patch_size / MODEL_RATE_HZ,
         )
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,20 @@ def test_two_processes_equal_one(cohort: Cohort, tmp_path: Path) -> None:
         {"objective": {"kind": "pairwise", "same_night": "drop"}},
         {"objective": {"kind": "reconstruction"}},
         {"training": {"precision": "bf16"}},
+        {
+            "encoder": {
+                "architecture": "EfficientNet1D",
+                "parameters": {
+                    "embed_dim": 16,
+                    "patch_size": 3840,
+                    "bas_channels": 10,
+                    "resp_channels": 7,
+                    "ekg_channels": 2,
+                    "emg_channels": 4,
+                    "width": 10,
+                },
+            }
+        },
     ],
 )
 def test_objectives_and_precision(cohort: Cohort, tmp_path: Path, change: dict[str, Any]) -> None:
@@ -158,6 +173,32 @@ def test_objectives_and_precision(cohort: Cohort, tmp_path: Path, change: dict[s
     outcome, about = pretrain(PretrainSettings.model_validate(content), tmp_path / "run")
     assert outcome.course.skipped == 0
     assert all(torch.isfinite(tensor).all() for tensor in about["state"].values())
+
+
+def test_training_starts_from_an_encoder_on_the_shelf(cohort: Cohort, tmp_path: Path) -> None:
+    _, first = pretrain(_settings(cohort, epochs=1), tmp_path / "first")
+    shelf = Shelf(tmp_path / "shelf")
+    shelf.add("first", first["state"], first["card"])
+    still = {**tiny(cohort, epochs=1, max_steps=1, optimiser={"learning_rate": 1e-12}), "start_from": "first"}
+    _, second = pretrain(PretrainSettings.model_validate(still), tmp_path / "second", shelf=shelf)
+    weights = {name for name in first["state"] if "running" not in name and "num_batches" not in name}
+    assert all(torch.allclose(first["state"][name], second["state"][name], atol=1e-6) for name in weights)
+    wider = {**tiny(cohort, epochs=1), "start_from": "first"}
+    wider["encoder"]["parameters"]["embed_dim"] = 32  # type: ignore[index]
+    with pytest.raises(ModelError, match=r"start_from: .* the weights do not fit"):
+        pretrain(PretrainSettings.model_validate(wider), tmp_path / "third", shelf=shelf)
+    with pytest.raises(RequestError, match="no model named 'nobody'"):
+        pretrain(PretrainSettings.model_validate({**still, "start_from": "nobody"}), tmp_path / "fourth", shelf=shelf)
+
+
+def test_the_temperature_follows_its_own_rate(cohort: Cohort, tmp_path: Path) -> None:
+    content = tiny(cohort, epochs=1)
+    content["objective"] = {"log_temperature": 1.0, "temperature_rate": 20.0}
+    pretrain(PretrainSettings.model_validate(content), tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    seen = [line["train/log_temperature"] for line in lines if "train/log_temperature" in line]
+    assert max(abs(a - b) for a, b in pairwise(seen)) > 0.02  # ten times what the others' rate would give
+    assert min(seen) >= 0
 
 
 def test_accumulated_batches_share_one_loss(cohort: Cohort, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from sleepfm.signals.store import open_signals
 from sleepfm.training.settings import AugmentationSettings, EncoderSettings
 from sleepfm.training.window_loader import WindowBatch, WindowLoader
 from sleepfm.training.windows import Store, open_store
-from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_S, Modality
+from sleepfm.vocabulary import MODEL_RATE_HZ, Modality
 from tests.training.conftest import Cohort, write_study
 
-CODING = EncoderSettings().coding(TOKEN_S)
+CODING = EncoderSettings().coding()
 LENGTH = 30 * MODEL_RATE_HZ
 
 
