@@ -149,7 +149,7 @@ def evaluate_breathing(
             _night_section(found),
             _ahi_section(found),
             comparison_section(cases, plotted),
-            group_section(held_out, separated, settings, measure),
+            group_section(held_out, separated, settings, measure, plotted),
             seen_section(separated, measure),
         ),
         warnings=(*separated.warnings, *warnings),
@@ -210,7 +210,7 @@ def _headline(found: _Found) -> tuple[Headline, ...]:
         lines.append(Headline("SDB epoch AUPRC", found.epochs.auprc, "precision over all recalls; 1 is perfect", chance=chance))
     if found.severity is not None:
         lines.append(Headline("AHI severity accuracy", found.severity.accuracy, "nights in the right one of four classes"))
-        lines.append(Headline("AHI severity kappa", found.severity.kappa, "agreement beyond chance", chance=0.0))
+        lines.append(Headline("AHI severity kappa", found.severity.kappa, "agreement beyond chance; 1 is perfect, 0 is chance"))
     if found.presence is not None:
         lines.append(Headline("AHI ≥ 15 AUROC", found.presence.auroc, "how well nights with an AHI of 15 are told", chance=0.5))
     if found.ahi is not None:

@@ -132,7 +132,7 @@ def evaluate_disease(
             enrichment_section(found),
             calibration_section(found),
             comparison_section(cases, MEAN_C, 0.5) if others else None,
-            group_section(held_out, separated, settings, measure),
+            group_section(held_out, separated, settings, measure, MEAN_C),
             seen_section(separated, measure),
             unusable_section(found),
         ),
@@ -200,9 +200,7 @@ def _warnings(found: RiskAssessment, *, with_baseline: bool, with_hazards: bool)
         told.append("no baseline hazard of the training set was given: absolute risks are not checked")
     few = [one.name for one in found.conditions if one.few_events]
     if few:
-        told.append(f"{len(few)} conditions have fewer than {FEWEST_EVENTS} events: they are shown, not tested and in no mean")
+        told.append(f"conditions with fewer than {FEWEST_EVENTS} events are shown, but not tested and in no mean: {len(few)}")
     if found.unusable:
-        told.append(
-            f"{len(found.unusable)} conditions say nothing (no events or nobody followed): they are listed and in no mean"
-        )
+        told.append(f"conditions without events, or with nobody followed, are listed and in no mean: {len(found.unusable)}")
     return told

@@ -76,7 +76,8 @@ def curve_section(
     mask_n: np.ndarray,
 ) -> Section | None:
     """Return event-free curves by predicted hazard and ROC curves of the conditions with the most events."""
-    figures: list[Figure] = []
+    event_free: list[Figure] = []
+    rocs: list[Figure] = []
     for one in _most_events(found):
         k = outcomes.conditions.index(one.name)
         rows_n = mask_n & outcomes.known_nk[:, k] & np.isfinite(outcomes.years_nk[:, k]) & np.isfinite(log_hazard_nk[:, k])
@@ -86,31 +87,29 @@ def curve_section(
             scores[DEMOGRAPHICS] = demographics_nk[:, k]
         years_n, event_n = outcomes.years_nk[rows_n, k], outcomes.event_nk[rows_n, k]
         curves = event_free_curves(years_n, event_n, log_hazard_nk[rows_n, k])
-        lines = tuple(Line(label, curve, "steps") for label, curve in curves.items())
-        figures.append(
+        event_free.append(
             LinePlot(
                 f"event_free_{k}",
                 f"{one.name}: event-free by predicted hazard",
                 "years after the recording",
                 "share event-free",
-                lines,
+                tuple(Line(label, curve, "steps") for label, curve in curves.items()),
                 x_range=None,
                 y_range=None,
                 note="Kaplan-Meier with 95 % bands.",
             )
         )
         outcome_n = outcome_at(years_n, event_n, found.horizon)
-        rocs = []
-        for name, score_n in scores.items():
-            curve = roc(outcome_n[outcome_n >= 0] > 0, score_n[rows_n][outcome_n >= 0])
-            if curve is not None:
-                rocs.append(Line(name, curve, faint=name == DEMOGRAPHICS))
-        if rocs:
+        known_n = outcome_n >= 0
+        areas = {name: roc(outcome_n[known_n] > 0, score_n[rows_n][known_n]) for name, score_n in scores.items()}
+        lines = tuple(Line(name, curve, faint=name == DEMOGRAPHICS) for name, curve in areas.items() if curve is not None)
+        if lines:
             title = f"{one.name}: ROC at {found.horizon:g} years"
-            figures.append(LinePlot(f"roc_{k}", title, "1 - specificity", "sensitivity", tuple(rocs), diagonal=True))
-    if not figures:
+            rocs.append(LinePlot(f"roc_{k}", title, "1 - specificity", "sensitivity", lines, diagonal=True))
+    if not event_free:
         return None
-    return Section("Curves", f"The {min(_DRAWN, len(found.conditions))} conditions with the most events.", tuple(figures))
+    text = f"The {len(event_free)} conditions with the most events."
+    return Section("Curves", text, (*event_free, *rocs))
 
 
 def enrichment_section(found: RiskAssessment) -> Section | None:

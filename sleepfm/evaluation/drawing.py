@@ -110,7 +110,7 @@ def _line(axes: Axes, line: Line, colour: str, mark: str) -> None:
         )
     else:
         axes.plot(
-            curve.x, curve.y, color=colour, linewidth=1.6, label=name, marker=mark if curve.x.size <= 12 else "", markersize=4
+            curve.x, curve.y, color=colour, linewidth=1.6, label=name, marker="" if curve.low is None else mark, markersize=4
         )
     if curve.low is None or curve.high is None:
         return

@@ -9,7 +9,18 @@ from html import escape
 from sleepfm import __version__
 from sleepfm.analysis.estimates import Estimate
 from sleepfm.evaluation.drawing import draw
-from sleepfm.evaluation.evaluation import Cell, Evaluation, Figure, Headline, PValue, Section, Table
+from sleepfm.evaluation.evaluation import (
+    Cell,
+    Evaluation,
+    Figure,
+    Headline,
+    IntervalPlot,
+    LinePlot,
+    MatrixPlot,
+    PValue,
+    Section,
+    Table,
+)
 from sleepfm.evaluation.page_style import STYLE
 from sleepfm.text import printable
 
@@ -18,6 +29,7 @@ SIMULATED = (
 )
 RESEARCH = "For research use. Not a medical device; nothing here is a diagnosis."
 _MOST_ROWS = 300
+_KINDS: dict[type, str] = {LinePlot: "small", MatrixPlot: "matrix", IntervalPlot: "wide"}
 
 
 def page(evaluation: Evaluation) -> str:
@@ -124,13 +136,14 @@ def _section(number_: int, section: Section) -> str:
         else:
             figures.append(_figure(part))
     close()
-    return f'<section id="part-{number_}"><h2>{_text(section.title)}</h2><p>{_text(section.text)}</p>{"".join(parts)}</section>'
+    head = f"<h2>{_text(section.title)}</h2><p>{_text(section.text)}</p>"
+    return f'<section id="part-{number_}">{head}<div class="parts">{"".join(parts)}</div></section>'
 
 
 def _figure(figure: Figure) -> str:
     note = f"<span>{_text(figure.note)}</span>" if figure.note else ""
     return (
-        f"<figure><figcaption><b>{_text(figure.title)}</b>{note}</figcaption>"
+        f'<figure class="{_KINDS[type(figure)]}"><figcaption><b>{_text(figure.title)}</b>{note}</figcaption>'
         f'<div role="img" aria-label="{_text(figure.title)}">{draw(figure)}</div></figure>'
     )
 
@@ -149,9 +162,16 @@ def _table(table: Table) -> str:
     head = "".join(f"<th{_kind(table, k)}>{_text(column)}</th>" for k, column in enumerate(table.columns))
     return (
         f'<div class="table"><h3>{_text(table.title)}</h3>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<table{_width(table)}>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         f'<div class="notes">{notes}{f"<ol>{listed}</ol>" if listed else ""}</div></div>'
     )
+
+
+def _width(table: Table) -> str:
+    """Return the class of a table that has room for an interval beside its number instead of below it."""
+    estimates = sum(any(isinstance(row[k], Estimate) for row in table.rows) for k in range(len(table.columns)))
+    return ' class="roomy"' if estimates == 1 else ""
 
 
 def _kind(table: Table, column: int) -> str:
@@ -188,20 +208,22 @@ def number(value: float | int | None) -> str:
     """Return a number as it is printed: three decimals, fewer for large numbers, two digits for tiny ones."""
     if value is None:
         return "–"
-    if isinstance(value, int):
-        return f"{value:,}"
     size = abs(value)
-    if size >= 100:
-        return f"{value:,.1f}"
-    if size >= 10:
-        return f"{value:.2f}"
-    if size >= 0.001 or size < 1e-12:
-        return f"{value:.3f}"
-    return f"{value:.{min(12, 1 - math.floor(math.log10(size)))}f}"
+    if isinstance(value, int):
+        text = f"{size:,}"
+    elif size >= 100:
+        text = f"{size:,.1f}"
+    elif size >= 10:
+        text = f"{size:.2f}"
+    elif size >= 0.0005 or size < 1e-12:
+        text = f"{size:.3f}"
+    else:
+        text = f"{size:.{min(12, 1 - math.floor(math.log10(size)))}f}"
+    return f"−{text}" if value < 0 and text.strip("0.") else text
 
 
 def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 1 else "1"
 
 
 def _left_out(evaluation: Evaluation) -> str:

@@ -6,7 +6,7 @@ STYLE = """
 :root{--ink:#1f2933;--quiet:#5b6673;--line:#dfe3e9;--soft:#f6f7f9;--accent:#1f5f99}
 *{box-sizing:border-box}
 body{margin:0;background:#fff;color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:1120px;margin:0 auto;padding:0 28px 48px}
+main{max-width:1180px;margin:0 auto;padding:0 28px 48px}
 .simulated,.research{margin:0 -28px;padding:9px 28px;font-size:14px}
 .simulated{background:#fff3cd;border-bottom:1px solid #e8cf7a;font-weight:600}
 .research{background:var(--soft);border-bottom:1px solid var(--line);color:var(--quiet)}
@@ -31,13 +31,16 @@ a{color:var(--accent);text-decoration:none}a:hover{text-decoration:underline}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
 th,td{padding:5px 14px 5px 0;text-align:right;vertical-align:top;border-bottom:1px solid var(--line)}
 th{font-weight:600;font-size:13px;vertical-align:bottom;border-bottom:1px solid var(--quiet);max-width:150px}
-.words{text-align:left;overflow-wrap:anywhere}td.words{max-width:420px}
+.words{text-align:left}td.words{max-width:420px;overflow-wrap:anywhere}
+.roomy td i{display:inline-block;min-width:118px;padding-left:10px}
 td i{display:block;font-style:normal;font-size:12.5px;color:var(--quiet);white-space:nowrap}
 sup{color:var(--quiet);font-size:11px;line-height:0;margin-left:2px}
 .notes{max-width:84ch;margin-top:6px;color:var(--quiet);font-size:13px}.notes p{margin:0 0 2px}
 .notes ol{margin:2px 0;padding-left:22px}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(360px,1fr));gap:14px 26px;align-items:start;margin-top:12px}
+.parts{display:flex;flex-wrap:wrap;gap:0 44px;align-items:flex-start}.table{max-width:100%}
+.figures{display:flex;flex-wrap:wrap;gap:14px 26px;align-items:flex-start;margin-top:18px;max-width:100%}
 figure{margin:0;break-inside:avoid}figcaption b{font-weight:600}figcaption span{display:block;color:var(--quiet);font-size:13px}
+figure{max-width:100%}.small{flex:0 1 352px}.wide{flex:0 1 620px}
 figure svg{display:block;max-width:100%;height:auto;margin-top:4px}
 svg text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif!important}
 footer{margin-top:44px;padding-top:10px;border-top:1px solid var(--line);color:var(--quiet);font-size:13px}

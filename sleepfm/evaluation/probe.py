@@ -141,7 +141,7 @@ def evaluate_probe(
             _bin_section(found),
             _sex_section(found),
             comparison_section(cases, plotted),
-            group_section(held_out, separated, settings, measure),
+            group_section(held_out, separated, settings, measure, plotted),
             seen_section(separated, measure),
         ),
         warnings=(*separated.warnings, *warnings),
@@ -211,7 +211,7 @@ def _headline(found: _Found) -> tuple[Headline, ...]:
     for trait, (regression, _, _) in found.numbers.items():
         meaning = f"{_UNITS[trait]}; 0 is perfect"
         lines.append(Headline(f"{trait} mean absolute error", regression.mean_absolute_error, meaning))
-        lines.append(Headline(f"{trait} r", regression.correlation, "correlation with the truth; 1 is perfect", chance=0.0))
+        lines.append(Headline(f"{trait} r", regression.correlation, "correlation with the truth; 1 is perfect, 0 is chance"))
     if found.bins is not None and found.bins.macro_auroc is not None:
         lines.append(Headline("age groups macro AUROC", found.bins.macro_auroc, "how well age groups are told", chance=0.5))
     if found.sex is not None:

@@ -103,7 +103,7 @@ def evaluate_staging(
     cases = {model: scores} | {name: staging_scores(held_out, other, settings, mask_n) for name, other in (others or {}).items()}
     headline = (
         Headline("staging macro F1", scores["macro F1"], "mean over the stages; 1 is perfect"),
-        Headline("staging kappa", scores["kappa"], "agreement beyond chance; 1 is perfect, 0 is chance", chance=0.0),
+        Headline("staging kappa", scores["kappa"], "agreement beyond chance; 1 is perfect, 0 is chance"),
         Headline("staging macro AUROC", scores["macro AUROC"], "how well each stage is told from the rest", chance=0.5),
     )
     masked = f"{found.unknown:,} epochs without a human stage" if found.unknown else ""
@@ -121,7 +121,7 @@ def evaluate_staging(
             _overall_section(found, scores),
             _curve_section(held_out, nights, mask_n),
             comparison_section(cases, "macro F1"),
-            group_section(held_out, separated, settings, measure),
+            group_section(held_out, separated, settings, measure, "macro F1"),
             _night_section(held_out, nights, mask_n),
             seen_section(separated, measure),
         ),

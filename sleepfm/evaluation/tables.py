@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from sleepfm.analysis.estimates import Estimate
-from sleepfm.analysis.subgroups import by_group
+from sleepfm.analysis.subgroups import GroupResult, by_group
 from sleepfm.evaluation.evaluation import Cell, IntervalPlot, Section, Table
 from sleepfm.evaluation.held_out import HeldOut, Separated
 from sleepfm.evaluation.settings import EvaluationSettings
 
 Scores = Mapping[str, Estimate]
 """Metrics by name, of one model on one set of recordings."""
+_UNITS = {"age": " (years)", "bmi": " (kg/m²)"}
 Measure = Callable[[np.ndarray], Scores]
 """From a (recording,) mask to the metrics of those recordings."""
 
@@ -50,7 +51,9 @@ def case_plot(
     return IntervalPlot(key, title, metric, entries, reference)
 
 
-def group_section(held_out: HeldOut, separated: Separated, settings: EvaluationSettings, measure: Measure) -> Section | None:
+def group_section(
+    held_out: HeldOut, separated: Separated, settings: EvaluationSettings, measure: Measure, plotted: str
+) -> Section | None:
     """Return the results by sex, age, site and whatever column is asked for; None when no such column is there."""
     chosen = held_out.chosen_columns(settings)
     if not chosen:
@@ -62,17 +65,38 @@ def group_section(held_out: HeldOut, separated: Separated, settings: EvaluationS
         mask_n[inside[part_n]] = True
         return measure(mask_n)
 
-    parts = []
-    for column, values_n in chosen.items():
-        groups = by_group(measure_part, {column: values_n[inside]}, held_out.subject_n[inside], settings.smallest_group)
-        unit = " (years)" if column == "age" else ""
-        cases = {f"{group.label} ({group.subjects} people)": group.estimates or group.reason for group in groups}
-        parts.append(case_table(f"by_{column}", f"By {column}{unit}", column, cases))
+    found = by_group(
+        measure_part,
+        {name: values_n[inside] for name, values_n in chosen.items()},
+        held_out.subject_n[inside],
+        settings.smallest_group,
+    )
     text = (
         "The same numbers for parts of the people. Small groups have wide intervals; groups of fewer than "
         f"{settings.smallest_group} people are named and not measured."
     )
-    return Section("Results by group", text, tuple(parts))
+    tables = tuple(_group_table(column, [group for group in found if group.column == column]) for column in chosen)
+    entries = tuple((f"{group.column}: {group.label}", {plotted: group.estimates[plotted]}) for group in found if group.estimates)
+    plot = (IntervalPlot("by_group_plot", f"{plotted} by group", plotted, entries),) if entries else ()
+    return Section("Results by group", text, (*tables, *plot))
+
+
+def _group_table(column: str, groups: list[GroupResult]) -> Table:
+    metrics = list(dict.fromkeys(name for group in groups for name in group.estimates))
+    told = any(group.reason for group in groups)
+    rows = tuple(
+        (
+            group.label,
+            group.subjects,
+            group.recordings,
+            *(group.estimates.get(name) for name in metrics),
+            *((group.reason,) if told else ()),
+        )
+        for group in groups
+    )
+    unit = _UNITS.get(column, "")
+    columns = (f"{column}{unit}", "people", "recordings", *metrics, *(("remark",) if told else ()))
+    return Table(f"by_{column}", f"By {column}{unit}", columns, rows)
 
 
 def seen_section(separated: Separated, measure: Measure) -> Section | None:
