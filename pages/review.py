@@ -5,23 +5,24 @@ from contextlib import closing
 import streamlit as st
 
 from sleepfm.errors import SleepFMError
+from sleepfm.inference.simulated_models import simulated_warning
+from sleepfm.library.engines import EngineChoice, engine_choices
 from sleepfm.library.jobs import submit_staging, submit_study
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.study import Study, StudyStatus
-from sleepfm.recording.scorings.formats import ScoringFormat
+from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES
 from sleepfm.text import plain, printable
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
-from sleepfm.viewer.library_source import by_simulated_model
-from sleepfm.viewer.scoring_export import MIME_TYPES, export_name, export_scoring
+from sleepfm.viewer.scoring_choice import shown_at_first
+from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, export_name, export_scoring
 from sleepfm.viewer.visits import Visit, arrive, last_study, paged
 from sleepfm.viewer.words import time_left_words
 from sleepfm.vocabulary import Kind
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
-EXPORTS: tuple[tuple[ScoringFormat, str], ...] = (("sleepfm", "Scoring CSV"), ("edf", "EDF+ annotations"))
-ENGINES = {"auto": "Best engine", "sleepfm": "SleepFM", "yasa": "YASA"}
+EXPORTS: tuple[tuple[ExportFormat, str], ...] = (("sleepfm", "Scoring CSV"), ("edf", "EDF+ annotations"))
 TROUBLED = (StudyStatus.FAILED, StudyStatus.MISSING, StudyStatus.CHANGED)
 BUSY = (StudyStatus.QUEUED, StudyStatus.WORKING)
 
@@ -78,9 +79,10 @@ def show_picker(library: Library, study: Study) -> None:
 
 
 def choose_scorings(stored: list[StoredScoring]) -> list[StoredScoring]:
-    """Let the user choose the upper and the lower hypnogram; the newest scoring is the upper one at first."""
+    """Let the user choose the upper and the lower hypnogram."""
     if not stored:
         return []
+    _, below = shown_at_first(stored)
     by_id = {one.id: one for one in stored}
     names = {one.id: printable(one.label) for one in stored}
     upper = st.selectbox("Upper hypnogram", list(by_id), format_func=names.__getitem__, label_visibility="collapsed", width=165)
@@ -90,6 +92,7 @@ def choose_scorings(stored: list[StoredScoring]) -> list[StoredScoring]:
     lower = st.selectbox(
         "Lower hypnogram",
         others,
+        index=others.index(below.id) if below is not None and below.id != upper else 0,
         format_func=lambda one: "compare with …" if one is None else names[one],
         label_visibility="collapsed",
         width=165,
@@ -97,19 +100,20 @@ def choose_scorings(stored: list[StoredScoring]) -> list[StoredScoring]:
     return [by_id[upper]] if lower is None else [by_id[upper], by_id[lower]]
 
 
-def show_staging(library: Library, study: Study, *, is_staged: bool, revision: str) -> None:
-    """Offer staging, or show how far it is; what it brings appears without a reload."""
+def show_staging(library: Library, study: Study, *, is_staged: bool, revision: str) -> EngineChoice | None:
+    """Offer staging and return the engine that is chosen, or show how far it is; what it brings appears without a reload."""
     if study.status not in BUSY:
         if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
-            return
-        engine = st.selectbox("Engine", list(ENGINES), format_func=ENGINES.__getitem__, label_visibility="collapsed", width=125)
+            return None
+        choices = engine_choices(Shelf(library.home.models))
+        chosen = st.selectbox("Engine", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=165)
         if st.button("Stage again" if is_staged else "Stage", type="secondary" if is_staged else "primary"):
             try:
-                submit_staging(library, study.id, engine=engine)
+                submit_staging(library, study.id, engine=chosen.engine, model=chosen.model)
             except SleepFMError as error:
                 st.session_state["staging refused"] = str(error)
             st.rerun()
-        return
+        return chosen
     home, identifier = library.home, study.id
 
     @st.fragment(run_every=1.0)
@@ -126,12 +130,15 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
 
     with st.container(width=390):  # a fragment would take the whole row
         progress()
+    return None
 
 
 def show_export(study: Study, scorings: list[StoredScoring]) -> None:
     """Offer the shown scorings as files."""
     with st.popover("Export", disabled=not scorings, help=None if scorings else "Nothing to export: not staged yet"):
         for one in scorings:
+            if one.simulated_model:
+                st.caption(plain(f"{simulated_warning(one.label, simulated_recording=study.simulated)} The file's name says so."))
             for to, words in EXPORTS:
                 st.download_button(
                     words if len(scorings) == 1 else f"{words}, {printable(one.label)}",
@@ -140,7 +147,7 @@ def show_export(study: Study, scorings: list[StoredScoring]) -> None:
                         study.id,
                         one.engine,
                         to,
-                        simulated_model=by_simulated_model(one.provenance),
+                        simulated_model=one.simulated_model,
                         simulated_recording=study.simulated,
                     ),
                     MIME_TYPES[to],
@@ -230,13 +237,16 @@ def main() -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices"):
             show_picker(library, study)
             scorings = choose_scorings(stored)
-            show_staging(library, study, is_staged=bool(stored), revision=revision)
+            engine = show_staging(library, study, is_staged=bool(stored), revision=revision)
             show_export(study, scorings)
             if st.button("Channels"):
                 show_channels(study.id)
         refused = st.session_state.pop("staging refused", None) or (study.message if study.status in TROUBLED else None)
         if refused:
             st.error(plain(refused))
+        if engine is not None and engine.model is not None and engine.simulated:
+            say = st.info if study.simulated else st.warning
+            say(plain(simulated_warning(engine.model, simulated_recording=study.simulated)))
         show_viewer(study, visit, scorings, revision=revision, unscored=words_without_scoring(library, study))
         made_by = " · ".join(f"{one.label}: {one.note}" for one in scorings) or "Not staged yet"
         warnings = [f"{one.label}: {warning}" for one in scorings for warning in one.provenance.get("warnings", [])]

@@ -84,9 +84,11 @@ function tableRow(row, send) {
     problems.title = row.problemList;
     channels.append(problems);
   }
+  const engine = element("td", row.engine || "–");
+  if (row.engineRemark) engine.append(element("div", row.engineRemark, "reason"));
   line.append(
     name, statusCell(row, send), element("td", row.start, "number"), element("td", row.duration, "number"),
-    channels, quality, element("td", row.engine || "–"), actionsCell(row, send),
+    channels, quality, engine, actionsCell(row, send),
   );
   return line;
 }

@@ -263,10 +263,7 @@ class Viewer {
 
 function simulatedText(night) {
   const parts = night.simulated ? ["SIMULATED RECORDING: made by sleepfm simulate, nobody slept it"] : [];
-  for (const { label, simulated } of night.scorings) {
-    if (simulated) parts.push(`${label}: SIMULATED MODEL, trained on simulated data only`);
-  }
-  return parts.join(" · ");
+  return [...parts, ...night.scorings.map(({ warning }) => warning).filter(Boolean)].join(" · ");
 }
 
 /** Turn the packed parts of an overview into arrays. */

@@ -1,4 +1,4 @@
-"""Commands on the model shelf: models list, import, fetch, export."""
+"""Commands on the model shelf: models list, import, fetch, export, remove."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, group, positive_float
 from sleepfm.home import open_home
-from sleepfm.models.card import Task, parse_sex_code
+from sleepfm.inference.simulated_models import SIMULATED_WORDS
+from sleepfm.models.card import SIMULATED, Task, parse_sex_code
 from sleepfm.models.shelf import Shelf, ShelfEntry
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
-    actions = group(commands, "models", does="the model shelf: list, import, fetch, export")
+    actions = group(commands, "models", does="the model shelf: list, import, fetch, export, remove")
 
     listed = command(actions, "list", _list, does="list the models on the shelf", example="sleepfm models list")
     add_home(listed)
@@ -54,6 +55,16 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     exported.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where its folder goes (default: here)")
     add_home(exported)
 
+    removed = command(
+        actions,
+        "remove",
+        _remove,
+        does="take a model off the shelf; one that came with the software stays",
+        example="sleepfm models remove base",
+    )
+    removed.add_argument("name", metavar="NAME")
+    add_home(removed)
+
 
 def _shelf(options: argparse.Namespace) -> Shelf:
     return Shelf(open_home(options.home).models)
@@ -66,7 +77,8 @@ def _describe(shelf: Shelf, entry: ShelfEntry) -> dict[str, Any]:
         "name": entry.name,
         "task": card.task.value,
         "trained_on": card.trained_on,
-        "default": default is not None and default.name == entry.name,
+        "default": default is not None and default.name == entry.name and card.trained_on != SIMULATED,
+        "bundled": entry.bundled,
         "weights_sha256": card.weights_sha256,
         "encoder": None if card.encoder is None else card.encoder.name,
         "licence": card.licence,
@@ -75,7 +87,9 @@ def _describe(shelf: Shelf, entry: ShelfEntry) -> dict[str, Any]:
 
 def _line(model: dict[str, Any]) -> str:
     mark = "*" if model["default"] else " "
-    return f"{mark} {model['name']:24} {model['task']:10} trained on {model['trained_on']}"
+    training = SIMULATED_WORDS if model["trained_on"] == SIMULATED else f"trained on {model['trained_on']}"
+    bundled = " (came with the software)" if model["bundled"] else ""
+    return f"{mark} {model['name']:24} {model['task']:10} {training}{bundled}"
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
@@ -120,4 +134,10 @@ def _fetch(options: argparse.Namespace, console: Console) -> int:
 def _export(options: argparse.Namespace, console: Console) -> int:
     folder = _shelf(options).export(options.name, options.out)
     console.result({"name": options.name, "out": str(folder)}, str(folder))
+    return 0
+
+
+def _remove(options: argparse.Namespace, console: Console) -> int:
+    _shelf(options).remove(options.name)
+    console.result({"name": options.name}, f"{options.name} is off the shelf")
     return 0

@@ -23,7 +23,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     stage.add_argument("file", type=Path, metavar="FILE", help="EDF, BDF or HDF5; or a folder of them (--out is a folder then)")
     stage.add_argument("--engine", choices=("auto", "sleepfm", "yasa"), default="auto", help="(default: auto)")
-    stage.add_argument("--model", metavar="NAME", help="a staging model on the shelf (engine sleepfm)")
+    stage.add_argument(
+        "--model",
+        metavar="NAME",
+        help="a staging model on the shelf (engine sleepfm); one trained on simulated signals must be named",
+    )
     stage.add_argument("--out", type=Path, required=True, metavar="CSV")
     add_device(stage)
     add_home(stage)
@@ -56,6 +60,8 @@ def _stage(options: argparse.Namespace, console: Console) -> int:
     }
     if options.file.is_dir():
         made = stage_folder(options.file, options.out, **settings)
+        for warning in dict.fromkeys(warning for one in made["records"] for warning in one["warnings"]):
+            console.say(warning)
         for one in made["failed"]:
             console.say(one["error"])
         console.result(made, "\n".join(_line(one) for one in made["records"]) or "nothing was staged")
@@ -87,6 +93,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     )
     for step, reason in record["skipped"].items():
         console.say(f"{step} skipped: {reason}")
+    for warning in record["warnings"]:
+        console.say(warning)
     for step, reason in record["failed"].items():
         console.say(f"{step} failed: {reason}")
     seconds = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in record["steps"].items())

@@ -16,6 +16,7 @@ from sleepfm.files import atomic_path
 from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.memory import peak_memory_mb
 from sleepfm.inference.night import Night, open_night
+from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
 from sleepfm.inference.stage_files import describe
 from sleepfm.inference.staging import stage
 from sleepfm.models.card import SIMULATED, Task
@@ -100,7 +101,7 @@ def run_recording(
         else:
             run.skipped["convert"] = "the input is a signals file already"
         if encoder is None:
-            run.skipped["embed"] = "no SleepFM encoder on the shelf; `sleepfm models fetch official` downloads the published one"
+            run.skipped["embed"] = _no_encoder(shelf)
         else:
             run.step("embed", lambda: _embed(night, encoder, out, place, part(progress, 0.2, 0.6)))
         run.step("stage", lambda: _stage(night, shelf, out, place, part(progress, 0.6, 1.0)))
@@ -128,6 +129,7 @@ def run_recording(
         "steps": run.steps,
         "skipped": run.skipped,
         "failed": run.failed,
+        "warnings": [warning for step in run.details.values() for warning in step.get("warnings", [])],
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "files": sorted(str(path) for path in out.iterdir() if not path.name.startswith(".")),
     }
@@ -154,6 +156,13 @@ def _encoder(shelf: Shelf, night: Night) -> ShelfEntry | None:
     entry = shelf.pick(Task.ENCODER) or shelf.default(Task.ENCODER)
     simulated = night.recording is not None and night.recording.simulated
     return None if entry is not None and entry.card.trained_on == SIMULATED and not simulated else entry
+
+
+def _no_encoder(shelf: Shelf) -> str:
+    """Return why a recording is not embedded."""
+    only = shelf.default(Task.ENCODER)
+    here = "no SleepFM encoder on the shelf" if only is None else f"the encoder on the shelf, {only.name}, was {SIMULATED_WORDS}"
+    return f"{here}; `sleepfm models fetch official` downloads the published one"
 
 
 def _about(night: Night) -> dict[str, Any]:
@@ -184,8 +193,11 @@ def _embed(night: Night, encoder: ShelfEntry, out: Path, place: _Place, progress
         with atomic_path(out / f"embeddings_{row}.hdf5") as temporary:
             temporary.write_bytes(made.read_bytes())
     origin = embeddings.origin
+    simulated = encoder.card.trained_on == SIMULATED
     return {
         "model": origin.model,
+        "trained_on": encoder.card.trained_on,
+        "warnings": [simulated_warning(encoder.name, simulated_recording=origin.simulated)] if simulated else [],
         "weights_sha256": origin.weights_sha256,
         "channels": {modality.value: list(labels) for modality, labels in origin.channels.items()},
         "left_out": [{"modality": o.modality.value, "label": o.label, "reason": o.reason} for o in origin.left_out],

@@ -1,7 +1,8 @@
 """Staging a night with one of the engines, and saying which.
 
 `sleepfm` needs an encoder and a staging head on the shelf; `yasa` is always there. `auto` takes a SleepFM head that was
-trained on real PSG when there is one, else YASA; it never takes one of unknown or simulated origin.
+trained on real PSG when there is one, else YASA; it never takes one of unknown or simulated origin. A model that was trained on
+simulated signals is taken only by its name.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sleepfm.errors import RequestError
 from sleepfm.inference import yasa_engine
 from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.night import Night
+from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
 from sleepfm.inference.yasa_engine import Lead
 from sleepfm.models.card import SIMULATED, UNKNOWN, Task
 from sleepfm.models.shelf import Shelf, ShelfEntry
@@ -49,7 +51,8 @@ def choose(engine: Engine, model: str | None, shelf: Shelf) -> ShelfEntry | None
     Raises
     ------
     RequestError
-        When SleepFM is asked for and the shelf has no staging model, or the named one is none.
+        When SleepFM is asked for without a name and the shelf has no staging model or only simulated ones to offer, or when
+        the named one is none.
     """
     if engine == "yasa":
         if model is not None:
@@ -67,6 +70,11 @@ def choose(engine: Engine, model: str | None, shelf: Shelf) -> ShelfEntry | None
         raise RequestError(
             "no SleepFM staging model is on the shelf: `sleepfm models fetch official` downloads the published one,"
             " or choose the engine yasa"
+        )
+    if found.card.trained_on == SIMULATED:
+        raise RequestError(
+            f"the engine sleepfm would take {found.name}, which was {SIMULATED_WORDS}: ask for it by name (--model {found.name}),"
+            " or download the published model with `sleepfm models fetch official`"
         )
     return found
 
@@ -124,8 +132,11 @@ def _with_sleepfm(
     scoring = stage_night(embeddings, load_model(head.folder), part(progress, 0.85, 1.0))
     origin = embeddings.origin
     card = head.card
-    scoring = replace(scoring, warnings=(*scoring.warnings, *origin.notes))
-    note = f"SleepFM {head.name}, weights {card.weights_sha256[:8]}, encoder {encoder.name}, trained on {card.trained_on}"
+    simulated = card.trained_on == SIMULATED
+    warned = (simulated_warning(head.name, simulated_recording=origin.simulated),) if simulated else ()
+    scoring = replace(scoring, warnings=(*warned, *scoring.warnings, *origin.notes))
+    training = SIMULATED_WORDS if simulated else f"trained on {card.trained_on}"
+    note = f"SleepFM {head.name}, weights {card.weights_sha256[:8]}, encoder {encoder.name}, {training}"
     provenance = {
         "version": sleepfm.__version__,
         "weights_sha256": card.weights_sha256,

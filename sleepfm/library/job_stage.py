@@ -51,8 +51,9 @@ def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
 
 def _key(head: ShelfEntry | None, sha256: str, corrections: dict[int, Kind]) -> str:
     weights = f"yasa {version('yasa')}"
-    if head is not None and head.card.encoder is not None:
-        weights = f"{head.card.weights_sha256} {head.card.encoder.weights_sha256}"
+    if head is not None:
+        encoder = head.card.encoder
+        weights = f"{head.card.weights_sha256} {'' if encoder is None else encoder.weights_sha256}"
     inputs = {"source": sha256, "weights": weights, "corrections": {str(k): v.value for k, v in sorted(corrections.items())}}
     return key("staging", inputs)
 

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 from sleepfm.home import Home, open_home
-from sleepfm.library.study import ORDERS, OWN_SCORING, STUDY_ROWS, Study, StudyStatus, search_condition, study_of
+from sleepfm.library.study import ORDERS, SCORINGS_IN_ORDER, STUDY_ROWS, Study, StudyStatus, search_condition, study_of
+from sleepfm.models.card import SIMULATED
 from sleepfm.recording.derivations import apply_corrections, montage_signature
 from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityReport
@@ -46,6 +47,11 @@ class StoredScoring:
     note: str
     created_at: datetime
     provenance: dict[str, Any]
+
+    @property
+    def simulated_model(self) -> bool:
+        """Whether it was made by a model that was trained on simulated signals."""
+        return bool(self.provenance.get("trained_on") == SIMULATED)
 
 
 class Library:
@@ -280,7 +286,7 @@ class Library:
         return number
 
     def scorings(self, identifier: str) -> list[StoredScoring]:
-        """Return the scorings of a study, newest first, the one that came with the recording last.
+        """Return the scorings of a study in the order of `SCORINGS_IN_ORDER`.
 
         One whose file was deleted is left out, and so are those made from other bytes than the study's file has now.
         """
@@ -290,8 +296,8 @@ class Library:
             return []
         rows = self._connection.execute(
             "SELECT r.* FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-            " WHERE r.study = ? ORDER BY r.engine = ?, r.id DESC",
-            (identifier, OWN_SCORING),
+            f" WHERE r.study = ? ORDER BY {SCORINGS_IN_ORDER}",
+            (identifier,),
         )
         for row in rows:
             file = folder / row["file"]

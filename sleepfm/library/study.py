@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from sleepfm.models.card import SIMULATED
 from sleepfm.runs.table import OPEN_STATES, JobState, seconds_left
 
 
@@ -39,7 +40,9 @@ class Study:
     bad_channels
         Labels of the channels that are bad for most of the night.
     engine
-        What made the newest scoring, None when there is none.
+        What made the scoring that counts (see `SCORINGS_IN_ORDER`), None when there is none.
+    simulated_model
+        Whether that was a model that was trained on simulated signals.
     message
         What is being done, or what went wrong.
     job, progress, seconds_left
@@ -61,6 +64,7 @@ class Study:
     bad_channels: tuple[str, ...]
     added_at: datetime
     engine: str | None
+    simulated_model: bool
     status: StudyStatus
     message: str
     job: str | None = None
@@ -71,14 +75,19 @@ class Study:
 OWN_SCORING = "file"
 """The engine of a scoring that came with the recording: shown beside, never in place of, what an engine or a person made."""
 
+SCORINGS_IN_ORDER = f"r.engine = '{OWN_SCORING}', json_extract(r.provenance, '$.trained_on') IS '{SIMULATED}', r.id DESC"
+"""Newest first; behind those by a model that was trained on simulated signals, which never speaks for a study that has another
+scoring; last the one that came with the recording."""
+
 # a scoring counts only beside the bytes it was made from; of the jobs, the running one before the waiting before the last
 STUDY_ROWS = f"""
-SELECT s.*,
-  (SELECT r.engine FROM scorings r WHERE r.study = s.id AND r.source_sha256 = s.sha256 AND r.engine <> '{OWN_SCORING}'
-   ORDER BY r.id DESC LIMIT 1) AS engine,
+SELECT s.*, e.engine AS engine, json_extract(e.provenance, '$.trained_on') IS '{SIMULATED}' AS simulated_model,
   j.id AS job_id, j.state AS job_state, j.message AS job_message, j.error AS job_error, j.progress AS job_progress,
   j.started_at AS job_started_at
 FROM studies s
+LEFT JOIN scorings e ON e.id = (
+  SELECT r.id FROM scorings r WHERE r.study = s.id AND r.source_sha256 = s.sha256 AND r.engine <> '{OWN_SCORING}'
+  ORDER BY {SCORINGS_IN_ORDER} LIMIT 1)
 LEFT JOIN jobs j ON j.rowid = (
   SELECT k.rowid FROM jobs k WHERE k.subject = s.id
   ORDER BY k.state = 'running' DESC, k.state = 'queued' DESC, k.created_at DESC LIMIT 1)
@@ -121,6 +130,7 @@ def study_of(row: sqlite3.Row) -> Study:
         bad_channels=tuple(json.loads(row["bad_channels"] or "[]")),
         added_at=datetime.fromisoformat(row["added_at"]),
         engine=row["engine"],
+        simulated_model=bool(row["simulated_model"]),
         status=status,
         message=message,
         job=row["job_id"] if row["job_state"] in OPEN_STATES else None,

@@ -11,7 +11,6 @@ from typing import Any
 
 from sleepfm.home import Home
 from sleepfm.library.library import Library
-from sleepfm.models.card import SIMULATED
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.event_texts import events_from_annotations
@@ -59,14 +58,14 @@ class LibrarySource:
         return recording
 
     def scorings(self, study_id: str) -> Sequence[NamedScoring]:
-        """Return the study's scorings, newest first."""
+        """Return the study's scorings in the library's order."""
         return [
             NamedScoring(
                 id=str(stored.id),
                 label=stored.label,
                 note=stored.note,
                 scoring=stored.scoring,
-                simulated=by_simulated_model(stored.provenance),
+                simulated=stored.simulated_model,
                 signals=_signals(stored.provenance),
             )
             for stored in self._library.scorings(study_id)
@@ -87,11 +86,6 @@ class LibrarySource:
     def envelopes(self, study_id: str) -> Path:
         """Return where the study's envelopes are kept."""
         return self._library.envelope_file(study_id)
-
-
-def by_simulated_model(provenance: Mapping[str, Any]) -> bool:
-    """Whether a scoring was made by a model that was trained on simulated data."""
-    return bool(provenance.get("trained_on") == SIMULATED)
 
 
 def _signals(provenance: Mapping[str, Any]) -> tuple[str, ...]:

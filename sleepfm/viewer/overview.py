@@ -13,6 +13,7 @@ import numpy as np
 
 from sleepfm.analysis.spectrogram import read_spectrogram
 from sleepfm.errors import RequestError
+from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.recording.derivations import montages
 from sleepfm.recording.quality import FLAG_WORDS, UNUSABLE, QualityFlag, QualityReport
 from sleepfm.recording.recording import Recording
@@ -53,7 +54,7 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str]) -> dict[
         "simulated": recording.simulated,
         "gaps": [list(gap) for gap in recording.gaps],
         **_traces(recording),
-        "scorings": [_scoring(scoring, epochs) for scoring in scorings],
+        "scorings": [_scoring(scoring, epochs, simulated_recording=recording.simulated) for scoring in scorings],
         "to_review": [{"epoch": mark.epoch, "why": mark.why} for mark in review_marks(scorings) if mark.epoch <= epochs],
         "events": [
             {"start": event.start_s, "stop": event.stop_s, "name": printable(event.name), "channel": printable(event.channel)}
@@ -107,7 +108,7 @@ def _spectrograms(stored: Mapping[str, Path], recording: Recording, scorings: Se
     return [{"trace": key, "label": printable(label), "first": label == first} for key, label in labels.items()]
 
 
-def _scoring(named: NamedScoring, epochs: int) -> dict[str, Any]:
+def _scoring(named: NamedScoring, epochs: int, *, simulated_recording: bool) -> dict[str, Any]:
     stages, probabilities = named.scoring.stages[:epochs], named.scoring.probabilities
     packed = None
     if probabilities is not None:
@@ -117,7 +118,7 @@ def _scoring(named: NamedScoring, epochs: int) -> dict[str, Any]:
         "id": named.id,
         "label": named.label,
         "note": named.note,
-        "simulated": named.simulated,
+        "warning": simulated_warning(named.label, simulated_recording=simulated_recording) if named.simulated else "",
         "stages": stages.tolist(),
         "probabilities": packed,
     }

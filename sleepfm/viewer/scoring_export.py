@@ -10,6 +10,7 @@ from typing import Literal
 from sleepfm.recording.scorings.formats import write_scoring
 from sleepfm.recording.scorings.scoring import Scoring
 
+ExportFormat = Literal["sleepfm", "edf"]
 SUFFIXES: dict[str, str] = {"sleepfm": ".csv", "edf": ".edf"}
 MIME_TYPES: dict[str, str] = {"sleepfm": "text/csv", "edf": "application/octet-stream"}
 
@@ -21,7 +22,7 @@ def export_name(study_id: str, engine: str, to: str, *, simulated_model: bool, s
     return f"{study_id}_{engine}{model}{recording}{SUFFIXES[to]}"
 
 
-def export_scoring(scoring: Scoring, to: Literal["sleepfm", "edf"], start: datetime | None) -> bytes:
+def export_scoring(scoring: Scoring, to: ExportFormat, start: datetime | None) -> bytes:
     """Return the content of a scoring file: the SleepFM CSV or EDF+ annotations that begin when the recording did."""
     with tempfile.TemporaryDirectory(prefix="sleepfm-export-") as folder:
         file = Path(folder) / f"scoring{SUFFIXES[to]}"

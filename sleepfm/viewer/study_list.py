@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from sleepfm.inference.simulated_models import SIMULATED_WORDS
 from sleepfm.library.study import Study, StudyStatus
 from sleepfm.text import printable
 from sleepfm.viewer.assets import asset_text
@@ -49,6 +50,7 @@ def study_row(study: Study) -> dict[str, Any]:
         "quality": "–" if study.quality is None else f"{math.floor(100 * study.quality)} % good",
         "bad": f"bad: {printable(', '.join(study.bad_channels))}" if study.bad_channels else "",
         "engine": None if study.engine is None else ENGINE_NAMES.get(study.engine, study.engine),
+        "engineRemark": SIMULATED_WORDS if study.simulated_model else "",
         "simulated": study.simulated,
         "canStage": readable,
         "changed": study.status is StudyStatus.CHANGED,

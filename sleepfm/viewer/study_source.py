@@ -25,7 +25,7 @@ class NamedScoring:
     note
         What is said in small print below: model, weights, version.
     simulated
-        Made by a model that was trained on simulated data: said in large print.
+        Made by a model that was trained on simulated signals: said in large print.
     signals
         Labels of the signals it was made from, as far as its provenance names them.
     """

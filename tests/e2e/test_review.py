@@ -135,7 +135,8 @@ def test_a_scoring_appears_when_it_is_made_without_a_reload(page: Any, staged: R
         library.jobs.end(job.id, JobState.FINISHED, result={})
     page.wait_for_function("node => node.getAttribute('aria-label') === 'Hypnogram'", arg=hypnogram.element_handle())
     viewer.get_by_text("W (0.80)").wait_for()
-    assert viewer.get_by_text("The first: SIMULATED MODEL, trained on simulated data only").is_visible()
+    warning = "The first was trained on simulated signals: for trying the software only. What it says of a real recording means"
+    assert viewer.get_by_text(warning).is_visible()
     assert viewer.get_attribute("data-drawn-epoch") == "4"
     assert page.evaluate("window.stayed")
     page.get_by_role("button", name="Export").click()

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sleepfm.errors import RecordingError
+from sleepfm.errors import RecordingError, RequestError
 from sleepfm.library.job_prepare import prepare
 from sleepfm.library.job_stage import stage
 from sleepfm.library.library import Library
 from sleepfm.progress import silent
 from sleepfm.simulation.study import simulate
 from sleepfm.vocabulary import Kind
+from tests.library.simulated_models import bundle
 from tests.make_edf import write_edf
 
 PARAMETERS = {"engine": "auto", "model": None}
@@ -68,3 +69,34 @@ def test_a_simulated_study_keeps_its_true_stages_beside_the_engines(library: Lib
     run(library, study.id)
     assert [one.label for one in library.scorings(study.id)] == ["YASA", "True stages (simulated)"]
     assert library.study(study.id).engine == "yasa"
+
+
+def test_a_simulated_model_never_speaks_for_a_study_that_has_another_scoring(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLEEPFM_BUNDLED_MODELS", str(bundle(tmp_path / "bundled")))
+    study = library.add(write_edf(tmp_path / "night.edf", seconds=660)).id
+    made = stage(library.home, {"study": study, "engine": "sleepfm", "model": "demo-staging"}, silent)
+    assert (made["engine"], made["model"]) == ("sleepfm", "demo-staging")
+    assert (library.study(study).engine, library.study(study).simulated_model) == ("sleepfm", True)
+    (scoring,) = library.scorings(study)
+    assert scoring.simulated_model
+    words = "trained on simulated signals: for trying the software only"
+    assert words in scoring.note
+    assert scoring.provenance["warnings"][0] == (f"demo-staging was {words}. What it says of a real recording means nothing.")
+    assert run(library, study)["engine"] == "yasa"
+    assert (library.study(study).engine, library.study(study).simulated_model) == ("yasa", False)
+    again = stage(library.home, {"study": study, "engine": "sleepfm", "model": "demo-staging"}, silent)
+    assert again["reused"]
+    assert [one.engine for one in library.scorings(study)] == ["yasa", "sleepfm"]
+    assert library.study(study).engine == "yasa"
+
+
+def test_the_engine_sleepfm_does_not_take_a_simulated_model_unasked(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLEEPFM_BUNDLED_MODELS", str(bundle(tmp_path / "bundled")))
+    study = library.add(write_edf(tmp_path / "night.edf", seconds=330)).id
+    with pytest.raises(RequestError, match="--model demo-staging"):
+        stage(library.home, {"study": study, "engine": "sleepfm", "model": None}, silent)
+    assert library.scorings(study) == []

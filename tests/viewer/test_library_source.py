@@ -35,4 +35,8 @@ def test_a_scoring_says_what_its_model_was_trained_on_and_what_it_saw(
         source = LibrarySource(library.home)
     (named,) = source.scorings(study.id)
     assert (named.simulated, named.signals) == (simulated, signals)
-    assert overview(source, study.id, [str(number)])["scorings"][0]["simulated"] is simulated
+    warning = overview(source, study.id, [str(number)])["scorings"][0]["warning"]
+    words = (
+        "Engine was trained on simulated signals: for trying the software only. What it says of a real recording means nothing."
+    )
+    assert warning == (words if simulated else "")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from sleepfm.library.library import Library
+from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.runs.table import Lane
 from sleepfm.viewer.study_list import study_row
 from tests.make_edf import write_edf
@@ -45,3 +48,17 @@ def test_work_shows_how_far_it_is_and_a_changed_file_can_be_read_again(tmp_path:
         write_edf(path, seconds=60)
         row = study_row(library.study(study))
         assert (row["status"], row["changed"], row["canStage"]) == ("file changed", True, False)
+
+
+def test_a_study_staged_by_a_simulated_model_alone_says_so(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "home") as library:
+        study = library.add(write_edf(tmp_path / "night.edf", seconds=60)).id
+        library.store_hash(study, "0" * 64)
+        for engine, trained_on in (("sleepfm", "simulated"), ("yasa", "real PSG")):
+            about = {"label": engine, "note": "", "source_sha256": "0" * 64, "trained_on": trained_on}
+            library.store_scoring(study, Scoring(np.zeros(2, np.int8)), engine=engine, model="", provenance=about)
+            row = study_row(library.study(study))
+            if trained_on == "simulated":
+                assert row["engine"] == "SleepFM"
+                assert row["engineRemark"] == "trained on simulated signals: for trying the software only"
+        assert (row["engine"], row["engineRemark"]) == ("YASA", "")

@@ -1,0 +1,48 @@
+"""What a study can be staged with, as the app offers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sleepfm.models.card import SIMULATED, UNKNOWN, Task
+from sleepfm.models.shelf import Shelf
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """One way to stage.
+
+    Attributes
+    ----------
+    engine, model
+        As `sleepfm.inference.staging.choose` takes them.
+    label
+        What a person reads.
+    simulated
+        Whether the model was trained on simulated signals.
+    """
+
+    engine: str
+    model: str | None
+    label: str
+    simulated: bool = False
+
+
+def engine_choices(shelf: Shelf) -> list[EngineChoice]:
+    """Return the choices: first the best there is, which is never a simulated model, and those last.
+
+    Each SleepFM model stands there by its name, but for baselines and networks that stage without an encoder.
+    """
+    cards = [
+        e.card for e in shelf.entries() if e.card.task is Task.STAGING and not e.card.baseline and e.card.encoder is not None
+    ]
+    remarks = {SIMULATED: " (simulated model)", UNKNOWN: " (unknown origin)"}
+    models = [
+        EngineChoice("sleepfm", card.name, f"{card.name}{remarks.get(card.trained_on, '')}", card.trained_on == SIMULATED)
+        for card in cards
+    ]
+    return [
+        EngineChoice("auto", None, "Best engine"),
+        EngineChoice("yasa", None, "YASA"),
+        *sorted(models, key=lambda m: m.simulated),
+    ]
