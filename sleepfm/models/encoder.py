@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sleepfm.models.pooling import AttentionPooling, Pooling, PositionalEncoding
 from sleepfm.models.sets import check_sets, sets_by_size, spread_sets
 from sleepfm.models.tokenizer import Tokenizer
+from sleepfm.models.transformer_layer import TransformerLayer
 from sleepfm.vocabulary import TOKEN_SAMPLES
 
 MAX_TOKENS = 128
@@ -16,7 +17,7 @@ MAX_TOKENS = 128
 
 def temporal_transformer(embed_dim: int, num_heads: int, num_layers: int, dropout: float) -> nn.TransformerEncoder:
     """Return the pre-norm transformer over tokens that encoder and staging head share in form."""
-    layer = nn.TransformerEncoderLayer(embed_dim, num_heads, dropout=dropout, batch_first=True, norm_first=True)
+    layer = TransformerLayer(embed_dim, num_heads, dropout, norm_first=True)
     return nn.TransformerEncoder(layer, num_layers=num_layers, enable_nested_tensor=False)
 
 

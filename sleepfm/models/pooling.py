@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sleepfm.models.transformer_layer import TransformerLayer
+
 Pooling = Literal["per_sample", "published_batch"]
 """When a set of one member skips the transformer layer.
 
@@ -32,7 +34,7 @@ class AttentionPooling(nn.Module):
     def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.1, pooling: Pooling = "per_sample") -> None:
         super().__init__()
         self.pooling = pooling
-        self.transformer_layer = nn.TransformerEncoderLayer(embed_dim, num_heads, dropout=dropout, batch_first=True)
+        self.transformer_layer = TransformerLayer(embed_dim, num_heads, dropout)
 
     def forward(self, x_bme: Tensor, padding_mask_bm: Tensor | None = None) -> Tensor:
         """Pool.
