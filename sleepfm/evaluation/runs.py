@@ -1,0 +1,159 @@
+"""One evaluation from settings to report: `sleepfm evaluate TASK CONFIG`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sleepfm.errors import RequestError
+from sleepfm.evaluation.card_metrics import card_metrics
+from sleepfm.evaluation.evaluation import Evaluation
+from sleepfm.evaluation.head_runs import evaluate_head
+from sleepfm.evaluation.material import ECG_LEADS, Material
+from sleepfm.evaluation.report import JSON_FILE, ReportFiles, write_report
+from sleepfm.evaluation.retrieval_run import run_retrieval
+from sleepfm.evaluation.run_settings import (
+    EVALUATION_OF,
+    EvaluateHead,
+    EvaluateProbe,
+    EvaluateRetrieval,
+    EvaluateSettings,
+)
+from sleepfm.files import atomic_path
+from sleepfm.models.card import CARD_FILE, README_FILE, Metric, ModelCard
+from sleepfm.models.readme import readme
+from sleepfm.models.shelf import Shelf, ShelfEntry
+from sleepfm.progress import Progress, part, silent
+from sleepfm.training.night_embeddings import find_encoder
+from sleepfm.training.run_folder import RunFolder
+
+
+def evaluate(
+    task: str,
+    settings: EvaluateSettings,
+    folder: Path,
+    *,
+    shelf: Shelf,
+    runs: Path,
+    resume: bool = False,
+    progress: Progress = silent,
+) -> tuple[Evaluation, ReportFiles]:
+    """Evaluate what is on the shelf and write `evaluation.json` and `evaluation.html`.
+
+    Parameters
+    ----------
+    task
+        `staging`, `breathing`, `disease`, `retrieval` or `probe`.
+    settings
+        The task's (`EVALUATION_OF`).
+    folder
+        Of the evaluation. What an unfinished evaluation left there (embeddings, converted recordings) is used.
+    shelf
+        Where the models are.
+    runs
+        Where the folders of the runs are that made them: they know who was trained on.
+    resume
+        Measure again in the folder of a finished evaluation, from the embeddings that are there.
+
+    Raises
+    ------
+    RequestError
+        A path, a model or a setting is wrong, a finished evaluation is there, or nothing is left to test.
+    SleepFMError
+        Leakage between splits, or a table or a model that cannot be read.
+    """
+    if not isinstance(settings, EVALUATION_OF[task]):
+        raise RequestError(f"evaluate {task} takes {EVALUATION_OF[task].__name__}, not {type(settings).__name__}")
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    finished = (folder / JSON_FILE).is_file()
+    if finished and not resume:
+        raise RequestError(f"{folder}: an evaluation is there already; measure again with --resume, or choose another --out")
+    run = RunFolder(folder, settings, resume=True)
+    run.state(state="running", fraction=0.0, message=f"evaluating {task}")
+    evaluation = _evaluate(task, _with_ecg(settings), folder, shelf=shelf, runs=runs, progress=progress)
+    files = write_report(evaluation, folder)
+    run.state(state="finished", fraction=1.0, message=f"evaluated {evaluation.model}")
+    return evaluation, files
+
+
+def _evaluate(
+    task: str, settings: EvaluateSettings, folder: Path, *, shelf: Shelf, runs: Path, progress: Progress
+) -> Evaluation:
+    def material(encoder: ShelfEntry) -> Material:
+        return Material(settings, folder, shelf=shelf, runs=runs, encoder=encoder, progress=part(progress, 0.0, 0.2))
+
+    rest = part(progress, 0.2, 1.0)
+    if isinstance(settings, EvaluateHead):
+        return evaluate_head(task, settings, material(shelf.encoder_of(shelf.get(settings.model).card)), rest)
+    if isinstance(settings, EvaluateRetrieval):
+        return run_retrieval(settings, material(find_encoder(settings.encoder, shelf)), rest)
+    raise RequestError(f"{type(settings).__name__}: no such evaluation")
+
+
+def _with_ecg(settings: EvaluateSettings) -> EvaluateSettings:
+    """Return the settings with the ECG leads among the groups, when they are asked for."""
+    if not settings.ecg_configurations:
+        return settings
+    groups = (*settings.evaluation.groups, ECG_LEADS)
+    return settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"groups": groups})})
+
+
+def tested_model(settings: EvaluateSettings, shelf: Shelf) -> ShelfEntry:
+    """Return the shelf's entry of the model that settings ask about."""
+    return shelf.get(getattr(settings, "model", None) or getattr(settings, "encoder"))
+
+
+def put_metrics_on_card(entry: ShelfEntry, evaluation: Evaluation) -> ModelCard:
+    """Write the evaluation's headline numbers into a model's card and README; those of the same name are replaced.
+
+    Raises
+    ------
+    SleepFMError
+        When the model's folder cannot be written.
+    """
+    measured = tuple(Metric.model_validate(metric) for metric in card_metrics(evaluation))
+    names = {metric.name for metric in measured}
+    kept = tuple(metric for metric in entry.card.metrics if metric.name not in names)
+    card = entry.card.model_copy(update={"metrics": (*kept, *measured)})
+    for name, text in ((CARD_FILE, card.model_dump_json(indent=1) + "\n"), (README_FILE, readme(card))):
+        with atomic_path(entry.folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return card
+
+
+def summary(evaluation: Evaluation, files: ReportFiles) -> dict[str, Any]:
+    """Return what `evaluate --json` prints: headline numbers, what they rest on, warnings, the files, and the agreed keys."""
+    whole: Mapping[str, Any] = evaluation.as_dict()
+    return {
+        "task": evaluation.task,
+        "model": evaluation.model,
+        "simulated": evaluation.simulated,
+        "headline": whole["headline"],
+        "data": whole["data"],
+        "warnings": whole["warnings"],
+        "out": str(files.json.parent),
+        "json": str(files.json),
+        "report": str(files.page),
+        **{name: evaluation.extra[name] for name in ("candidates", "pairs") if name in evaluation.extra},
+    }
+
+
+def as_text(evaluation: Evaluation, files: ReportFiles) -> str:
+    """Return the headline numbers for a terminal."""
+    lines = ["simulated data: the numbers say how the software works, nothing about patients"] if evaluation.simulated else []
+    for line in evaluation.headline:
+        e = line.estimate
+        interval = "" if e.low is None or e.high is None else f" ({e.low:.3f} to {e.high:.3f})"
+        value = f"{e.value:.3f}{interval}" if e.value is not None else f"not defined: {e.reason}"
+        beside = ""
+        if line.baseline is not None and line.baseline.value is not None:
+            beside = f"; {line.baseline_name} {line.baseline.value:.3f}"
+        elif line.chance is not None:
+            beside = f"; chance {line.chance:.3g}"
+        lines.append(f"{line.name}: {value}{beside}, {e.subjects} people")
+    lines += [f"! {warning}" for warning in evaluation.warnings]
+    return "\n".join([*lines, f"report: {files.page}"])
