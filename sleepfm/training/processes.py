@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +16,10 @@ import torch
 import torch.distributed as dist
 
 from sleepfm.errors import RequestError
+from sleepfm.inference.device import available_cores
+
+_PATIENCE_S = 20.0
+"""How long the others may take to end by themselves once one process has failed."""
 
 
 @dataclass(frozen=True)
@@ -83,22 +90,54 @@ def in_team() -> bool:
 
 
 def start_team(devices: int, words: Sequence[str]) -> int:
-    """Run `sleepfm` with these words in so many processes on this machine and return the exit code of the run."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={devices}",
-        "--max-restarts=0",
-        "-m",
-        "sleepfm",
-        *words,
-    ]
-    # One thread each unless the user says otherwise: processes on one machine share its cores.
-    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // devices)), **os.environ}
-    process = subprocess.Popen(command, env=environment)
+    """Run `sleepfm` with these words in so many processes on this machine, and return the exit code of the one that leads.
+
+    A request to stop (SIGTERM, Ctrl-C) is passed on, so that they write their checkpoint. When one fails the others, which would
+    wait for it for ever, are ended too. For several machines use torchrun or Slurm.
+    """
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    common = {
+        # Processes on one machine share its cores, unless the user says otherwise.
+        "OMP_NUM_THREADS": str(max(1, available_cores() // devices)),
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(devices),
+    }
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        for process in processes:
+            process.send_signal(number)
+
+    # Ctrl-C reaches the processes by itself: they belong to the same terminal.
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on), signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
     try:
-        return process.wait()
-    except KeyboardInterrupt:
-        return process.wait()  # the processes got the signal too; let them write their checkpoint
+        for rank in range(devices):
+            place = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            processes.append(subprocess.Popen([sys.executable, "-m", "sleepfm", *words], env={**common, **place}))
+        return _wait(processes)
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait for all; return the first process's exit code, or that of one that failed where it would not have."""
+    while any(process.poll() is None for process in processes):
+        codes = [process.poll() for process in processes]
+        if any(code not in (None, 0) for code in codes):
+            deadline = time.monotonic() + _PATIENCE_S
+            while time.monotonic() < deadline and any(process.poll() is None for process in processes):
+                time.sleep(0.1)
+            for process in processes:
+                if process.poll() is None:
+                    process.kill()
+        time.sleep(0.1)
+    first, *others = (process.wait() for process in processes)
+    return first or next((abs(code) for code in others if code), 0)
