@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# the models that come with the software are no part of a test's shelf unless the test says so
+os.environ.setdefault("SLEEPFM_BUNDLED_MODELS", "")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
