@@ -18,6 +18,8 @@ from sleepfm.simulation.cohort import Participant
 from sleepfm.simulation.study_files import StudyFiles
 
 _POLL_S = 0.5
+_BUSY = threading.Lock()
+"""Held by a worker while it makes a study."""
 
 
 def make_in_processes(studies: Sequence[StudyFiles], jobs: int, progress: Progress) -> list[Participant]:
@@ -63,8 +65,10 @@ def _leave_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        with _BUSY:  # the study under way is finished, so that nothing half-written is left
+            os._exit(1)
 
 
 def _make(study: StudyFiles) -> Participant:
-    return study.make(threads=1)
+    with _BUSY:
+        return study.make(threads=1)

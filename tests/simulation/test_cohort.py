@@ -2,6 +2,9 @@
 
 import csv
 import hashlib
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -180,3 +183,21 @@ def test_a_full_disk_in_a_process_is_one_line(tmp_path):
     with pytest.raises(Exception, match=r"sim-0-0002.hdf5") as caught:
         simulate(tmp_path, 3, 0.02, 0, format="hdf5", jobs=2)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.long
+def test_a_killed_cohort_goes_on_and_leaves_nothing_half_written(tmp_path):
+    settings = ["--studies", "12", "--hours", "0.3", "--seed", "3", "--format", "hdf5", "--sites", "4", "--jobs", "2"]
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-m", "sleepfm", "simulate", killed, *settings], stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(killed.glob("*.hdf5"))) < 3:
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    left = -1
+    while left != (left := len(list(killed.iterdir()))) or list(killed.glob(".*")):  # workers finish what they are at
+        time.sleep(3)
+    assert len(list(killed.glob("*.hdf5"))) < 12
+    for out in (killed, tmp_path / "whole"):
+        simulate(out, 12, 0.3, 3, format="hdf5", sites=4)
+    assert digests(killed) == digests(tmp_path / "whole")

@@ -14,6 +14,7 @@ from sleepfm.simulation.course import draw_course
 from sleepfm.simulation.follow_up import CONDITIONS, follow_up, log_hazard
 from sleepfm.simulation.measures import measure
 from sleepfm.simulation.night import Night, simulate_night
+from sleepfm.simulation.people import visits
 from sleepfm.simulation.subject import LIABILITIES, Liabilities, draw_subject
 from sleepfm.vocabulary import EventName, Stage
 
@@ -162,3 +163,33 @@ def test_who_falls_ill_follows_the_true_hazard_and_age_and_sex_only_in_part(peop
         assert CoxPHFitter().fit(DataFrame({"truth": truth, "years": years, "happened": happened}), "years", "happened").params_[
             "truth"
         ] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.long
+def test_simple_figures_of_one_short_night_tell_the_liabilities():
+    """Ten-fold cross-validated ridge regression on what anybody would count in a night of two hours."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import cross_val_predict
+
+    rows, truth = [], []
+    for visit in visits(5, 150, 1):
+        course = draw_course(visit.night_seed, 2.0, subject=visit.subject)
+        stage_t, breath_t = course.timeline.stage_t, np.diff(course.timeline.breath_phase_t[::32])
+        found = measure(course)
+        in_n2, in_rem = stage_t == Stage.N2, stage_t == Stage.REM
+        intervals = np.diff(course.beats_s)
+        rate_t = np.interp(np.arange(len(stage_t)), course.beats_s[1:], 60 / intervals)
+        turns = sum(stage_t[int(m.start_s)] != Stage.WAKE for m in course.timeline.body_movements)
+        rows.append([
+            *(found.heart_bpm, np.log(found.rmssd_ms), np.log1p((intervals[1:] < 0.83 * intervals[:-1]).sum())),
+            *(np.log(found.spindles_per_min), np.log1p(found.plm_index), np.log1p(found.fragmentation), found.n3_minutes),
+            *(np.log1p(found.ahi), 60 * breath_t[in_n2[:-1]].mean(), course.spo2_t[in_n2].mean(), np.log1p(turns)),
+            *(course.spo2_t[in_n2].mean() - course.spo2_t[in_rem].mean() if in_rem.any() else 0.0,),
+            rate_t[stage_t == Stage.WAKE].mean() - rate_t[in_n2].mean(),
+        ])  # fmt: skip
+        truth.append([getattr(visit.subject.liabilities, name) for name in LIABILITIES])
+    x, y = np.array(rows), np.array(truth)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    for k in range(len(LIABILITIES)):
+        predicted = cross_val_predict(RidgeCV(np.logspace(-1, 3, 9)), x, y[:, k], cv=10)
+        assert np.corrcoef(predicted, y[:, k])[0, 1] > 0.75, LIABILITIES[k]
