@@ -86,8 +86,8 @@ class ConditionRisk:
         Model minus baseline on the same resamples; None without a baseline.
     above_baseline
         Test of a C above the baseline's; None without a baseline or with too few events.
-    enrichment
-        By the model's score; None when it was not asked for.
+    enrichment, baseline_enrichment
+        By the model's score and by the baseline's; None when not asked for, or without a baseline.
     calibration
         None when no baseline hazard of the training set was given.
     few_events
@@ -106,6 +106,7 @@ class ConditionRisk:
     auroc_difference: Estimate | None
     above_baseline: OneSidedTest | None
     enrichment: Enrichment | None
+    baseline_enrichment: Enrichment | None
     calibration: Calibration | None
     few_events: bool
 
@@ -261,6 +262,7 @@ def _measure(
         for c_index, (_, area) in zip(c_indices, areas, strict=True)
     ]
     compared = len(scores) > 1
+    tops = [] if top_share is None else [enrichment(follow, score_n, horizon, top_share) for score_n in scores]
     outcome_n = outcome_at(follow.years_n, follow.event_n, horizon)
     area_reason = areas[0][1].reason
     risk = ConditionRisk(
@@ -275,7 +277,8 @@ def _measure(
         c_difference=follow.estimate(c_indices[0] - c_indices[1]) if compared else None,
         auroc_difference=_area_difference(follow, areas, outcome_n, area_reason) if compared else None,
         above_baseline=_test(c_indices[0] - c_indices[1], 0.0) if compared and not few else None,
-        enrichment=None if top_share is None else enrichment(follow, scores[0], horizon, top_share),
+        enrichment=tops[0] if tops else None,
+        baseline_enrichment=tops[1] if tops and compared else None,
         calibration=calibration(follow, scores[0], hazard, horizon) if hazard is not None else None,
         few_events=few,
     )

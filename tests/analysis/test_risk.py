@@ -54,6 +54,7 @@ def test_c_auroc_and_their_differences_are_those_of_the_libraries():
         assert one.model.auroc.value == pytest.approx(roc_auc_score(outcome_n[known_n], log_hazard_nk[known_n, k]))
         assert one.auroc_difference.value == pytest.approx(one.model.auroc.value - one.baseline.auroc.value)
         assert one.events == event_nk[:, k].sum()
+        assert one.enrichment.ratio.value > one.baseline_enrichment.ratio.value
     assert found.mean_c.value == pytest.approx(np.mean(expected))
     assert found.averaged == 3
     assert found.mean_c_difference.value == pytest.approx(found.mean_c.value - found.mean_c_baseline.value)
