@@ -85,7 +85,7 @@ class CohortFiles:
         return HeldOut(
             recordings=tuple(recordings),
             subjects=tuple(self.subject_of.get(study, study) for study in recordings),
-            columns={**self._columns(recordings), **(more or {})},
+            columns={**self.columns(recordings), **(more or {})},
             left_out={**left_out, **self._left_out()},
             seen=seen,
             simulated=simulated,
@@ -96,7 +96,8 @@ class CohortFiles:
         wanted = set(self.studies)
         return {study: why for study, why in self.left_out.items() if self.splits is None or study in wanted}
 
-    def _columns(self, recordings: Sequence[str]) -> dict[str, np.ndarray]:
+    def columns(self, recordings: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the table's columns in the order of some recordings: (recording,) numbers or texts by name."""
         names = dict.fromkeys(name for facts in self.facts.values() for name in facts if name not in _IDS)
         return {name: _column(name, [self.facts.get(study, {}).get(name, "") for study in recordings]) for name in names}
 
@@ -121,7 +122,7 @@ def open_cohort(data: CohortData, folder: Path, *, recipe: str, progress: Progre
         Leakage between splits, or a table that cannot be read.
     """
     if data.source is not None and data.root is not None:
-        return _external(data, data.source, data.root, data.converted or folder / "cohort", recipe, progress)
+        return _external(data, data.source, data.root, data.converted or folder / "cohort", recipe=recipe, progress=progress)
     facts = read_people(data.cohort)
     subject_of = {study: row["Subject ID"] for study, row in facts.items() if row.get("Subject ID")}
     if data.splits is None:
@@ -136,7 +137,7 @@ def open_cohort(data: CohortData, folder: Path, *, recipe: str, progress: Progre
     return CohortFiles(f"{where}{lists}", studies, data.signals, splits, subject_of, facts)
 
 
-def _external(data: CohortData, name: str, root: Path, converted: Path, recipe: str, progress: Progress) -> CohortFiles:
+def _external(data: CohortData, name: str, root: Path, converted: Path, *, recipe: str, progress: Progress) -> CohortFiles:
     config = f"sources/{name}" if f"sources/{name}" in shipped_configs() else name
     source = read_settings(CohortSource, config)
     cohort = read_cohort(root, source, progress=part(progress, 0.0, 0.1))
@@ -248,7 +249,7 @@ def read_people(path: Path | None) -> dict[str, dict[str, str]]:
 
 
 def signal_sources(signals: Sequence[Path]) -> dict[str, Path]:
-    """Return the file of each study: its signals file, else its recording; ids as `sleepfm.training.night_embeddings` has them."""
+    """Return the file of each study, its signals file or else its recording, under the ids that embedding gives them."""
     found = [path for path in find_recordings(signals, SUFFIXES) if path.parent.name not in _EMBEDDING_FOLDERS]
     sources: dict[str, Path] = {}
     for of_signals in (True, False):

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from sleepfm.errors import RequestError
 from sleepfm.evaluation.evaluation import Evaluation, Section
 from sleepfm.evaluation.experiments import by_channels, label_fractions, pretraining_fractions
 from sleepfm.evaluation.head_tests import TEST_OF, HeadTest
-from sleepfm.evaluation.held_out import HeldOut, separate
-from sleepfm.evaluation.material import ECG_LEADS, Material
+from sleepfm.evaluation.held_out import separate
+from sleepfm.evaluation.material import Material
 from sleepfm.evaluation.run_settings import EvaluateHead
 from sleepfm.evaluation.tables import Scores
 from sleepfm.models.networks import Model
 from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part
 from sleepfm.training.night_labels import Gathered
-from sleepfm.training.nights import LabelledNight
 from sleepfm.vocabulary import Modality
 
 Answers = Mapping[str, Any]
-_LABELS, _PRETRAINING = "labels", "pretraining"
 
 
 def evaluate_head(task: str, settings: EvaluateHead, material: Material, progress: Progress) -> Evaluation:
@@ -65,19 +61,16 @@ class _HeadRun:
 
     def evaluation(self) -> Evaluation:
         """Return the evaluation with all that was asked for."""
-        test, settings = self._test, self._settings
+        test = self._test
         gathered = self._gather(test.model, self._encoder, self._material.cohort.studies, part(self._progress, 0.0, 0.4))
-        if not gathered.nights:
-            why = next((f"; {study}: {reason}" for study, reason in gathered.left_out.items()), "")
-            raise RequestError(f"{self._material.cohort.name}: no recording can be tested{why}")
+        self._material.refuse_nothing(gathered)
         cards = [test.model.card, *(model.card for model, _ in self._others.values())]
         self._held_out = self._material.held_out(gathered, cards)
         test.nights = {study: gathered.nights[study] for study in self._held_out.recordings}
         answers = test.predict(test.model, list(test.nights.values()), None, part(self._progress, 0.4, 0.5))
         others = {label: self._answers_of(name) for label, name in self._named().items()}
         evaluation = test.evaluate(self._held_out, answers, others, part(self._progress, 0.55, 0.7))
-        found = evaluation.with_sections(*self._experiments(answers))
-        return replace(found, warnings=(*found.warnings, *self._material.warnings, *self._notes(gathered)))
+        return self._material.finished(evaluation.with_sections(*self._experiments(answers)), gathered)
 
     def _named(self) -> dict[str, str]:
         baseline = self._test.baseline
@@ -152,7 +145,3 @@ class _HeadRun:
             missing, case, self._test.reader(self._test.model), self._held_out.recordings, self._progress
         )
         return self._test.predict(self._test.model, list(gathered.nights.values()), None, self._progress)
-
-    @staticmethod
-    def _notes(gathered: Gathered) -> list[str]:
-        return [f"{study}: {note}" for study, notes in gathered.notes.items() for note in notes]

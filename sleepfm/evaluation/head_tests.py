@@ -197,7 +197,9 @@ class DiseaseTest(HeadTest[EvaluateDisease, np.ndarray]):
             )
         silent_on = [one.phecode for one in every if one.phecode not in spoken]
         if silent_on:
-            material.warn(f"{model.card.name} does not speak of {len(silent_on)} conditions ({printable(', '.join(silent_on[:5]))})")
+            material.warn(
+                f"{model.card.name} does not speak of {len(silent_on)} conditions ({printable(', '.join(silent_on[:5]))})"
+            )
         unknown = len(spoken) - len(self._columns)
         if unknown:
             material.warn(f"{unknown} conditions that {model.card.name} speaks of are not in {settings.is_event}")
@@ -238,9 +240,8 @@ class DiseaseTest(HeadTest[EvaluateDisease, np.ndarray]):
 
     def scores(self, held_out: HeldOut, answers: Mapping[str, np.ndarray], mask_n: np.ndarray) -> Scores:
         """Return concordance."""
-        return disease_scores(
-            held_out, self._outcomes([self.nights[study] for study in held_out.recordings]), self._array(held_out, answers), self.settings.evaluation, mask_n
-        )
+        outcomes = self._outcomes([self.nights[study] for study in held_out.recordings])
+        return disease_scores(held_out, outcomes, self._array(held_out, answers), self.settings.evaluation, mask_n)
 
     def evaluate(
         self,
@@ -283,9 +284,7 @@ class DiseaseTest(HeadTest[EvaluateDisease, np.ndarray]):
         studies = self._training_studies()
         if not studies:
             return None
-        gathered = self.material.nights(
-            self.reader(self.model), self.material.encoder, studies, part(progress, 0.0, 0.6)
-        )
+        gathered = self.material.nights(self.reader(self.model), self.material.encoder, studies, part(progress, 0.0, 0.6))
         nights = list(gathered.nights.values())
         if not nights:
             self.material.warn("no training night can be used for the baseline hazard")
@@ -301,7 +300,8 @@ def _conditions(model: Model, every: Sequence[Condition]) -> tuple[Condition, ..
         outputs = int(model.card.parameters["num_classes"])
         if outputs != len(every):
             raise RequestError(
-                f"{model.card.name} does not name its {outputs} conditions and the tables have {len(every)}: import it with --labels"
+                f"{model.card.name} does not name its {outputs} conditions and the tables have {len(every)}:"
+                " import it with --labels"
             )
         return tuple(every)
     return tuple(one for one in labels if isinstance(one, Condition))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,10 +16,9 @@ from sleepfm.evaluation.retrieval import evaluate_retrieval
 from sleepfm.evaluation.run_settings import EvaluateRetrieval
 from sleepfm.evaluation.tables import Scores, comparison_section
 from sleepfm.inference.embedding_files import Embeddings, read_embeddings
-from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part
 from sleepfm.training.night_embeddings import find_encoder
-from sleepfm.training.night_labels import Gathered, Notes
+from sleepfm.training.night_labels import Notes
 from sleepfm.training.nights import LabelledNight, Night
 from sleepfm.vocabulary import TOKEN_SAMPLES, WINDOW_S, WINDOW_SAMPLES, Modality
 
@@ -90,7 +89,7 @@ def run_retrieval(settings: EvaluateRetrieval, material: Material, progress: Pro
         An encoder is not on the shelf, or nothing is left to test.
     """
     gathered = material.nights(NoLabels(), material.encoder, material.cohort.studies, part(progress, 0.0, 0.4))
-    refuse_nothing(gathered, material)
+    material.refuse_nothing(gathered)
     held_out = material.held_out(gathered)
     windows = read_windows({study: gathered.nights[study] for study in held_out.recordings})
     evaluation = _evaluate(settings, held_out, windows, material.encoder.name, part(progress, 0.4, 0.6))
@@ -102,7 +101,8 @@ def run_retrieval(settings: EvaluateRetrieval, material: Material, progress: Pro
 
     sections = []
     if settings.others:
-        cases = {material.encoder.name: mean_top1(evaluation)} | {label: scores_of(name) for label, name in settings.others.items()}
+        cases = {label: scores_of(name) for label, name in settings.others.items()}
+        cases = {material.encoder.name: mean_top1(evaluation), **cases}
         section = comparison_section(cases, next(iter(mean_top1(evaluation))))
         sections += [] if section is None else [section]
     if settings.pretrain_fractions:
@@ -112,20 +112,12 @@ def run_retrieval(settings: EvaluateRetrieval, material: Material, progress: Pro
             lambda fraction: scores_of(names[fraction]), plotted=plotted, fractions=sorted(names), progress=part(progress, 0.9, 1)
         )
         sections.append(ask)
-    found = evaluation.with_sections(*sections)
-    return replace(found, warnings=(*found.warnings, *material.warnings))
+    return material.finished(evaluation.with_sections(*sections), gathered)
 
 
 def mean_top1(evaluation: Evaluation) -> Scores:
     """Return the headline numbers that do not depend on which pair is the worst."""
     return {line.name: line.estimate for line in evaluation.headline if "worst pair" not in line.name}
-
-
-def refuse_nothing(gathered: Gathered, material: Material) -> None:
-    """Raise RequestError, with the first reason, when no recording can be tested."""
-    if not gathered.nights:
-        why = next((f"; {study}: {reason}" for study, reason in gathered.left_out.items()), "")
-        raise RequestError(f"{material.cohort.name}: no recording can be tested{why}")
 
 
 def _evaluate(settings: EvaluateRetrieval, held_out: HeldOut, windows: Windows, name: str, progress: Progress) -> Evaluation:

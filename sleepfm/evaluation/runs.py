@@ -13,6 +13,7 @@ from sleepfm.evaluation.card_metrics import card_metrics
 from sleepfm.evaluation.evaluation import Evaluation
 from sleepfm.evaluation.head_runs import evaluate_head
 from sleepfm.evaluation.material import ECG_LEADS, Material
+from sleepfm.evaluation.probe_run import run_probe
 from sleepfm.evaluation.report import JSON_FILE, ReportFiles, write_report
 from sleepfm.evaluation.retrieval_run import run_retrieval
 from sleepfm.evaluation.run_settings import (
@@ -80,18 +81,18 @@ def evaluate(
     return evaluation, files
 
 
-def _evaluate(
-    task: str, settings: EvaluateSettings, folder: Path, *, shelf: Shelf, runs: Path, progress: Progress
-) -> Evaluation:
+def _evaluate(task: str, settings: EvaluateSettings, folder: Path, *, shelf: Shelf, runs: Path, progress: Progress) -> Evaluation:
     def material(encoder: ShelfEntry) -> Material:
         return Material(settings, folder, shelf=shelf, runs=runs, encoder=encoder, progress=part(progress, 0.0, 0.2))
 
     rest = part(progress, 0.2, 1.0)
     if isinstance(settings, EvaluateHead):
         return evaluate_head(task, settings, material(shelf.encoder_of(shelf.get(settings.model).card)), rest)
+    if isinstance(settings, EvaluateProbe):
+        return run_probe(settings, material(find_encoder(settings.encoder, shelf)), rest)
     if isinstance(settings, EvaluateRetrieval):
         return run_retrieval(settings, material(find_encoder(settings.encoder, shelf)), rest)
-    raise RequestError(f"{type(settings).__name__}: no such evaluation")
+    raise RequestError(f"{type(settings).__name__} names no model")
 
 
 def _with_ecg(settings: EvaluateSettings) -> EvaluateSettings:
@@ -104,7 +105,11 @@ def _with_ecg(settings: EvaluateSettings) -> EvaluateSettings:
 
 def tested_model(settings: EvaluateSettings, shelf: Shelf) -> ShelfEntry:
     """Return the shelf's entry of the model that settings ask about."""
-    return shelf.get(getattr(settings, "model", None) or getattr(settings, "encoder"))
+    if isinstance(settings, EvaluateHead):
+        return shelf.get(settings.model)
+    if isinstance(settings, EvaluateRetrieval):
+        return find_encoder(settings.encoder, shelf)
+    raise RequestError(f"{type(settings).__name__} names no model")
 
 
 def put_metrics_on_card(entry: ShelfEntry, evaluation: Evaluation) -> ModelCard:
