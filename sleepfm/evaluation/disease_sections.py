@@ -118,9 +118,17 @@ def enrichment_section(found: RiskAssessment) -> Section | None:
     if not judged:
         return None
     share = f"{100 * judged[0][1].share:g} %"
-    rows = tuple((one.name, one.events, e.events_in_top, e.risk_in_top, e.risk_in_all, e.ratio) for one, e in judged)
+    compared = judged[0][0].baseline_enrichment is not None
     at = f"risk at {found.horizon:g} years"
-    columns = ("condition", "events", f"share of events in the top {share}", f"{at}, top {share}", f"{at}, all", "ratio")
+    beside = (f"share of events, {DEMOGRAPHICS}", f"ratio, {DEMOGRAPHICS}") if compared else ()
+    columns = ("condition", "events", f"share of events in the top {share}", f"{at}, top {share}", f"{at}, all", "ratio", *beside)
+    rows = tuple(
+        (
+            *(one.name, one.events, e.events_in_top, e.risk_in_top, e.risk_in_all, e.ratio),
+            *(() if one.baseline_enrichment is None else (one.baseline_enrichment.events_in_top, one.baseline_enrichment.ratio)),
+        )
+        for one, e in judged
+    )
     note = f"By chance the top {share} hold {share} of the events and the ratio is 1. Risks are 1 - Kaplan-Meier."
     return Section(
         "Enrichment",

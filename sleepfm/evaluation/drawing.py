@@ -96,7 +96,7 @@ def _line(axes: Axes, line: Line, colour: str, mark: str) -> None:
         axes.step(curve.x, curve.y, where="post", color=colour, linewidth=1.6, label=name)
     elif line.style == "points":
         crowd = curve.x.size > _MANY_POINTS
-        size, alpha, edge = (2.5, 0.5, 0.0) if crowd else (4.5, 1.0, 1.0)
+        size, alpha, edge = (3.2, 0.55, 0.0) if crowd else (4.5, 1.0, 1.0)
         axes.plot(
             curve.x,
             curve.y,

@@ -150,8 +150,8 @@ def separate(held_out: HeldOut, settings: EvaluationSettings) -> Separated:
     if seen_n.any():
         warnings.insert(
             0,
-            f"{seen_n.sum()} of {n} recordings are of people that the encoder saw in pretraining: they are in a table of their "
-            "own and in no other number",
+            f"{seen_n.sum()} of {n} recordings are of people that the encoder saw in pretraining: they are kept out "
+            "of the headline and of every table but their own",
         )
     return Separated(~seen_n, seen_n, tuple(warnings))
 

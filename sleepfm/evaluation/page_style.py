@@ -44,7 +44,9 @@ figure{max-width:100%}.small{flex:0 1 352px}.wide{flex:0 1 620px}
 figure svg{display:block;max-width:100%;height:auto;margin-top:4px}
 svg text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif!important}
 footer{margin-top:44px;padding-top:10px;border-top:1px solid var(--line);color:var(--quiet);font-size:13px}
-@media print{body{font-size:11pt}main{max-width:none;padding:0}.simulated,.research{margin:0;padding:6px 0}nav{display:none}
-h2{break-after:avoid}tr{break-inside:avoid}.table{overflow:visible}}
+@media print{.small{flex-basis:47%}
+body{font-size:11pt}main{max-width:none;padding:0}.simulated,.research{margin:0;padding:6px 0}nav{display:none}
+table{font-size:8.5pt}th{font-size:8pt;max-width:22mm}td,th{padding-right:7px}td i{font-size:7.5pt;white-space:normal}
+h2,h3{break-after:avoid}tr{break-inside:avoid}.table{overflow:visible}}
 @page{margin:16mm}
 """

@@ -12,7 +12,7 @@ from sleepfm.analysis.curves import Curve, roc
 from sleepfm.analysis.detection import Detection, detect
 from sleepfm.analysis.regression import Regression, regress
 from sleepfm.errors import RequestError
-from sleepfm.evaluation.evaluation import Evaluation, Figure, Headline, Line, LinePlot, MatrixPlot, Section, Table
+from sleepfm.evaluation.evaluation import Cell, Evaluation, Figure, Headline, Line, LinePlot, MatrixPlot, Section, Table
 from sleepfm.evaluation.held_out import HeldOut, describe, separate
 from sleepfm.evaluation.settings import EvaluationSettings
 from sleepfm.evaluation.tables import Scores, comparison_section, group_section, metric_table, sections, seen_section
@@ -253,15 +253,17 @@ def _bin_section(found: _Found) -> Section | None:
     if found.bins is None:
         return None
     bins = found.bins
-    rows = tuple(
-        (name, bins.f1[name], bins.auroc.get(name), int(bins.confusion_kk[k].sum())) for k, name in enumerate(bins.names)
+    areas = ("AUROC",) if bins.auroc else ()
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (name, bins.f1[name], *(bins.auroc[name] for _ in areas), int(bins.confusion_kk[k].sum()))
+        for k, name in enumerate(bins.names)
     )
     return Section(
         "Age groups",
         "The age groups of the 2024 paper; groups without a person are left out.",
         (
             metric_table("age_groups", "Age groups", bins.overall),
-            Table("by_age_group", "By age group", ("age group", "F1", "AUROC", "recordings"), rows),
+            Table("by_age_group", "By age group", ("age group", "F1", *areas, "recordings"), rows),
             MatrixPlot(
                 "age_confusion",
                 "Age groups",
