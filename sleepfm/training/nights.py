@@ -104,7 +104,8 @@ def open_nights(
             embeddings = read_embeddings(path)
             if embeddings.row_s != TOKEN_S or embeddings.origin.start_offset_s:
                 raise RecordingError(f"{path}: holds no embeddings per {TOKEN_S:g} s from the recording's start; embed again")
-            rows_mse = np.stack(list(embeddings.rows.values())).astype(np.float16)
+            with np.errstate(over="ignore"):  # looked for below
+                rows_mse = np.stack(list(embeddings.rows.values())).astype(np.float16)
             if not np.isfinite(rows_mse).all():
                 raise RecordingError(f"{path}: holds values that half precision cannot; check the encoder and embed again")
         except SleepFMError as error:

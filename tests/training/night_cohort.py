@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sleepfm.inference.embedding_files import EmbeddingOrigin, Embeddings, embedding_paths, write_embeddings
-from sleepfm.models.card import ModalityCoding, PUBLISHED_KINDS, SIMULATED, SignalCoding, Task
+from sleepfm.models.card import PUBLISHED_KINDS, SIMULATED, ModalityCoding, SignalCoding, Task
 from sleepfm.models.networks import build
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.recording.scorings.events_csv import write_events
@@ -34,6 +34,7 @@ class NightCohort:
     studies: tuple[str, ...]
     stages: dict[str, np.ndarray]
     sdb: dict[str, np.ndarray]
+    hazards: dict[str, float]
 
     @property
     def embeddings(self) -> Path:
@@ -72,7 +73,7 @@ def write_night(
     tokens = len(next(iter(z.values())))
     origin = EmbeddingOrigin(
         record_id=study, model=encoder.name, weights_sha256=encoder.card.weights_sha256, recipe="published", source_sha256="",
-        key="", duration_s=tokens * 5.0, last_window_tokens=60, gaps=tuple(gaps), channels={m: ("x",) for m in z}, left_out=(),
+        key="", duration_s=tokens * 5.0, last_window_tokens=60, gaps=tuple(gaps), channels=dict.fromkeys(z, ("x",)), left_out=(),
         notes=(), device="cpu", precision="fp32", simulated=True, sleepfm_version="0",
     )  # fmt: skip
     write_embeddings({embedding_paths(cohort / "embeddings", study)[0]: Embeddings(z, 5.0, origin)})
@@ -87,9 +88,9 @@ def make_cohort(folder: Path, *, nights: int = 12, epochs: int = 80, seed: int =
     rng = np.random.default_rng(seed)
     shelf, encoder = make_encoder(folder / "shelf", seed)
     stage_ke = rng.normal(size=(5, EMBED_DIM))
-    event_e, hazard_e = rng.normal(size=(2, EMBED_DIM))
+    event_e, hazard_e = rng.normal(size=(2, EMBED_DIM)) * np.array([[1.5], [0.4]])
     studies = tuple(f"night-{n:02d}" for n in range(nights))
-    stages_of, sdb_of, tables = {}, {}, []
+    stages_of, sdb_of, hazards, tables = {}, {}, {}, []
     for n, study in enumerate(studies):
         stages_e = np.repeat(rng.permutation(np.arange(-(-epochs // 4)) % 5), 4)[:epochs]
         sdb_e = (rng.random(epochs) < (0.02 if n % 2 else 0.5)) & (stages_e > 0)
@@ -109,13 +110,13 @@ def make_cohort(folder: Path, *, nights: int = 12, epochs: int = 80, seed: int =
         write_scoring(Scoring(stages_e.astype(np.int8)), folder / f"{study}.csv")
         events = [Event(30.0 * e + 5, 30.0 * e + 25, EventName.HYPOPNEA) for e in np.flatnonzero(sdb_e)]
         write_events(events, folder / f"{study}_events.csv")
-        stages_of[study], sdb_of[study] = stages_e, sdb_e
+        stages_of[study], sdb_of[study], hazards[study] = stages_e, sdb_e, hazard
         years = rng.exponential(4 * np.exp(-1.5 * hazard), 3).clip(0.01)
         tables.append((study, years, (years < 8) & np.array([True, True, False]), rng.uniform(20, 80), n % 2))
     _write_tables(folder, tables)
     splits = {"train": studies[: nights // 2], "validation": studies[nights // 2 :]}
     (folder / "splits.json").write_text(json.dumps(splits))
-    return NightCohort(folder, shelf, encoder, studies, stages_of, sdb_of)
+    return NightCohort(folder, shelf, encoder, studies, stages_of, sdb_of, hazards)
 
 
 def _write_tables(folder: Path, rows: list[tuple[str, np.ndarray, np.ndarray, float, int]]) -> None:
