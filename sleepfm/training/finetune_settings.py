@@ -8,20 +8,23 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from sleepfm.training.settings import (
+    AugmentationSettings,
     DataSettings,
+    EncoderSettings,
     OptimiserSettings,
     Settings,
     Share,
     TrainingSettings,
     _model_name,
 )
-from sleepfm.training.survival_loss import Ties
 from sleepfm.vocabulary import TOKENS_PER_EPOCH
 
 PUBLISHED_STAGE_WEIGHTS: tuple[float, float, float, float, float] = (1.0, 4.0, 2.0, 4.0, 3.0)
 """Weights of Wake, N1, N2, N3 and REM in the published staging head's loss."""
 
 Weight = Annotated[float, Field(ge=0)]
+StageWeights = tuple[Weight, Weight, Weight, Weight, Weight] | Literal["balanced"]
+"""Of Wake, N1, N2, N3 and REM; `balanced` weighs each by the inverse of how often it is in the training nights."""
 
 
 class HeadSettings(Settings):
@@ -116,13 +119,13 @@ class StagingSettings(FinetuneSettings):
     scorings
         Folder of the scorings, searched with all below it; None for the folders of the signals.
     class_weights
-        Of Wake, N1, N2, N3 and REM; `balanced` weighs each by the inverse of how often it is in the training nights.
+        See `StageWeights`.
     normalise
         See `sleepfm.training.classification_loss.Normalise`.
     """
 
     scorings: Path | None = None
-    class_weights: tuple[Weight, Weight, Weight, Weight, Weight] | Literal["balanced"] = PUBLISHED_STAGE_WEIGHTS
+    class_weights: StageWeights = PUBLISHED_STAGE_WEIGHTS
     normalise: Literal["weights", "mask"] = "weights"
     crop_tokens: int | None = Field(default=240, ge=TOKENS_PER_EPOCH)
     training: TrainingSettings = TrainingSettings(batch_size=16)
@@ -163,7 +166,7 @@ class DiseaseSettings(FinetuneSettings):
     age_scale, sex_code
         How age and sex enter the head: age / age_scale, and a number for each sex.
     ties
-        See `sleepfm.training.survival_loss.Ties`.
+        See `sleepfm.training.survival_loss.cox`.
     """
 
     is_event: Path
@@ -172,7 +175,7 @@ class DiseaseSettings(FinetuneSettings):
     labels: Path | None = None
     age_scale: float = Field(default=100.0, gt=0)
     sex_code: dict[Literal["female", "male"], float] = {"female": 0.0, "male": 1.0}  # noqa: RUF012 - pydantic copies it
-    ties: Ties = "efron"
+    ties: Literal["efron", "breslow", "published"] = "efron"
     crop_tokens: int | None = Field(default=240, ge=TOKENS_PER_EPOCH)
     training: TrainingSettings = TrainingSettings(
         batch_size=16, accumulate=4, optimiser=OptimiserSettings(learning_rate=1e-3, weight_decay=0.01)
@@ -184,6 +187,47 @@ class DiseaseSettings(FinetuneSettings):
         if set(sex_code) != {"female", "male"} or len(set(sex_code.values())) != 2:
             raise ValueError("give different numbers for female and male")
         return sex_code
+
+
+class ScoredData(DataSettings):
+    """Which recordings, and who is in which split; `lists` is `train` unless said otherwise."""
+
+    lists: tuple[Literal["pretrain", "train"], ...] = Field(default=("train",), min_length=1)
+
+
+class EndToEndSettings(Settings):
+    """Staging from signals, without a pretrained encoder.
+
+    Attributes
+    ----------
+    name
+        What the head is called on the shelf; its encoder is `<name>-encoder`.
+    scorings, class_weights, normalise
+        As for `StagingSettings`.
+    encoder
+        As in the pretraining that is compared with.
+    head
+        As in the fine-tuning that is compared with.
+    validation_windows
+        How many windows decide when to stop.
+    """
+
+    name: str
+    data: ScoredData
+    scorings: Path | None = None
+    encoder: EncoderSettings = EncoderSettings()
+    head: HeadSettings = HeadSettings()
+    class_weights: StageWeights = "balanced"
+    normalise: Literal["weights", "mask"] = "weights"
+    augmentation: AugmentationSettings = AugmentationSettings()
+    training: TrainingSettings = TrainingSettings()
+    validation_windows: int = Field(default=512, ge=1)
+    half_precision: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _shelf_name(cls, name: str) -> str:
+        return _model_name(name)
 
 
 SETTINGS_OF: dict[str, type[FinetuneSettings]] = {

@@ -17,7 +17,14 @@ from sleepfm.models.networks import ARCHITECTURES
 from sleepfm.models.risk_heads import DemographicsHead
 from sleepfm.text import printable
 from sleepfm.training.card_fields import baseline_hazard, best_threshold
-from sleepfm.training.finetune_settings import BreathingSettings, DiseaseSettings, FinetuneSettings, HeadSettings, StagingSettings
+from sleepfm.training.finetune_settings import (
+    BreathingSettings,
+    DiseaseSettings,
+    FinetuneSettings,
+    HeadSettings,
+    StageWeights,
+    StagingSettings,
+)
 from sleepfm.training.head_learners import BreathingLearner, DiseaseLearner, HeadLearner, StagingLearner, takes_demographics
 from sleepfm.training.night_labels import (
     EVENT,
@@ -79,7 +86,9 @@ def task_of(settings: FinetuneSettings, studies: Sequence[str]) -> HeadTask:
     return DiseaseTask(settings, studies)
 
 
-def _completed(asked: HeadSettings, task: Task, own: str, *, embed_dim: int, classes: int, numbers: Numbers) -> NetworkSettings:
+def completed_head(
+    asked: HeadSettings, task: Task, own: str, *, embed_dim: int, classes: int, numbers: Numbers
+) -> NetworkSettings:
     """Return the network that was asked for, completed; what follows from the encoder and the labels cannot be otherwise.
 
     Parameters
@@ -110,6 +119,27 @@ def _completed(asked: HeadSettings, task: Task, own: str, *, embed_dim: int, cla
     return NetworkSettings(architecture=word, parameters=parameters)
 
 
+def stage_weights(stages_n: np.ndarray, asked: StageWeights) -> tuple[np.ndarray, Notes]:
+    """Return the weights of the stages in a loss, and which stages training has not; RequestError when it has only one.
+
+    Parameters
+    ----------
+    stages_n
+        (epoch,) of all training nights, -1 Unknown.
+    asked
+        The weights, or `balanced`.
+    """
+    count_k = np.array([(stages_n == stage).sum() for stage in SCORED_STAGES])
+    if (count_k > 0).sum() < 2:
+        only = STAGE_NAMES[SCORED_STAGES[int(count_k.argmax())]]
+        raise RequestError(f"the training nights hold only the stage {only}: there is nothing to tell apart")
+    absent = [STAGE_NAMES[stage] for stage, count in zip(SCORED_STAGES, count_k, strict=True) if not count]
+    notes = (f"no training epoch is {' or '.join(absent)}: the head cannot learn it",) if absent else ()
+    if asked != "balanced":
+        return np.array(asked), notes
+    return np.where(count_k > 0, count_k.sum() / (len(count_k) * np.maximum(count_k, 1)), 0.0), notes
+
+
 class StagingTask:
     """Sleep stages."""
 
@@ -124,23 +154,16 @@ class StagingTask:
     def prepare(self, train: Nights) -> Notes:
         """Count the stages."""
         stages_n = np.concatenate([one.by_epoch[STAGES] for one in train])
-        count_k = np.array([(stages_n == stage).sum() for stage in SCORED_STAGES])
-        if (count_k > 0).sum() < 2:
-            only = STAGE_NAMES[SCORED_STAGES[int(count_k.argmax())]]
-            raise RequestError(f"the training nights hold only the stage {only}: there is nothing to tell apart")
-        weights = self._settings.class_weights
-        if weights == "balanced":
-            self._class_weights_k = np.where(count_k > 0, count_k.sum() / (5 * np.maximum(count_k, 1)), 0.0)
-        else:
-            self._class_weights_k = np.array(weights)
-        absent = [STAGE_NAMES[stage] for stage, count in zip(SCORED_STAGES, count_k, strict=True) if not count]
-        return (f"no training epoch is {' or '.join(absent)}: the head cannot learn it",) if absent else ()
+        self._class_weights_k, notes = stage_weights(stages_n, self._settings.class_weights)
+        return notes
 
     def network(self, embed_dim: int) -> NetworkSettings:
         """Return the published head, without dropout: a stage for every token is label enough, and it costs half of the time."""
         own = "SleepEventLSTMClassifier"
         numbers: Numbers = {"dropout": 0.0}
-        return _completed(self._settings.head, self.kind, own, embed_dim=embed_dim, classes=len(SCORED_STAGES), numbers=numbers)
+        return completed_head(
+            self._settings.head, self.kind, own, embed_dim=embed_dim, classes=len(SCORED_STAGES), numbers=numbers
+        )
 
     def learner(self, network: nn.Module, device: torch.device) -> HeadLearner:
         """Return the learner of stages."""
@@ -182,7 +205,7 @@ class BreathingTask:
     def network(self, embed_dim: int) -> NetworkSettings:
         """Return the breathing head."""
         numbers: Numbers = {"dropout": 0.1}
-        return _completed(
+        return completed_head(
             self._settings.head, self.kind, "BreathingHead", embed_dim=embed_dim, classes=len(SEVERITIES), numbers=numbers
         )
 
@@ -241,7 +264,9 @@ class DiseaseTask:
         if self._settings.demographics is None:
             numbers["demographics"] = 0
         own = "DiagnosisFinetuneFullLSTMCOXPHWithDemo"
-        return _completed(self._settings.head, self.kind, own, embed_dim=embed_dim, classes=len(self._learned_k), numbers=numbers)
+        return completed_head(
+            self._settings.head, self.kind, own, embed_dim=embed_dim, classes=len(self._learned_k), numbers=numbers
+        )
 
     def learner(self, network: nn.Module, device: torch.device) -> HeadLearner:
         """Return the learner of hazards; RequestError when the network takes age and sex and there is no table of them."""
