@@ -40,12 +40,11 @@ def _evaluate(options: argparse.Namespace, console: Console) -> int:
 
     home = open_home(options.home)
     shelf = Shelf(home.models)
-    entry = runs.tested_model(settings, shelf)
-    folder = options.out or home.runs / f"evaluate-{options.task}-{entry.name}"
+    folder = options.out or home.runs / f"evaluate-{options.task}-{runs.tested_name(settings)}"
     evaluation, files = runs.evaluate(
         options.task, settings, folder, shelf=shelf, runs=home.runs, resume=options.resume, progress=console.progress
     )
     if options.update_card:
-        runs.put_metrics_on_card(entry, evaluation)
+        runs.put_metrics_on_card(runs.tested_model(settings, shelf), evaluation)
     console.result(runs.summary(evaluation, files), runs.as_text(evaluation, files))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,15 +17,18 @@ from sleepfm.evaluation.held_out import describe, separate
 from sleepfm.evaluation.linear_probes import Examples, epoch_features, fit_classes, fit_numbers, night_features, stack
 from sleepfm.evaluation.material import Material
 from sleepfm.evaluation.probe import Traits, age_bin, evaluate_probe, probe_scores
-from sleepfm.evaluation.run_settings import EvaluateProbe
+from sleepfm.evaluation.protocols import at_fraction, trained_end_to_end
+from sleepfm.evaluation.run_settings import EvaluateProbe, EvaluateRetrieval, EvaluateSettings
 from sleepfm.evaluation.staging import StagedNight, staging_scores
-from sleepfm.evaluation.tables import Scores, comparison_section, metric_table
+from sleepfm.evaluation.tables import Scores, case_table, comparison_section, metric_table
+from sleepfm.models.card import Task
 from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part
 from sleepfm.training.labels import LabelFiles
 from sleepfm.training.night_embeddings import find_encoder
-from sleepfm.training.night_labels import SDB, STAGES, BreathingReader, Notes, StageReader, label_files
+from sleepfm.training.night_labels import SDB, STAGES, BreathingReader, Gathered, Notes, StageReader, label_files
 from sleepfm.training.nights import LabelledNight, Night
+from sleepfm.training.predictions import predict_stages
 from sleepfm.training.splits import share_of_subjects
 from sleepfm.vocabulary import SCORED_STAGES, Modality
 
@@ -64,7 +68,8 @@ class Read:
 class _ProbeRun:
     """The nights of one encoder: training, validation and test."""
 
-    def __init__(self, settings: EvaluateProbe, material: Material, progress: Progress) -> None:
+    def __init__(self, settings: EvaluateProbe, material: Material, runs: Path, progress: Progress) -> None:
+        self._runs = runs
         self._settings = settings
         self._material = material
         self._progress = progress
@@ -82,14 +87,28 @@ class _ProbeRun:
     def evaluation(self) -> Evaluation:
         """Probe the encoder, and what else was asked for."""
         material = self._material
-        tested = material.nights(self._reader, material.encoder, material.cohort.studies, part(self._progress, 0.0, 0.3))
-        material.refuse_nothing(tested)
-        self._held_out = material.held_out(tested)
-        self._mask_n = separate(self._held_out, self._settings.evaluation).headline_n
+        tested = self._test(part(self._progress, 0.0, 0.3))
         nights = self._nights(material.encoder, part(self._progress, 0.3, 0.6))
         read = self._probe(nights)
         evaluation = self._report(read)
         return material.finished(evaluation.with_sections(*self._experiments(nights, read)), tested)
+
+    def _test(self, progress: Progress) -> Gathered:
+        """Find the test set."""
+        material = self._material
+        tested = material.nights(self._reader, material.encoder, material.cohort.studies, progress)
+        material.refuse_nothing(tested)
+        self._held_out = material.held_out(tested)
+        self._mask_n = separate(self._held_out, self._settings.evaluation).headline_n
+        return tested
+
+    def beside(self) -> Section:
+        """Probe the encoders and return their numbers side by side."""
+        self._test(self._progress)
+        cases = {self._material.encoder.name: self._scores(self._probe(self._nights(self._material.encoder, self._progress)))}
+        cases |= {label: self._of_encoder(name) for label, name in self._settings.others.items()}
+        text = "Linear probes of the same encoders, trained and tested on the same people."
+        return Section("Probes of the same encoders", text, (case_table("probes", "Linear probes", "encoder", cases, _PAPER),))
 
     def _nights(self, encoder: ShelfEntry, progress: Progress) -> dict[str, list[LabelledNight]]:
         wanted = {**self._lists, "test": self._held_out.recordings}
@@ -219,6 +238,9 @@ class _ProbeRun:
         every = probe_scores(self._held_out, read.traits, settings, self._mask_n)
         return {**named, **{name: every[name] for name in _TRAITS if name in every}}
 
+    def _of_encoder(self, name: str) -> Scores:
+        return self._scores(self._probe(self._nights(find_encoder(name, self._material.shelf), self._progress)))
+
     def _report(self, read: Read) -> Evaluation:
         held_out, settings = self._held_out, self._settings.evaluation
         model = self._material.encoder.name
@@ -266,11 +288,10 @@ class _ProbeRun:
         plotted = next(iter(own))
         sections: list[Section | None] = []
 
-        def of_encoder(name: str) -> Scores:
-            return self._scores(self._probe(self._nights(find_encoder(name, self._material.shelf), here)))
-
         if settings.others:
-            cases = {self._material.encoder.name: own} | {label: of_encoder(name) for label, name in settings.others.items()}
+            cases = {self._material.encoder.name: own} | {
+                label: self._of_encoder(name) for label, name in settings.others.items()
+            }
             sections.append(comparison_section(cases, plotted))
         if settings.per_modality:
             there = [m for m in Modality if any(m in one.night.modalities for one in nights["test"])]
@@ -284,12 +305,15 @@ class _ProbeRun:
             sections.append(
                 by_channels(of_modality, alone, plotted=plotted, key="by_modalities", title=title, text=text, progress=here)
             )
-        if settings.label_fractions:
+        fractions = sorted(settings.label_fractions) or ([1.0] if settings.end_to_end is not None else [])
+        if fractions:
             sections.append(
                 label_fractions(
-                    lambda fraction: self._scores(self._probe(nights, fraction=fraction)),
+                    lambda fraction: own if fraction == 1 else self._scores(self._probe(nights, fraction=fraction)),
                     plotted=plotted,
-                    fractions=sorted(settings.label_fractions),
+                    fractions=fractions,
+                    baseline_at=None if settings.end_to_end is None else self._end_to_end_at,
+                    baseline_name="the same network end to end",
                     progress=here,
                 )
             )
@@ -297,17 +321,29 @@ class _ProbeRun:
             names = dict(settings.pretrain_fractions)
             sections.append(
                 pretraining_fractions(
-                    lambda fraction: of_encoder(names[fraction]), plotted=plotted, fractions=sorted(names), progress=here
+                    lambda fraction: self._of_encoder(names[fraction]), plotted=plotted, fractions=sorted(names), progress=here
                 )
             )
         return [section for section in sections if section is not None]
+
+    def _end_to_end_at(self, fraction: float) -> Scores:
+        """Return what the network reaches that is trained from signals on these labels, on the same test nights."""
+        settings = self._settings
+        if settings.end_to_end is None:
+            raise RequestError("end_to_end: say how the network is trained")
+        entry = trained_end_to_end(at_fraction(settings.end_to_end, fraction), self._runs, self._material.shelf, self._progress)
+        model, encoder = self._material.head(entry.name, Task.STAGING)
+        found = self._material.nights(self._reader, encoder, self._held_out.recordings, self._progress).nights
+        staged = predict_stages(model, list(found.values()), device=settings.device, progress=self._progress)
+        read = Read({one.study: StagedNight(one.truth_e, one.probability_ek) for one in staged}, None, Traits())
+        return self._scores(read)
 
 
 _SDB = ("SDB epochs: AUROC", "SDB epochs: AUPRC")
 _TRAITS = ("sex: AUROC", "age groups: macro AUROC", "age: mean absolute error", "BMI: mean absolute error")
 
 
-def run_probe(settings: EvaluateProbe, material: Material, progress: Progress) -> Evaluation:
+def run_probe(settings: EvaluateProbe, material: Material, runs: Path, progress: Progress) -> Evaluation:
     """Probe an encoder, and others beside it on the same recordings.
 
     Raises
@@ -315,7 +351,16 @@ def run_probe(settings: EvaluateProbe, material: Material, progress: Progress) -
     RequestError
         An encoder is not on the shelf, a list is both trained and tested on, or there is nothing to probe.
     """
-    return _ProbeRun(settings, material, progress).evaluation()
+    return _ProbeRun(settings, material, runs, progress).evaluation()
+
+
+def probes_beside(settings: EvaluateRetrieval, material: Material, runs: Path, progress: Progress) -> tuple[Section, ...]:
+    """Return probes of the encoders that retrieval compares, as a section for its report."""
+    shared = {name: getattr(settings, name) for name in EvaluateSettings.model_fields}
+    probing = EvaluateProbe(
+        **shared, encoder=settings.encoder, others=settings.others, train_lists=settings.probe_lists, per_modality=False
+    )
+    return (_ProbeRun(probing, material, runs, progress).beside(),)
 
 
 def _sex_number(sex_n: np.ndarray) -> np.ndarray:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from sleepfm.evaluation.settings import EvaluationSettings
-from sleepfm.training.settings import Settings
+from sleepfm.training.end_to_end import EndToEndSettings
+from sleepfm.training.settings import PretrainSettings, Settings
 
 ListName = Literal["pretrain", "train", "validation", "test"]
+TrainList = Literal["pretrain", "train"]
+Objective = Literal["leave_one_out", "pairwise", "reconstruction"]
 PartOfAll = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -169,16 +173,61 @@ class EvaluateRetrieval(EvaluateSettings):
     Attributes
     ----------
     encoder
-        Its name on the shelf.
+        Its name on the shelf; with `pretrain` the first that is made.
     others
-        More encoders by what they are called in the report.
+        More encoders by what they are called in the report; with `pretrain` the others that are made.
     pretrain_fractions
-        Share of the signals → the encoder that was pretrained on it; `untrained` is one with random weights.
+        Share of the signals → the encoder that was pretrained on it.
+    pretrain
+        An encoder that is pretrained first, unless that was done; `data` as above and the list `pretrain` unless it says other.
+    objectives
+        With `pretrain`: one encoder for each objective, otherwise alike, called `<name>-<objective>`.
+    probe_lists
+        Set probes that are trained on these lists of the splits beside retrieval; empty for none.
     """
 
     encoder: str = Field(min_length=1)
     others: dict[str, str] = Field(default_factory=dict)
     pretrain_fractions: dict[PartOfAll, str] = Field(default_factory=dict)
+    pretrain: PretrainSettings | None = None
+    objectives: tuple[Objective, ...] = ()
+    probe_lists: tuple[TrainList, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow(cls, content: Any) -> Any:
+        """Fill in what follows from the rest: whose data a pretraining uses, and which encoders it makes."""
+        if not isinstance(content, dict) or not isinstance(content.get("pretrain"), dict):
+            return content
+        pretrain = _with_data(content["pretrain"], content)
+        made = made_encoders(str(pretrain.get("name", "")), content.get("objectives") or ())
+        others = {name: name for name in list(made)[1:]}
+        return {"encoder": next(iter(made)), "others": others, **content, "pretrain": pretrain}
+
+    def pretrainings(self) -> tuple[PretrainSettings, ...]:
+        """Return what is to be pretrained, one an encoder."""
+        if self.pretrain is None:
+            return ()
+        return tuple(
+            self.pretrain.model_copy(
+                update={"name": name}
+                | ({} if kind is None else {"objective": self.pretrain.objective.model_copy(update={"kind": kind})})
+            )
+            for name, kind in made_encoders(self.pretrain.name, self.objectives).items()
+        )
+
+
+def made_encoders(name: str, objectives: Sequence[str]) -> dict[str, str | None]:
+    """Return the names of the encoders that a pretraining makes, each with its objective (None: the one of its settings)."""
+    return {f"{name}-{kind.replace('_', '-')}": kind for kind in objectives} or {name: None}
+
+
+def _with_data(part: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """Return a part's settings with the data of the whole where it names none."""
+    data = content.get("data")
+    shared = {key: data[key] for key in ("signals", "splits", "cohort") if key in data} if isinstance(data, dict) else {}
+    own = part.get("data")
+    return {**part, "data": {**shared, **(own if isinstance(own, dict) else {})}}
 
 
 class EvaluateProbe(EvaluateRetrieval):
@@ -196,14 +245,30 @@ class EvaluateProbe(EvaluateRetrieval):
         Probes on each modality alone.
     most_epochs
         Training epochs are thinned evenly to so many.
+    end_to_end
+        The same network, trained end to end on the same labels: `data`, `scorings` and `encoder` (that of `pretrain`) as above
+        unless it says other.
     """
 
     scorings: Path | None = None
     events: Path | None = None
-    train_lists: tuple[ListName, ...] = Field(default=("train",), min_length=1)
+    train_lists: tuple[TrainList, ...] = Field(default=("train",), min_length=1)
     label_fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
     per_modality: bool = True
     most_epochs: int = Field(default=20_000, ge=100)
+    end_to_end: EndToEndSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_network(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or not isinstance(content.get("end_to_end"), dict):
+            return content
+        rival = _with_data(content["end_to_end"], content)
+        rival["data"] = {"lists": content.get("train_lists", ["train"]), **rival["data"]}
+        pretrain = content.get("pretrain")
+        shared = {key: content[key] for key in ("scorings",) if key in content}
+        shared |= {key: pretrain[key] for key in ("encoder",) if isinstance(pretrain, dict) and key in pretrain}
+        return {**content, "end_to_end": {**shared, **rival}}
 
     @model_validator(mode="after")
     def _splits(self) -> EvaluateProbe:

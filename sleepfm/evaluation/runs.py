@@ -13,7 +13,8 @@ from sleepfm.evaluation.card_metrics import card_metrics
 from sleepfm.evaluation.evaluation import Evaluation
 from sleepfm.evaluation.head_runs import evaluate_head
 from sleepfm.evaluation.material import ECG_LEADS, Material
-from sleepfm.evaluation.probe_run import run_probe
+from sleepfm.evaluation.probe_run import probes_beside, run_probe
+from sleepfm.evaluation.protocols import pretrained
 from sleepfm.evaluation.report import JSON_FILE, ReportFiles, write_report
 from sleepfm.evaluation.retrieval_run import run_retrieval
 from sleepfm.evaluation.run_settings import (
@@ -86,12 +87,19 @@ def _evaluate(task: str, settings: EvaluateSettings, folder: Path, *, shelf: She
         return Material(settings, folder, shelf=shelf, runs=runs, encoder=encoder, progress=part(progress, 0.0, 0.2))
 
     rest = part(progress, 0.2, 1.0)
+    if isinstance(settings, EvaluateRetrieval):
+        wanted = settings.pretrainings()
+        for number, one in enumerate(wanted):
+            pretrained(one, runs, shelf, part(progress, 0.5 * number / len(wanted), 0.5 * (number + 1) / len(wanted)))
+        rest = part(progress, 0.5 if wanted else 0.2, 1.0)
     if isinstance(settings, EvaluateHead):
         return evaluate_head(task, settings, material(shelf.encoder_of(shelf.get(settings.model).card)), rest)
     if isinstance(settings, EvaluateProbe):
-        return run_probe(settings, material(find_encoder(settings.encoder, shelf)), rest)
+        return run_probe(settings, material(find_encoder(settings.encoder, shelf)), runs, rest)
     if isinstance(settings, EvaluateRetrieval):
-        return run_retrieval(settings, material(find_encoder(settings.encoder, shelf)), rest)
+        tested = material(find_encoder(settings.encoder, shelf))
+        evaluation = run_retrieval(settings, tested, rest)
+        return evaluation if not settings.probe_lists else evaluation.with_sections(*probes_beside(settings, tested, runs, rest))
     raise RequestError(f"{type(settings).__name__} names no model")
 
 
@@ -101,6 +109,15 @@ def _with_ecg(settings: EvaluateSettings) -> EvaluateSettings:
         return settings
     groups = (*settings.evaluation.groups, ECG_LEADS)
     return settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"groups": groups})})
+
+
+def tested_name(settings: EvaluateSettings) -> str:
+    """Return the name of the model that settings ask about, which a protocol may be yet to make."""
+    if isinstance(settings, EvaluateHead):
+        return Path(settings.model).name
+    if isinstance(settings, EvaluateRetrieval):
+        return Path(settings.encoder).name
+    raise RequestError(f"{type(settings).__name__} names no model")
 
 
 def tested_model(settings: EvaluateSettings, shelf: Shelf) -> ShelfEntry:
