@@ -106,7 +106,7 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
         if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
             return None
         choices = engine_choices(Shelf(library.home.models))
-        chosen = st.selectbox("Engine", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=165)
+        chosen = st.selectbox("Engine", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=195)
         if st.button("Stage again" if is_staged else "Stage", type="secondary" if is_staged else "primary"):
             try:
                 submit_staging(library, study.id, engine=chosen.engine, model=chosen.model)
@@ -124,11 +124,11 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
                 st.rerun()
             left = "" if now.progress is None else time_left_words(now.seconds_left)
             row = st.container(horizontal=True, vertical_alignment="center", width="content")
-            row.progress(now.progress or 0.0, plain(f"{now.message or 'waiting'}{left}"), width=280)
+            row.progress(now.progress or 0.0, plain(f"{now.message or 'waiting'}{left}"), width=225)
             if now.job is not None and row.button("Cancel"):
                 fresh.jobs.request_stop(now.job)
 
-    with st.container(width=390):  # a fragment would take the whole row
+    with st.container(width=330):  # a fragment would take the whole row
         progress()
     return None
 
@@ -202,6 +202,18 @@ def words_without_scoring(library: Library, study: Study) -> str:
     return "Not staged yet: press Stage to score this night"
 
 
+def show_notices(study: Study, engine: EngineChoice | None) -> None:
+    """Say above the viewer what went wrong, and what to think of the engine that is chosen."""
+    refused = st.session_state.pop("staging refused", None) or (study.message if study.status in TROUBLED else None)
+    # always one element, full or empty: were one to come and go above it, the viewer would be mounted anew
+    with st.empty(), st.container(gap=None):
+        if refused:
+            st.error(plain(refused))
+        if engine is not None and engine.simulated:
+            say = st.info if study.simulated else st.warning
+            say(plain(simulated_warning(str(engine.model), simulated_recording=study.simulated)))
+
+
 def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, revision: str, unscored: str) -> None:
     """Show the viewer; only this part runs again when its user pages."""
 
@@ -241,12 +253,7 @@ def main() -> None:
             show_export(study, scorings)
             if st.button("Channels"):
                 show_channels(study.id)
-        refused = st.session_state.pop("staging refused", None) or (study.message if study.status in TROUBLED else None)
-        if refused:
-            st.error(plain(refused))
-        if engine is not None and engine.model is not None and engine.simulated:
-            say = st.info if study.simulated else st.warning
-            say(plain(simulated_warning(engine.model, simulated_recording=study.simulated)))
+        show_notices(study, engine)
         show_viewer(study, visit, scorings, revision=revision, unscored=words_without_scoring(library, study))
         made_by = " · ".join(f"{one.label}: {one.note}" for one in scorings) or "Not staged yet"
         warnings = [f"{one.label}: {warning}" for one in scorings for warning in one.provenance.get("warnings", [])]

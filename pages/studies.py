@@ -6,9 +6,11 @@ from typing import Any
 import streamlit as st
 
 from sleepfm.errors import SleepFMError
+from sleepfm.library.engines import engine_choices
 from sleepfm.library.jobs import submit_folder_import, submit_staging, submit_study
 from sleepfm.library.library import Library
 from sleepfm.library.study import ORDERS
+from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES
 from sleepfm.text import plain, printable
 from sleepfm.viewer.study_list import drop_zone, study_list
@@ -48,6 +50,8 @@ def act(library: Library, action: dict[str, Any]) -> None:
             st.switch_page("pages/review.py", query_params={"study": action["study"]})
         elif action["action"] == "stage":
             submit_staging(library, action["study"])
+        elif action["action"] == "try":
+            submit_staging(library, action["study"], engine="sleepfm", model=action["model"])
         elif action["action"] == "read again":
             study = library.add(library.study(action["study"]).path)
             submit_study(library, study.id, stage=False)
@@ -90,6 +94,7 @@ def show_list(library: Library) -> None:
     """Show one page of the list, kept up to date while there is work going on."""
     total = library.count()
     busy = bool(library.jobs.list(states=OPEN_STATES, limit=1))
+    trial = next((one.model for one in engine_choices(Shelf(library.home.models)) if one.simulated), None)
     search, order, page, found = "", next(iter(ORDERS)), 1, total
     if total:
         left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
@@ -117,7 +122,7 @@ def show_list(library: Library) -> None:
                     )
                 return
             studies = fresh.studies(search=search, order=order, limit=ROWS, offset=(page - 1) * ROWS)
-            action = study_list(studies, key="list")
+            action = study_list(studies, key="list", trial=trial)
             if action is not None and action["nonce"] != st.session_state.get("handled"):
                 st.session_state["handled"] = action["nonce"]
                 act(fresh, action)

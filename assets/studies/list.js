@@ -45,6 +45,12 @@ function actionsCell(row, send) {
     if (row.changed) cell.append(button("Read again", `Read ${row.id} again`, () => send("read again", { study: row.id })));
     if (row.canStage) {
       const stage = () => send("stage", { study: row.id });
+      if (row.trial) {
+        const go = () => send("try", { study: row.id, model: row.trial });
+        const trial = button(`Try ${row.trial}`, `Try ${row.trial} on ${row.id}`, go, "quiet");
+        trial.title = row.trialRemark;
+        cell.append(trial);
+      }
       cell.append(row.engine ? button("Stage again", `Stage ${row.id}`, stage, "quiet") : button("Stage", `Stage ${row.id}`, stage));
     }
     const remove = button("Remove", `Remove ${row.id} from the list`, () => {

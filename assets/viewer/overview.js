@@ -9,6 +9,7 @@ import { flagsAt, qualityStrips } from "./quality.js";
 
 const GAP_BETWEEN = 4;
 const QUALITY_ROW = 9;
+const WARNING_INK = "#8a2c0d"; // as the line above the night
 const NAME_ROOM = GUTTER - 30; // beside it stand the stages
 // Which spectrogram somebody chose for a study: it stays when a scoring arrives or they come back.
 const chosenSpectrograms = new Map();
@@ -162,7 +163,7 @@ export class Overview {
       name(scoring.label, top + part / 2 - (scoring.note ? 6 : 0), NAME_ROOM);
       if (scoring.note) {
         context.font = `9px ${FONT}`;
-        context.fillStyle = theme.quietInk;
+        context.fillStyle = scoring.warning ? WARNING_INK : theme.quietInk;
         context.fillText(fitted(context, scoring.note, NAME_ROOM), 6, top + part / 2 + 7);
       }
       for (const { short, y, colour } of stageLevels(theme, part)) {

@@ -58,6 +58,8 @@ class Viewer {
     this.resize = new ResizeObserver(() => this.layout());
     this.resize.observe(this.root);
     this.resize.observe(this.panel.root); // its height also changes when the toolbar wraps
+    const page = (parent.getRootNode().host ?? parent).closest(".stMainBlockContainer");
+    if (page) this.resize.observe(page); // a notice above the viewer came or went
     this.onWindowResize = () => this.layout();
     window.addEventListener("resize", this.onWindowResize);
   }
@@ -116,6 +118,7 @@ class Viewer {
     this.toolbar.open(night, theme);
     this.simulated.textContent = simulatedText(night);
     this.simulated.hidden = !this.simulated.textContent;
+    this.simulated.classList.toggle("alarm", !night.simulated);
     this.layout();
     if (!night.montages.length) {
       this.panel.message("This recording has no signals that can be drawn.");

@@ -149,7 +149,7 @@ def _with_sleepfm(
         "signals": {modality.value: list(labels) for modality, labels in origin.channels.items()},
         "left_out": [{"modality": o.modality.value, "label": o.label, "reason": o.reason} for o in origin.left_out],
     }
-    label = {SIMULATED: "SleepFM (simulated model)", UNKNOWN: "SleepFM (unknown origin)"}.get(card.trained_on, "SleepFM")
+    label = {SIMULATED: "SleepFM (simulated)", UNKNOWN: "SleepFM (unknown origin)"}.get(card.trained_on, "SleepFM")
     return _result(scoring, engine="sleepfm", model=head.name, label=label, note=note, provenance=provenance)
 
 

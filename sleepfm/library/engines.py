@@ -36,7 +36,7 @@ def engine_choices(shelf: Shelf) -> list[EngineChoice]:
     cards = [
         e.card for e in shelf.entries() if e.card.task is Task.STAGING and not e.card.baseline and e.card.encoder is not None
     ]
-    remarks = {SIMULATED: " (simulated model)", UNKNOWN: " (unknown origin)"}
+    remarks = {SIMULATED: " (simulated)", UNKNOWN: " (unknown origin)"}
     models = [
         EngineChoice("sleepfm", card.name, f"{card.name}{remarks.get(card.trained_on, '')}", card.trained_on == SIMULATED)
         for card in cards

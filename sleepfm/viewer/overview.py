@@ -13,7 +13,7 @@ import numpy as np
 
 from sleepfm.analysis.spectrogram import read_spectrogram
 from sleepfm.errors import RequestError
-from sleepfm.inference.simulated_models import simulated_warning
+from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
 from sleepfm.recording.derivations import montages
 from sleepfm.recording.quality import FLAG_WORDS, UNUSABLE, QualityFlag, QualityReport
 from sleepfm.recording.recording import Recording
@@ -117,7 +117,7 @@ def _scoring(named: NamedScoring, epochs: int, *, simulated_recording: bool) -> 
     return {
         "id": named.id,
         "label": named.label,
-        "note": named.note,
+        "note": SIMULATED_WORDS if named.simulated else named.note,
         "warning": simulated_warning(named.label, simulated_recording=simulated_recording) if named.simulated else "",
         "stages": stages.tolist(),
         "probabilities": packed,

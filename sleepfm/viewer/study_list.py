@@ -27,8 +27,8 @@ _TONES = {
 }
 
 
-def study_row(study: Study) -> dict[str, Any]:
-    """Return what the list shows of one study, as words."""
+def study_row(study: Study, trial: str | None = None) -> dict[str, Any]:
+    """Return what the list shows of one study, as words; `trial` as for `study_list`."""
     readable = study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED)
     return {
         "id": study.id,
@@ -53,6 +53,8 @@ def study_row(study: Study) -> dict[str, Any]:
         "engineRemark": SIMULATED_WORDS if study.simulated_model else "",
         "simulated": study.simulated,
         "canStage": readable,
+        "trial": trial if study.simulated and readable else None,
+        "trialRemark": f"Stages this simulated night with {trial}, which was {SIMULATED_WORDS}",
         "changed": study.status is StudyStatus.CHANGED,
     }
 
@@ -77,9 +79,13 @@ def _upload_component() -> Any:
     )
 
 
-def study_list(studies: list[Study], *, key: str) -> dict[str, Any] | None:
-    """Draw the list and return what was clicked: {"action": open|stage|cancel|remove, "study" or "job": …}."""
-    clicked = _list_component()(key=key, data={"rows": [study_row(study) for study in studies]}, on_action_change=lambda: None)
+def study_list(studies: list[Study], *, key: str, trial: str | None) -> dict[str, Any] | None:
+    """Draw the list and return what was clicked: {"action": open|stage|try|read again|cancel|remove, "study" or "job": …}.
+
+    `trial` is the model trained on simulated signals that simulated studies may be staged with, if there is one.
+    """
+    rows = [study_row(study, trial) for study in studies]
+    clicked = _list_component()(key=key, data={"rows": rows}, on_action_change=lambda: None)
     action: dict[str, Any] | None = clicked.action
     return action
 

@@ -14,7 +14,7 @@ def test_a_simulated_model_stands_last_under_a_name_that_says_so(tmp_path: Path)
     assert engine_choices(shelf) == [
         EngineChoice("auto", None, "Best engine"),
         EngineChoice("yasa", None, "YASA"),
-        EngineChoice("sleepfm", "demo-staging", "demo-staging (simulated model)", simulated=True),
+        EngineChoice("sleepfm", "demo-staging", "demo-staging (simulated)", simulated=True),
     ]
 
 
@@ -31,7 +31,7 @@ def test_real_models_come_before_simulated_ones_and_unknown_ones_say_so(tmp_path
         "YASA",
         "demo-staging (unknown origin)",
         "zeta",
-        "alpha (simulated model)",
+        "alpha (simulated)",
     ]
     assert [one.simulated for one in engine_choices(own)] == [False, False, False, False, True]
 
