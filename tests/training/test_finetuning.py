@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from night_cohort import EMBED_DIM, NightCohort, make_cohort
-from process_group import in_processes
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
@@ -44,6 +42,8 @@ from sleepfm.training.processes import Team
 from sleepfm.training.run_folder import RunFolder
 from sleepfm.training.settings import TrainingSettings
 from sleepfm.vocabulary import Modality
+from tests.training.night_cohort import EMBED_DIM, NightCohort, make_cohort
+from tests.training.process_group import in_processes
 
 SMALL = {"num_heads": 2, "pooling_head": 2, "max_seq_length": 480, "dropout": 0.0}
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from night_cohort import EMBED_DIM, NightCohort, make_cohort, write_night
 
 from sleepfm.errors import RequestError
 from sleepfm.models.heads import StagingHead
@@ -18,6 +17,7 @@ from sleepfm.training.night_embeddings import embed_nights
 from sleepfm.training.night_labels import STAGES, StageReader, gather_nights, label_files
 from sleepfm.training.nights import LabelledNight, NightBatch, NightLoader, Stretch, make_batch, open_nights
 from sleepfm.vocabulary import TOKENS_PER_EPOCH, Modality
+from tests.training.night_cohort import EMBED_DIM, NightCohort, make_cohort, write_night
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ class TestNights:
         assert "no signals file was found" in found.left_out["gone"]
 
     def test_by_other_weights_are_left_out(self, cohort: NightCohort, tmp_path: Path) -> None:
-        from night_cohort import make_encoder
+        from tests.training.night_cohort import make_encoder
 
         _, other = make_encoder(tmp_path, seed=1)
 
