@@ -230,6 +230,43 @@ class EndToEndSettings(Settings):
         return _model_name(name)
 
 
+class DistillSettings(Settings):
+    """A fast stand-in for a disease head (`sleepfm.training.distillation`).
+
+    Attributes
+    ----------
+    name
+        What it is called on the shelf.
+    teacher
+        The disease head's name on the shelf.
+    data, embeddings, memory_gb, validation_nights
+        As for fine-tuning.
+    demographics
+        CSV with age and sex, for a teacher that takes them.
+    hidden
+        Width of the hidden layer.
+    stretches
+        Random stretches of each night that the teacher is asked about beside the whole.
+    """
+
+    name: str
+    teacher: str = Field(min_length=1)
+    data: NightData
+    embeddings: Path | None = None
+    memory_gb: float = Field(default=4.0, ge=0)
+    demographics: Path | None = None
+    hidden: int = Field(default=256, ge=1)
+    stretches: int = Field(default=4, ge=0)
+    validation_nights: int = Field(default=256, ge=1)
+    half_precision: bool = False
+    training: TrainingSettings = TrainingSettings(epochs=100, batch_size=64, patience=20)
+
+    @field_validator("name")
+    @classmethod
+    def _shelf_name(cls, name: str) -> str:
+        return _model_name(name)
+
+
 SETTINGS_OF: dict[str, type[FinetuneSettings]] = {
     "staging": StagingSettings,
     "breathing": BreathingSettings,

@@ -93,7 +93,7 @@ def _finetune(
     subject_of = read_subjects(settings.data.cohort)
     splits = read_splits(settings.data.splits, subject_of)
     chosen = share_of_subjects(splits.of(settings.data.lists), subject_of, settings.data.fraction, training.seed)
-    checked = _evenly(splits.validation, settings.validation_nights)
+    checked = evenly(splits.validation, settings.validation_nights)
     studies = tuple(dict.fromkeys((*chosen, *checked)))
     task = task_of(settings, studies)
     found = embed_nights(
@@ -107,9 +107,9 @@ def _finetune(
         progress=part(progress, 0.0, 0.5),
     )
     gathered = gather_nights(task.reader, found, subject_of, memory_gb=settings.memory_gb)
-    _write_down(run, gathered)
-    train = _of(gathered, chosen, " and ".join(settings.data.lists))
-    validate = _of(gathered, checked, "validation")
+    write_down(run, gathered)
+    train = nights_of(gathered, chosen, " and ".join(settings.data.lists))
+    validate = nights_of(gathered, checked, "validation")
     for note in task.prepare(train):
         run.log(0, {"note": note})
 
@@ -148,13 +148,14 @@ def _finetune(
     return outcome, {"state": state, "card": card}
 
 
-def _evenly(studies: Sequence[str], most: int) -> tuple[str, ...]:
+def evenly(studies: Sequence[str], most: int) -> tuple[str, ...]:
+    """Return at most so many of the studies, evenly from the whole."""
     if len(studies) <= most:
         return tuple(studies)
     return tuple(studies[i] for i in np.linspace(0, len(studies) - 1, most).round().astype(int))
 
 
-def _of(gathered: Gathered, studies: Sequence[str], name: str) -> list[LabelledNight]:
+def nights_of(gathered: Gathered, studies: Sequence[str], name: str) -> list[LabelledNight]:
     """Return the nights of a split; RequestError when there is none, with the first reason."""
     nights = [gathered.nights[study] for study in studies if study in gathered.nights]
     if not nights:
@@ -163,7 +164,7 @@ def _of(gathered: Gathered, studies: Sequence[str], name: str) -> list[LabelledN
     return nights
 
 
-def _write_down(run: RunFolder, gathered: Gathered) -> None:
+def write_down(run: RunFolder, gathered: Gathered) -> None:
     """Name each recording that is not used, and what did not fit in those that are."""
     for study, reason in gathered.left_out.items():
         run.log(0, {"left_out": study, "reason": reason})
