@@ -17,7 +17,7 @@ from sleepfm.vocabulary import TOKENS_PER_EPOCH, Modality
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse strengths of the penalty, of which the validation people choose one."""
 _UNCHOSEN = 1e-3
-_MOST_STEPS = 200
+_MOST_STEPS = 100
 
 
 def epoch_features(night: Night, modalities: Collection[Modality] | None = None) -> np.ndarray:
@@ -72,24 +72,23 @@ class Examples:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Mean and standard deviation of each feature in training; what is absent counts as average."""
+    """The features that vary in training, with their mean and standard deviation; what is absent counts as average."""
 
+    used: np.ndarray
     mean_f: np.ndarray
     scale_f: np.ndarray
 
     @classmethod
     def of(cls, x_nf: np.ndarray) -> Scaling:
-        """Return the scaling of training features; a feature that is never there or never varies becomes 0."""
-        there_f = np.isfinite(x_nf).sum(axis=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of columns that are never there
-            mean_f, scale_f = np.nanmean(x_nf, axis=0), np.nanstd(x_nf, axis=0)
-        usable_f = (there_f > 1) & (scale_f > 0)
-        return cls(np.where(usable_f, mean_f, 0.0), np.where(usable_f, scale_f, np.inf))
+        """Return the scaling of training features."""
+        often_there = np.flatnonzero(np.isfinite(x_nf).sum(axis=0) > 1)
+        mean_f, scale_f = np.nanmean(x_nf[:, often_there], axis=0), np.nanstd(x_nf[:, often_there], axis=0)
+        varies_f = scale_f > 0
+        return cls(often_there[varies_f], mean_f[varies_f], scale_f[varies_f])
 
     def __call__(self, x_nf: np.ndarray) -> np.ndarray:
-        """Return scaled features without NaN."""
-        return np.nan_to_num((x_nf - self.mean_f) / self.scale_f, nan=0.0).astype(np.float32)
+        """Return scaled features without NaN, (example, feature in use) float32."""
+        return np.nan_to_num((x_nf[:, self.used] - self.mean_f) / self.scale_f, nan=0.0).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,8 @@ def fit_classes(train: Examples, validation: Examples, classes: int) -> ClassPro
         raise RequestError("the training people have fewer than two classes: there is nothing to tell apart")
     scaling = Scaling.of(train.x_nf)
     x_nf = scaling(train.x_nf)
+    if not x_nf.shape[1]:
+        raise RequestError("the training people's embeddings are all alike: there is nothing to learn from")
 
     def fit(strength: float) -> ClassProbe:
         model = LogisticRegression(C=strength, max_iter=_MOST_STEPS)
@@ -167,6 +168,8 @@ def fit_numbers(train: Examples, validation: Examples) -> NumberProbe:
         raise RequestError("fewer than two training people have this number: there is nothing to learn from")
     scaling = Scaling.of(train.x_nf)
     x_nf = scaling(train.x_nf)
+    if not x_nf.shape[1]:
+        raise RequestError("the training people's embeddings are all alike: there is nothing to learn from")
 
     def fit(strength: float) -> NumberProbe:
         return NumberProbe(scaling, Ridge(alpha=1 / strength).fit(x_nf, train.y_n))

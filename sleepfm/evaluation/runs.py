@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from sleepfm.errors import RequestError
 from sleepfm.evaluation.card_metrics import card_metrics
@@ -76,7 +77,8 @@ def evaluate(
         raise RequestError(f"{folder}: an evaluation is there already; measure again with --resume, or choose another --out")
     run = RunFolder(folder, settings, resume=True)
     run.state(state="running", fraction=0.0, message=f"evaluating {task}")
-    evaluation = _evaluate(task, _with_ecg(settings), folder, shelf=shelf, runs=runs, progress=progress)
+    with threadpool_limits(settings.threads):  # of numpy and scikit-learn
+        evaluation = _evaluate(task, _with_ecg(settings), folder, shelf=shelf, runs=runs, progress=progress)
     files = write_report(evaluation, folder)
     run.state(state="finished", fraction=1.0, message=f"evaluated {evaluation.model}")
     return evaluation, files
