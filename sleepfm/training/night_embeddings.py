@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from sleepfm.errors import Cancelled, ModelError, RequestError, SleepFMError
+import sleepfm
+from sleepfm.errors import Cancelled, ModelError, RecordingError, RequestError, SleepFMError
 from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.embed_many import SUFFIXES
 from sleepfm.inference.embedding import coding_of, embed
@@ -18,6 +19,7 @@ from sleepfm.models.card import Task, read_card
 from sleepfm.models.networks import Model, load_model
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
+from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.signals.convert import find_recordings
 from sleepfm.signals.study_ids import study_id
 from sleepfm.training.processes import Team
@@ -87,7 +89,7 @@ def embed_nights(
         here(0.0, f"embedding {study}")
         target = embedding_paths(cache, study)[0]
         try:
-            if study in sources:
+            if study in sources and not _is_current(target, sources[study], model, precision):
                 with open_night(sources[study]) as night:
                     path = night.signals_file(coding_of(model).recipe, part(here, 0.0, 0.3))
                     embed(
@@ -102,7 +104,7 @@ def embed_nights(
                         reuse=True,
                         progress=part(here, 0.4, 1.0),
                     )
-            else:
+            elif study not in sources:
                 _check_made_by(target, model)
             files[study] = target
         except Cancelled:
@@ -132,6 +134,22 @@ def _sources(signals: Sequence[Path], wanted: Collection[str]) -> Mapping[str, P
                 if identifier in wanted:
                     sources.setdefault(identifier, path)
     return sources
+
+
+def _is_current(embeddings: Path, source: Path, model: Model, precision: Precision) -> bool:
+    """Return whether a recording was embedded already, so that it need not be converted only to find that out.
+
+    Of signals files, which are read in no time, the engine judges itself.
+    """
+    if source.suffix.lower() in SIGNAL_SUFFIXES or not embeddings.is_file():
+        return False
+    try:
+        origin = read_embeddings(embeddings).origin
+    except RecordingError:
+        return False
+    made_by = (origin.weights_sha256, origin.recipe, origin.precision, origin.sleepfm_version)
+    wanted = (model.card.weights_sha256, coding_of(model).recipe, precision, sleepfm.__version__)
+    return made_by == wanted and origin.source_sha256 == fingerprint(source)
 
 
 def _check_made_by(path: Path, model: Model) -> None:
