@@ -145,6 +145,7 @@ def _finetune(
         **_about(settings, encoder, train, outcome),
         **said,
     }
+    run.state(state=outcome.state, reason=outcome.reason, fraction=1.0, step=outcome.course.step)
     return outcome, {"state": state, "card": card}
 
 

@@ -83,7 +83,7 @@ def read(cohort: NightCohort, reader: LabelReader) -> list[LabelledNight]:
 
 def run_and_shelve(cohort: NightCohort, folder: Path, task: str, **changes: Any) -> tuple[Model, list[dict[str, Any]]]:
     outcome, about = finetune(task, ask(cohort, task, **changes), folder, shelf=cohort.shelf)
-    assert outcome.state == "finished"
+    assert outcome.state == json.loads((folder / "state.json").read_text())["state"] == "finished"
     entry = cohort.shelf.add(f"{task}-{folder.name}", about["state"], about["card"])
     return load_model(entry.folder), metrics(folder)
 
