@@ -28,7 +28,7 @@ from sleepfm.training.night_labels import Gathered, LabelReader, gather_nights
 from sleepfm.training.nights import LabelledNight
 from sleepfm.vocabulary import Modality
 
-ECG_LEADS = "ECG leads"
+ECG_LEADS = "ecg_leads"
 """The column that says what the EKG modality of a recording was made of."""
 
 
