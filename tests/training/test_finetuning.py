@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from sleepfm.inference.heads import stage_night
 from sleepfm.models.card import Task
 from sleepfm.models.heads import DiseaseHead
 from sleepfm.models.networks import Model, load_model
+from sleepfm.models.shelf import Shelf
+from sleepfm.training import finetuning
 from sleepfm.training.engine import Trainer
 from sleepfm.training.finetune_settings import SETTINGS_OF
 from sleepfm.training.finetuning import finetune
@@ -304,6 +307,16 @@ class TestCourse:
         np.testing.assert_allclose(two[0]["train"], one["train"], rtol=1e-5)
         np.testing.assert_allclose(two[0]["validation"], one["validation"], rtol=1e-5)
 
+    def test_a_whole_run_in_two_processes_equals_that_in_one(self, cohort: NightCohort, tmp_path: Path) -> None:
+        settings = ask(cohort, "staging", training={"epochs": 1, "batch_size": 4}, modality_dropout=0.0)
+        outcome, about = finetune("staging", settings, tmp_path / "one", shelf=cohort.shelf)
+        two = in_processes(2, _finetune_in_group, settings.model_dump(mode="json"), str(cohort.shelf.root), str(tmp_path / "two"))
+
+        np.testing.assert_allclose(losses(metrics(tmp_path / "two")), losses(metrics(tmp_path / "one")), rtol=1e-5)
+        assert [one["best"] for one in two] == [pytest.approx(outcome.course.best, rel=1e-5)] * 2
+        assert [one["told"] for one in two] == [True, False]  # only the process that leads speaks
+        assert about["card"]["training"].subjects == {"train": 6, "validation": 6}
+
     def test_a_checkpoint_of_another_shape_is_refused(self, cohort: NightCohort, tmp_path: Path) -> None:
         changes: dict[str, Any] = {"training": {"epochs": 1, "max_steps": 1}}
         finetune("staging", ask(cohort, "staging", **changes), tmp_path / "a", shelf=cohort.shelf)
@@ -417,6 +430,19 @@ def _report_every_step(trainer: Any) -> None:
         trainer._progress(0.5, f"step {trainer.course.step} of many")
     except Cancelled:
         trainer._stop.set()
+
+
+def _finetune_in_group(rank: int, settings: dict[str, Any], shelf: str, out: str) -> dict[str, Any]:
+    """Fine-tune staging as one of two processes whose group is there already."""
+    torch.set_num_threads(1)
+
+    @contextmanager
+    def joined(_device: str) -> Iterator[Team]:
+        yield Team(rank, 2, rank)
+
+    finetuning.join_team = joined  # type: ignore[assignment]
+    outcome, about = finetune("staging", SETTINGS_OF["staging"].model_validate(settings), Path(out), shelf=Shelf(Path(shelf)))
+    return {"best": outcome.course.best, "told": bool(about)}
 
 
 def _hazard_losses(rank: int, size: int, folder: str, out: str) -> dict[str, Any]:
