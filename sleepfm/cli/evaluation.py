@@ -46,5 +46,8 @@ def _evaluate(options: argparse.Namespace, console: Console) -> int:
     )
     if options.update_card:
         runs.put_metrics_on_card(runs.tested_model(settings, shelf), evaluation)
+        baseline = getattr(settings, "baseline", None)
+        if baseline is not None:
+            runs.put_baseline_on_card(shelf.get(baseline), evaluation)
     console.result(runs.summary(evaluation, files), runs.as_text(evaluation, files))
     return 0

@@ -139,7 +139,22 @@ def put_metrics_on_card(entry: ShelfEntry, evaluation: Evaluation) -> ModelCard:
     SleepFMError
         When the model's folder cannot be written.
     """
-    measured = tuple(Metric.model_validate(metric) for metric in card_metrics(evaluation))
+    return _describe(entry, tuple(Metric.model_validate(metric) for metric in card_metrics(evaluation)))
+
+
+def put_baseline_on_card(entry: ShelfEntry, evaluation: Evaluation) -> ModelCard:
+    """Write what the baseline reached in the same evaluation into the baseline's own card; errors as above."""
+    found = {line.name: line.baseline for line in evaluation.headline if line.baseline is not None}
+    data = next((str(metric["data"]) for metric in card_metrics(evaluation)), "")
+    measured = tuple(
+        Metric(name=name, value=e.value, low=e.low, high=e.high, n=e.subjects, data=data)
+        for name, e in found.items()
+        if e.value is not None
+    )
+    return _describe(entry, measured)
+
+
+def _describe(entry: ShelfEntry, measured: tuple[Metric, ...]) -> ModelCard:
     names = {metric.name for metric in measured}
     kept = tuple(metric for metric in entry.card.metrics if metric.name not in names)
     card = entry.card.model_copy(update={"metrics": (*kept, *measured)})
