@@ -55,7 +55,11 @@ def steps(*, nights: int, hours: float, seed: int, processes: int) -> list[Step]
     ]
     made.append(Step("finetune demographics", ("finetune", "disease", "demo/demographics"), resumes=True))
     made += [
-        Step(f"evaluate {task}", ("evaluate", task, f"demo/evaluate-{task}", "--out", f"evaluation/{task}", "--update-card"))
+        Step(
+            f"evaluate {task}",
+            ("evaluate", task, f"demo/evaluate-{task}", "--out", f"evaluation/{task}", "--update-card"),
+            resumes=True,
+        )
         for task in TASKS
     ]
     return made
