@@ -133,8 +133,8 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
     return None
 
 
-def show_export(study: Study, scorings: list[StoredScoring]) -> None:
-    """Offer the shown scorings as files."""
+def show_export(library: Library, study: Study, scorings: list[StoredScoring]) -> None:
+    """Offer the shown scorings as files; one by a simulated model can also be taken away again."""
     with st.popover("Export", disabled=not scorings, help=None if scorings else "Nothing to export: not staged yet"):
         for one in scorings:
             if one.simulated_model:
@@ -155,6 +155,11 @@ def show_export(study: Study, scorings: list[StoredScoring]) -> None:
                     on_click="ignore",
                     width="stretch",
                 )
+            if one.simulated_model and st.button(
+                "Remove this scoring", icon=":material/delete:", key=f"remove {one.id}", width="stretch"
+            ):
+                library.remove_scoring(study.id, one.id)
+                st.rerun()
 
 
 @st.dialog("Channels", width="large")
@@ -250,7 +255,7 @@ def main() -> None:
             show_picker(library, study)
             scorings = choose_scorings(stored)
             engine = show_staging(library, study, is_staged=bool(stored), revision=revision)
-            show_export(study, scorings)
+            show_export(library, study, scorings)
             if st.button("Channels"):
                 show_channels(study.id)
         show_notices(study, engine)

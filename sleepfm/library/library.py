@@ -285,6 +285,14 @@ class Library:
             (folder / row["file"]).unlink(missing_ok=True)
         return number
 
+    def remove_scoring(self, identifier: str, number: int) -> None:
+        """Forget a scoring of a study; nothing happens when it is gone already."""
+        gone = self._connection.execute(
+            "DELETE FROM scorings WHERE study = ? AND id = ? RETURNING file", (identifier, number)
+        ).fetchall()
+        for row in gone:
+            (self.study_folder(identifier) / "scorings" / row["file"]).unlink(missing_ok=True)
+
     def scorings(self, identifier: str) -> list[StoredScoring]:
         """Return the scorings of a study in the order of `SCORINGS_IN_ORDER`.
 

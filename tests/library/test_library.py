@@ -216,3 +216,17 @@ def test_two_processes_on_one_library(tmp_path: Path) -> None:
         assert list(pool.map(_add_many, [home, home], [files, files[::-1]])) == [12, 12]
     with Library.open(home) as library:
         assert library.count() == 12
+
+
+def test_a_scoring_can_be_removed_and_takes_no_other_with_it(library: Library, tmp_path: Path) -> None:
+    study = library.add(write_edf(tmp_path / "night.edf")).id
+    other = library.add(write_edf(tmp_path / "other.edf")).id
+    for one in (study, other):
+        library.store_hash(one, SHA)
+    first = library.store_scoring(study, scoring(0, 1), engine="yasa", model="", provenance=PROVENANCE)
+    second = library.store_scoring(study, scoring(2, 3), engine="sleepfm", model="demo", provenance=PROVENANCE)
+    library.remove_scoring(other, second)  # of another study: nothing happens
+    library.remove_scoring(study, second)
+    library.remove_scoring(study, second)
+    assert [one.id for one in library.scorings(study)] == [first]
+    assert len(list((library.study_folder(study) / "scorings").iterdir())) == 1
