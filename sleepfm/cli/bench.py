@@ -25,14 +25,17 @@ BENCHMARKS: dict[str, str] = {
     "convert": "EDF to HDF5, published recipe: 16 channels at 256/64/4 Hz",
     "embed": "the published-size encoder, fp32, file to files",
     "plain_forward": "the same by a plain forward pass, batch 16 (`embed` and this run in turn in one process)",
+    "train": "pretraining, fp32: a step of 8 windows with the published-size encoder, reading included",
+    "train_bf16": "the same in bf16",
+    "train_plain": "the same by the published loop, re-created (these three take turns in one process)",
     "stage_yasa": "YASA on a simulated night",
     "simulate": "one simulated night, written as EDF+",
     "list_10000": "one page of a library of 10,000 studies",
     "open_study": "review page: address asked for to first drawn epoch, in headless Chromium",
     "page_turn": "review page: key press to pixels, 20 channels × 30 s at 256 Hz",
 }
-"""What is measured, by name; `embed` and `plain_forward`, and the two of the review page, come out of one run each."""
-_RUNS_WITH = {"plain_forward": "embed", "page_turn": "open_study"}
+"""What is measured, by name; what `_RUNS_WITH` names comes out of one run with another."""
+_RUNS_WITH = {"plain_forward": "embed", "train_bf16": "train", "train_plain": "train", "page_turn": "open_study"}
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

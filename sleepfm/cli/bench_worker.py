@@ -72,6 +72,31 @@ def embed(folder: Path, hours: float, repeats: int) -> list[Result]:
     return [{**embedded, "peak_memory_mb": memory}, _one("plain_forward", list(found.plain_s))]
 
 
+def train(folder: Path, _hours: float, repeats: int) -> list[Result]:
+    """Measure pretraining beside the published loop; a second of theirs is one step, their loaders run alone as well."""
+    from sleepfm.training.throughput_benchmark import Loop, benchmark_throughput, write_recordings
+
+    found = benchmark_throughput(write_recordings(folder / "train"), repeats=repeats)
+
+    def one(name: str, loop: Loop, **extra: float) -> Result:
+        shown = {"samples_per_s": found.samples_per_s(loop.step_s), "waiting": loop.waiting, **extra}
+        return {**_one(name, loop.step_s, **shown), "peak_memory_mb": None}  # the process is both loops'
+
+    plain, ours = found.plain, found.ours
+    return [
+        one(
+            "train",
+            ours,
+            times_faster=found.times_faster(ours.step_s, plain.step_s),
+            model_times_faster=found.times_faster(ours.model_s, plain.model_s),
+            loader_times_faster=found.times_faster(ours.batch_s, plain.batch_s),
+            loader_samples_per_s=found.samples_per_s(ours.batch_s),
+        ),
+        one("train_bf16", found.ours_bf16, times_faster=found.times_faster(found.ours_bf16.step_s, plain.step_s)),
+        one("train_plain", plain, loader_samples_per_s=found.samples_per_s(plain.batch_s)),
+    ]
+
+
 def stage_yasa(folder: Path, hours: float, repeats: int) -> list[Result]:
     """Measure YASA's staging of a simulated night."""
     from sleepfm.inference.night import open_night
@@ -135,7 +160,7 @@ def open_study(folder: Path, hours: float, _repeats: int) -> list[Result]:
 
 
 WORKERS: dict[str, Callable[[Path, float, int], list[Result]]] = {
-    work.__name__: work for work in (matmul, convert, embed, stage_yasa, simulate, list_10000, open_study)
+    work.__name__: work for work in (matmul, convert, embed, train, stage_yasa, simulate, list_10000, open_study)
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -135,7 +136,8 @@ def finish_run(
         return 0
     course = outcome.course
     made = {"name": settings.name, "out": str(folder), "state": outcome.state, "reason": outcome.reason, "steps": course.step}
-    made |= {"best_validation_loss": course.best, "best_step": course.best_step, "seconds": round(course.seconds, 1)}
+    best = course.best if math.isfinite(course.best) else None  # a run that was stopped before its first validation has none
+    made |= {"best_validation_loss": best, "best_step": course.best_step, "seconds": round(course.seconds, 1)}
     if outcome.state == "stopped":
         console.result(made | {"model": None}, f"{folder}: stopped at step {course.step}; go on with --resume")
         return 1

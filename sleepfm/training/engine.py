@@ -23,6 +23,7 @@ from sleepfm.errors import Cancelled, ModelError, RequestError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.training.batch_norm import frozen_statistics
 from sleepfm.training.checkpoints import BEST, LAST, load_checkpoint, save_checkpoint
+from sleepfm.training.kept_memory import freed_memory_kept
 from sleepfm.training.loss import Loss
 from sleepfm.training.optimiser import learning_rate, make_optimiser, set_rate
 from sleepfm.training.processes import Team
@@ -34,6 +35,8 @@ Taken_contra = TypeVar("Taken_contra", contravariant=True)
 Given_co = TypeVar("Given_co", covariant=True)
 Outputs = tuple[Tensor, ...]
 _MOST_BAD_STEPS = 5
+REPORT_S = 1.0
+"""Seconds between two reports of a run's state."""
 
 
 class Learner(Protocol[Taken_contra]):
@@ -170,7 +173,8 @@ class Trainer(Generic[Batch]):
             self._load()
         elif resume:
             self._folder.forget_after(-1)
-        with self._stopping_by_signal():
+        kept = freed_memory_kept() if self._device.type == "cpu" else nullcontext()
+        with self._stopping_by_signal(), kept:
             outcome = self._loop()
         self._folder.state(state=outcome.state, reason=outcome.reason, fraction=self._fraction(), step=self.course.step)
         return outcome
@@ -374,7 +378,7 @@ class Trainer(Generic[Batch]):
 
     def _report(self) -> None:
         now = time.monotonic()
-        if now - self._last_report < 1.0 and self.course.step < self._total_steps:
+        if now - self._last_report < REPORT_S and self.course.step < self._total_steps:
             return
         self._last_report = now
         course, fraction = self.course, self._fraction()
