@@ -23,7 +23,6 @@ from sleepfm.errors import Cancelled, ModelError, RequestError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.training.batch_norm import frozen_statistics
 from sleepfm.training.checkpoints import BEST, LAST, load_checkpoint, save_checkpoint
-from sleepfm.training.kept_memory import freed_memory_kept
 from sleepfm.training.loss import Loss
 from sleepfm.training.optimiser import learning_rate, make_optimiser, set_rate
 from sleepfm.training.processes import Team
@@ -173,8 +172,7 @@ class Trainer(Generic[Batch]):
             self._load()
         elif resume:
             self._folder.forget_after(-1)
-        kept = freed_memory_kept() if self._device.type == "cpu" else nullcontext()
-        with self._stopping_by_signal(), kept:
+        with self._stopping_by_signal():
             outcome = self._loop()
         self._folder.state(state=outcome.state, reason=outcome.reason, fraction=self._fraction(), step=self.course.step)
         return outcome
