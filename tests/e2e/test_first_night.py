@@ -40,11 +40,11 @@ def wait_for_status(page: Any, study: str, status: str, seconds: float = 120) ->
 
 
 def drawn(page: Any, epoch: int) -> None:
-    page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="{epoch}"]', timeout=20_000)
+    page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="{epoch}"]', timeout=60_000)
 
 
 def download(page: Any, click: Callable[[], None], to: Path) -> Path:
-    with page.expect_download(timeout=20_000) as coming:
+    with page.expect_download(timeout=60_000) as coming:
         click()
     coming.value.save_as(to)
     return to
@@ -52,7 +52,7 @@ def download(page: Any, click: Callable[[], None], to: Path) -> Path:
 
 def test_a_real_night_from_the_path_to_the_exported_scoring(app: RunningApp, page: Any, shared: Path, tmp_path: Path) -> None:
     page.goto(app.url)
-    page.wait_for_url("**/studies", timeout=20_000)
+    page.wait_for_url("**/studies", timeout=60_000)
     page.get_by_text("No studies yet").wait_for()
     add(page, shared / "data/psg/ucddb018_eeg.edf")
     row(page, "ucddb018_eeg").wait_for()
@@ -126,9 +126,9 @@ def test_a_dropped_file_is_streamed_to_disk_and_a_wrong_one_leaves_nothing(app: 
     zone = page.locator('[data-sleepfm="upload"]')
     zone.wait_for()
     zone.locator("input[type=file]").set_input_files([str(good)])
-    row(page, "dropped_night").wait_for(timeout=20_000)
+    row(page, "dropped_night").wait_for(timeout=60_000)
     zone.locator("input[type=file]").set_input_files([str(tmp_path / "wrong.edf")])
-    zone.get_by_text("wrong.edf:").wait_for(timeout=20_000)
+    zone.get_by_text("wrong.edf:").wait_for(timeout=60_000)
     with Library.open(app.home) as library:
         stored = library.study("dropped_night").path
         assert stored.read_bytes() == good.read_bytes()
@@ -147,7 +147,7 @@ def test_a_vanished_recording_is_said_and_the_app_stays_up(app: RunningApp, page
     path.unlink()
     for _ in range(8):
         page.keyboard.press("PageDown")
-    page.locator(VIEWER).get_by_text("night.edf").first.wait_for(timeout=20_000)
+    page.locator(VIEWER).get_by_text("night.edf").first.wait_for(timeout=60_000)
     page.goto(f"{app.url}/studies")
     row(page, "night").get_by_text("file missing", exact=True).wait_for()
     page.goto(f"{app.url}/review?study=nobody")

@@ -49,7 +49,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
 
 def open_study(page: Any, app: RunningApp, address: str, epoch: int = 1) -> Any:
     page.goto(f"{app.url}/review{address}")
-    page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="{epoch}"]', timeout=20_000)
+    page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="{epoch}"]', timeout=60_000)
     return page.locator(VIEWER)
 
 
