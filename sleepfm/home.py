@@ -37,6 +37,16 @@ class Home:
         """One folder a background job."""
         return self.root / "runs"
 
+    @property
+    def indexes(self) -> Path:
+        """The vectors that neighbours are looked up in, a folder an encoder."""
+        return self.root / "indexes"
+
+    @property
+    def maps(self) -> Path:
+        """Projections of embeddings, one file a map."""
+        return self.root / "maps"
+
 
 def open_home(root: Path | str | None = None) -> Home:
     """Return the home folder, made if it is not there.

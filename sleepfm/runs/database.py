@@ -74,6 +74,61 @@ _MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX jobs_state ON jobs (state, created_at);
     CREATE INDEX jobs_subject ON jobs (subject, created_at DESC);
     """,
+    """
+    CREATE TABLE facts (
+        study TEXT NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (study, name)
+    );
+    CREATE INDEX facts_name ON facts (name);
+    CREATE TABLE outcomes (
+        study TEXT NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
+        condition TEXT NOT NULL,
+        event INTEGER NOT NULL,
+        years REAL NOT NULL,
+        PRIMARY KEY (study, condition)
+    );
+    CREATE TABLE subsets (
+        name TEXT PRIMARY KEY,
+        studies TEXT NOT NULL,
+        note TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    );
+    CREATE TABLE indexes (
+        encoder TEXT NOT NULL,
+        grain TEXT NOT NULL,
+        recipe TEXT NOT NULL,
+        embed_dim INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        PRIMARY KEY (encoder, grain)
+    );
+    CREATE TABLE index_blocks (
+        encoder TEXT NOT NULL,
+        grain TEXT NOT NULL,
+        study TEXT NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
+        first_row INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        modalities TEXT NOT NULL,
+        source_sha256 TEXT NOT NULL,
+        embeddings_key TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        PRIMARY KEY (encoder, grain, study)
+    );
+    CREATE TABLE risks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        study TEXT NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
+        model TEXT NOT NULL,
+        weights_sha256 TEXT NOT NULL,
+        age REAL,
+        sex TEXT,
+        file TEXT NOT NULL,
+        provenance TEXT NOT NULL,
+        source_sha256 TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    );
+    CREATE INDEX risks_study ON risks (study, created_at DESC);
+    """,
 )
 
 
