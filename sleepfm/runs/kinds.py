@@ -15,8 +15,12 @@ JobFunction = Callable[[Home, dict[str, Any], Progress], dict[str, Any]]
 
 KINDS: dict[str, str] = {
     "demo": "sleepfm.library.job_import:make_demo",
+    "demo-cohort": "sleepfm.library.job_demo_cohort:make",
     "import": "sleepfm.library.job_import:import_folder",
+    "index": "sleepfm.library.job_index:index",
+    "map": "sleepfm.library.job_map:make_map",
     "prepare": "sleepfm.library.job_prepare:prepare",
+    "risk": "sleepfm.library.job_risk:assess",
     "stage": "sleepfm.library.job_stage:stage",
 }
 
