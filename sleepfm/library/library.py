@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,6 +77,11 @@ class Library:
     def close(self) -> None:
         """Close the database connection."""
         self._connection.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open database, for the rooms that keep tables of their own in it (see `runs.database.transaction`)."""
+        return self._connection
 
     # studies
 
