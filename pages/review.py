@@ -42,7 +42,7 @@ TIGHT = """<style>
   .stAppHeader { height: 2.7rem; min-height: 2.7rem; background: transparent; }
   .stAppHeader, .stAppHeader * { pointer-events: none; }
   .stAppHeader :is(a, button), .stAppHeader :is(a, button) * { pointer-events: auto; }
-  .st-key-choices { margin-left: 13.2rem; padding-right: 5.5rem; }
+  .st-key-choices { margin-left: 16.8rem; padding-right: 3.4rem; }
 }
 </style>"""
 
@@ -71,7 +71,7 @@ def show_picker(library: Library, study: Study) -> None:
     if study.id not in ids:
         ids.insert(0, study.id)
     chosen = st.selectbox(
-        "Study", ids, index=ids.index(study.id), key=f"study of {study.id}", label_visibility="collapsed", width=230
+        "Study", ids, index=ids.index(study.id), key=f"study of {study.id}", label_visibility="collapsed", width=200
     )
     if chosen != study.id:
         st.query_params.from_dict({"study": chosen})
@@ -106,7 +106,7 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
         if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
             return None
         choices = engine_choices(Shelf(library.home.models))
-        chosen = st.selectbox("Engine", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=195)
+        chosen = st.selectbox("Engine", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=185)
         if st.button("Stage again" if is_staged else "Stage", type="secondary" if is_staged else "primary"):
             try:
                 submit_staging(library, study.id, engine=chosen.engine, model=chosen.model)
