@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -95,6 +95,12 @@ class Condition(_Part):
     phenotype: str
 
 
+Sex = Literal["female", "male", "unknown"]
+"""As a person is asked. "unknown" is an answer only for a head that has a code for it."""
+SEXES: tuple[Sex, ...] = get_args(Sex)
+SexCode = dict[Sex, float]
+
+
 class DemographicCoding(_Part):
     """How age and sex enter a disease head. Never guessed: what nobody stated stays unknown.
 
@@ -103,20 +109,22 @@ class DemographicCoding(_Part):
     age_scale
         Years that stand for 1.0: the head is given age / age_scale.
     sex_code
-        The number that stands for each sex.
+        The number that stands for each sex; with one for "unknown", where the head was made for people whose sex nobody told.
     """
 
     age_scale: float | Literal["unknown"] = UNKNOWN
-    sex_code: dict[Literal["female", "male"], float] | Literal["unknown"] = UNKNOWN
+    sex_code: SexCode | Literal["unknown"] = UNKNOWN
 
     @model_validator(mode="after")
     def _usable(self) -> DemographicCoding:
         if not isinstance(self.age_scale, str) and not (math.isfinite(self.age_scale) and self.age_scale > 0):
             raise ValueError("age_scale must be a number of years above 0")
         if not isinstance(self.sex_code, str) and (
-            set(self.sex_code) != {"female", "male"} or len(set(self.sex_code.values())) != 2
+            not {"female", "male"} <= set(self.sex_code)
+            or len(set(self.sex_code.values())) != len(self.sex_code)
+            or not all(math.isfinite(code) for code in self.sex_code.values())
         ):
-            raise ValueError("sex_code must give different numbers for female and male")
+            raise ValueError("sex_code must give different numbers for female and male, and for unknown where it is there")
         return self
 
     @property
@@ -124,31 +132,33 @@ class DemographicCoding(_Part):
         """Whether a person's age and sex can be coded at all."""
         return not (isinstance(self.age_scale, str) or isinstance(self.sex_code, str))
 
-    def encode(self, age_years: float, sex: Literal["female", "male"]) -> tuple[float, float]:
-        """Return age and sex as the head expects them; ModelError when the coding is unknown."""
+    def encode(self, age_years: float, sex: Sex) -> tuple[float, float]:
+        """Return age and sex as the head expects them; ModelError when the coding, or the code of this sex, is unknown."""
         if isinstance(self.age_scale, str) or isinstance(self.sex_code, str):
             raise ModelError("the model does not say how age and sex are coded: import it with --age-scale and --sex-code")
+        if sex not in self.sex_code:
+            raise ModelError("the model has no code for an unknown sex: say female or male")
         return age_years / self.age_scale, self.sex_code[sex]
 
 
-def parse_sex_code(text: str) -> dict[Literal["female", "male"], float]:
-    """Read "female=0,male=1"; RequestError when it is not of that form.
+def parse_sex_code(text: str) -> SexCode:
+    """Read "female=0,male=1", with "unknown=0.5" behind it where the head has such a code; RequestError when it is not of that form.
 
     Examples
     --------
-    >>> parse_sex_code("female=0,male=1")
-    {'female': 0.0, 'male': 1.0}
+    >>> parse_sex_code("female=0,male=1,unknown=0.5")
+    {'female': 0.0, 'male': 1.0, 'unknown': 0.5}
     """
-    found = re.fullmatch(r"\s*female\s*[=:]\s*(-?[\d.]+)\s*,\s*male\s*[=:]\s*(-?[\d.]+)\s*", text)
-    swapped = re.fullmatch(r"\s*male\s*[=:]\s*(-?[\d.]+)\s*,\s*female\s*[=:]\s*(-?[\d.]+)\s*", text)
+    found = [re.fullmatch(r"\s*(female|male|unknown)\s*[=:]\s*(-?[\d.]+)\s*", part) for part in text.split(",")]
     try:
-        if found:
-            return {"female": float(found[1]), "male": float(found[2])}
-        if swapped:
-            return {"female": float(swapped[2]), "male": float(swapped[1])}
+        codes = {one[1]: float(one[2]) for one in found if one is not None}
     except ValueError:
-        pass
-    raise RequestError(f"sex code {text!r}: write it as female=0,male=1")
+        codes = {}
+    if len(codes) != len(found) or not {"female", "male"} <= set(codes):
+        raise RequestError(
+            f"sex code {printable(text)!r}: write it as female=0,male=1 (and unknown=0.5 where the head knows that)"
+        )
+    return {sex: codes[sex] for sex in SEXES if sex in codes}
 
 
 class Metric(_Part):
@@ -215,18 +225,24 @@ class BaselineHazard(_Part):
         Times after the night, rising.
     cumulative
         For each condition the cumulative hazard at these times of a person whose log hazard is 0; None where it is unknown.
+    standard_error
+        Of each cumulative hazard, None where that is None; None altogether where nobody computed it.
     """
 
     years: tuple[float, ...] = Field(min_length=1)
     cumulative: tuple[tuple[float, ...] | None, ...]
+    standard_error: tuple[tuple[float, ...] | None, ...] | None = None
 
     @model_validator(mode="after")
     def _rising(self) -> BaselineHazard:
-        for numbers in (self.years, *(one for one in self.cumulative if one is not None)):
+        errors = (None,) * len(self.cumulative) if self.standard_error is None else self.standard_error
+        if len(errors) != len(self.cumulative):
+            raise ValueError("standard errors must speak of every condition")
+        for numbers in (self.years, *(one for one in (*self.cumulative, *errors) if one is not None)):
             if len(numbers) != len(self.years):
                 raise ValueError("a cumulative baseline hazard needs one number for each time")
             if not all(math.isfinite(number) and number >= 0 for number in numbers) or list(numbers) != sorted(numbers):
-                raise ValueError("times and cumulative hazards are numbers from 0 that never fall")
+                raise ValueError("times, cumulative hazards and their errors are numbers from 0 that never fall")
         return self
 
     def event_free(self, condition: int, log_hazard: float) -> tuple[float, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.models.card import (
@@ -15,6 +15,7 @@ from sleepfm.models.card import (
     Condition,
     DemographicCoding,
     EncoderLink,
+    SexCode,
     Task,
 )
 from sleepfm.models.official import LICENCE, SOURCE, git_blob_id, official_model
@@ -32,7 +33,7 @@ def import_model(
     encoder: str | None = None,
     labels: Path | None = None,
     age_scale: float | None = None,
-    sex_code: dict[Literal["female", "male"], float] | None = None,
+    sex_code: SexCode | None = None,
 ) -> ShelfEntry:
     """Import a model.
 
@@ -112,7 +113,7 @@ def _head(
     encoder: str | None,
     labels: Path | None,
     age_scale: float | None,
-    sex_code: dict[Literal["female", "male"], float] | None,
+    sex_code: SexCode | None,
 ) -> dict[str, Any]:
     """Return the card's fields that the options decide."""
     task = about["task"]
