@@ -127,8 +127,10 @@ def store_many(library: Library, values_of: Mapping[str, Mapping[str, str]]) -> 
     ]
     with transaction(library.connection):
         library.connection.executemany("DELETE FROM facts WHERE study = ? AND name = ?", [row[:2] for row in checked])
+        # a study that was removed meanwhile has no facts
         library.connection.executemany(
-            "INSERT INTO facts (study, name, value) VALUES (?, ?, ?)", [row for row in checked if row[2]]
+            "INSERT INTO facts (study, name, value) SELECT id, ?, ? FROM studies WHERE id = ?",
+            [(name, value, study) for study, name, value in checked if value],
         )
 
 
