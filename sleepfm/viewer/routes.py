@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -15,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sleepfm.errors import RecordingChangedError, RequestError, SleepFMError
+from sleepfm.errors import RequestError
 from sleepfm.signals.display_filters import DisplayFilter
 from sleepfm.signals.trace_windows import PIECE_S, Trace
 from sleepfm.viewer.asset_urls import asset_mount
 from sleepfm.viewer.overview import overview, pack_spectrogram
+from sleepfm.viewer.route_requests import BINARY_HEADERS, HEADERS, answering, seconds_parameter, study_parameter, whole_parameter
 from sleepfm.viewer.study_source import StudySource
 from sleepfm.viewer.window_answer import WindowAnswer
 
@@ -31,14 +31,6 @@ MAX_TRACES = 128
 MAX_BINS = 8192
 HERTZ_RANGE = (0.01, 10_000.0)
 _TRACE = re.compile(r"(\d{1,4})(?:-(\d{1,4}(?:\.\d{1,4}){0,7}))?_(\d*\.?\d*)_(\d*\.?\d*)_(\d*\.?\d*)", re.ASCII)
-_HEADERS = {
-    # Signals of patients: not kept by the browser, not embedded by other sites, never guessed to be something executable.
-    "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-_BINARY_HEADERS = _HEADERS | {"Content-Encoding": "identity"}
-"""Noise does not compress: Streamlit's gzip middleware leaves alone what says it is encoded."""
 _long_window = threading.Semaphore(1)
 """Hours of signal are read for one request at a time, so that paging elsewhere stays quick."""
 
@@ -61,46 +53,30 @@ def viewer_routes(source: StudySource, assets: Path) -> list[BaseRoute]:
                 return Response(status_code=499)
             await run_in_threadpool(_read_piece, answer, piece)
         payload = await run_in_threadpool(_finish, answer)
-        return Response(payload, headers=_BINARY_HEADERS, media_type="application/octet-stream")
+        return Response(payload, headers=BINARY_HEADERS, media_type="application/octet-stream")
 
     async def night(request: Request) -> Response:
-        study = _study(request)
+        study = study_parameter(request)
         chosen = [request.query_params.get(name, "") for name in ("upper", "lower")]
-        return JSONResponse(await run_in_threadpool(overview, source, study, chosen), headers=_HEADERS)
+        return JSONResponse(await run_in_threadpool(overview, source, study, chosen), headers=HEADERS)
 
     async def spectrogram(request: Request) -> Response:
-        study, trace = _study(request), request.query_params.get("trace", "")
+        study, trace = study_parameter(request), request.query_params.get("trace", "")
         payload = await run_in_threadpool(pack_spectrogram, source, study, trace)
-        return Response(payload, headers=_BINARY_HEADERS, media_type="application/octet-stream")
+        return Response(payload, headers=BINARY_HEADERS, media_type="application/octet-stream")
 
     return [
-        Route(WINDOW_PATH, _answering(window)),
-        Route(OVERVIEW_PATH, _answering(night)),
-        Route(SPECTROGRAM_PATH, _answering(spectrogram)),
+        Route(WINDOW_PATH, answering(window)),
+        Route(OVERVIEW_PATH, answering(night)),
+        Route(SPECTROGRAM_PATH, answering(spectrogram)),
         asset_mount(assets),
     ]
 
 
-def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Turn errors that people read into JSON {"error": ...}; anything else stays a defect with its traceback."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except RequestError as error:
-            return JSONResponse({"error": str(error)}, status_code=400, headers=_HEADERS)
-        except RecordingChangedError as error:
-            return JSONResponse({"error": str(error)}, status_code=410, headers=_HEADERS)
-        except SleepFMError as error:
-            return JSONResponse({"error": str(error)}, status_code=422, headers=_HEADERS)
-
-    return answer
-
-
 def _window_answer(source: StudySource, request: Request) -> WindowAnswer:
-    study = _study(request)
-    bins = _whole(request, "bins", 16, MAX_BINS)
-    start_s, stop_s = _number(request, "start"), _number(request, "stop")
+    study = study_parameter(request)
+    bins = whole_parameter(request, "bins", 16, MAX_BINS)
+    start_s, stop_s = seconds_parameter(request, "start"), seconds_parameter(request, "stop")
     traces = parse_traces(request.query_params.get("traces", ""))
     recording = source.recording(study)
     if not 0 <= start_s < stop_s or start_s >= max(recording.duration_s, 1.0):
@@ -158,24 +134,3 @@ def _hertz(text: str) -> float | None:
     if not HERTZ_RANGE[0] <= value <= HERTZ_RANGE[1]:
         raise RequestError(f"{text} Hz is no frequency for a filter")
     return value
-
-
-def _study(request: Request) -> str:
-    study = request.query_params.get("study", "")
-    if not study or len(study) > 255:
-        raise RequestError("the request names no study")
-    return study
-
-
-def _number(request: Request, name: str) -> float:
-    text = request.query_params.get(name, "")
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
-        raise RequestError(f"{name} must be a number of seconds, not {text[:40]!r}")
-    return float(text)
-
-
-def _whole(request: Request, name: str, low: int, high: int) -> int:
-    text = request.query_params.get(name, "")
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not low <= int(text) <= high:
-        raise RequestError(f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
-    return int(text)
