@@ -14,7 +14,7 @@ import numpy as np
 from sleepfm.analysis.spectrogram import read_spectrogram
 from sleepfm.errors import RequestError
 from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
-from sleepfm.recording.derivations import montages
+from sleepfm.recording.derivations import Derivation, montages
 from sleepfm.recording.quality import FLAG_WORDS, UNUSABLE, QualityFlag, QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.signals.display_filters import default_filter
@@ -71,30 +71,35 @@ def _traces(recording: Recording) -> dict[str, Any]:
     for montage in montages(recording):
         # a small recording fills several montages with the same traces: the first name serves
         offered.setdefault(tuple(trace_key(one.plus, one.minus) for one in montage.traces), montage.name)
-    traces: dict[str, dict[str, Any]] = {}
-    parts: list[tuple[Trace, Kind, str]] = []
-    for derivation in (one for montage in montages(recording) for one in montage.traces):
-        key = trace_key(derivation.plus, derivation.minus)
-        if key in traces:
-            continue
-        channel = recording.channel(derivation.plus)
-        display_filter = default_filter(derivation.kind).below_nyquist(channel.rate_hz)
-        traces[key] = {
-            "key": key,
-            "label": printable(derivation.label),
-            "kind": derivation.kind.value,
-            "unit": channel.unit,
-            "rate_hz": channel.rate_hz,
-            "channels": [printable(recording.channel(index).label) for index in (derivation.plus, *derivation.minus)],
-            "filter": {"high_pass_hz": display_filter.high_pass_hz, "low_pass_hz": display_filter.low_pass_hz},
-        }
-        parts.append((Trace(derivation.plus, derivation.minus, display_filter), derivation.kind, channel.unit))
-    for trace, scale in zip(traces.values(), display_scales(recording, parts), strict=True):
-        trace["scale"] = {"per_lane": scale.per_lane, "centre": scale.centre, "fixed": scale.fixed}
+    every = {trace_key(one.plus, one.minus): one for montage in montages(recording) for one in montage.traces}
     return {
-        "traces": list(traces.values()),
+        "traces": describe_traces(recording, list(every.values())),
         "montages": [{"name": name, "traces": list(keys)} for keys, name in offered.items()],
     }
+
+
+def describe_traces(recording: Recording, derivations: Sequence[Derivation]) -> list[dict[str, Any]]:
+    """Return what the browser needs to ask for traces and to draw them: key, names, unit, filter and opening scale of each."""
+    traces: list[dict[str, Any]] = []
+    parts: list[tuple[Trace, Kind, str]] = []
+    for derivation in derivations:
+        channel = recording.channel(derivation.plus)
+        display_filter = default_filter(derivation.kind).below_nyquist(channel.rate_hz)
+        traces.append(
+            {
+                "key": trace_key(derivation.plus, derivation.minus),
+                "label": printable(derivation.label),
+                "kind": derivation.kind.value,
+                "unit": channel.unit,
+                "rate_hz": channel.rate_hz,
+                "channels": [printable(recording.channel(index).label) for index in (derivation.plus, *derivation.minus)],
+                "filter": {"high_pass_hz": display_filter.high_pass_hz, "low_pass_hz": display_filter.low_pass_hz},
+            }
+        )
+        parts.append((Trace(derivation.plus, derivation.minus, display_filter), derivation.kind, channel.unit))
+    for trace, scale in zip(traces, display_scales(recording, parts), strict=True):
+        trace["scale"] = {"per_lane": scale.per_lane, "centre": scale.centre, "fixed": scale.fixed}
+    return traces
 
 
 def _spectrograms(stored: Mapping[str, Path], recording: Recording, scorings: Sequence[NamedScoring]) -> list[dict[str, Any]]:

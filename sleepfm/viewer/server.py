@@ -20,6 +20,7 @@ from sleepfm.viewer.assets import app_folder
 from sleepfm.viewer.library_source import LibrarySource
 from sleepfm.viewer.routes import viewer_routes
 from sleepfm.viewer.same_origin import SameOriginMiddleware
+from sleepfm.viewer.similar_routes import similar_routes
 from sleepfm.viewer.theme import STREAMLIT_THEME
 from sleepfm.viewer.uploads import upload_routes
 
@@ -41,10 +42,10 @@ def create_app(home: Home) -> st.App:
     # Streamlit takes a folder called pages/ for its older way of multipage apps until app.py has run once; the first visitor
     # who asks for /studies directly would get the bare page
     PagesManager.uses_pages_directory = False
-    folder = app_folder()
+    folder, source = app_folder(), LibrarySource(home)
     return st.App(
         folder / "app.py",
-        routes=[*viewer_routes(LibrarySource(home), folder / "assets"), *upload_routes(home)],
+        routes=[*viewer_routes(source, folder / "assets"), *similar_routes(source, home), *upload_routes(home)],
         middleware=[Middleware(SameOriginMiddleware, prefix="/sleepfm/")],
         lifespan=lifespan,
     )

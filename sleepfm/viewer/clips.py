@@ -1,0 +1,109 @@
+"""Five minutes of a study as the page of neighbours draws them: which traces, the stages below, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sleepfm.errors import RequestError
+from sleepfm.recording.derivations import Derivation, montages
+from sleepfm.recording.quality import FLAG_WORDS, UNUSABLE, QualityReport
+from sleepfm.recording.recording import Recording
+from sleepfm.viewer.overview import describe_traces
+from sleepfm.viewer.study_source import NamedScoring, StudySource
+from sleepfm.vocabulary import EPOCH_S, WINDOW_S, Modality, Stage
+
+MOST_ROWS = 5
+"""Traces of a modality that a clip shows when it shows no other: the technician's first ones."""
+ROWS_OF_EACH = 2
+"""Traces of each modality when a clip shows several."""
+MOSTLY = 0.5
+"""A channel counts as bad in a clip when more of its epochs than this are unusable."""
+
+
+def clip(source: StudySource, study_id: str, start_s: float, modalities: Sequence[Modality]) -> dict[str, Any]:
+    """Return what the browser needs to draw a clip, ready for JSON; the samples come from the window route.
+
+    Parameters
+    ----------
+    source, study_id
+        The study.
+    start_s
+        First second, from the recording's start.
+    modalities
+        Which to show, in this order.
+
+    Raises
+    ------
+    RequestError
+        There is no such study, or the clip does not begin within the recording.
+    """
+    recording = source.recording(study_id)
+    if not 0 <= start_s < recording.duration_s:
+        raise RequestError(f"a clip from {start_s:g} s is not within the recording of {recording.duration_s:g} s")
+    stop_s = start_s + WINDOW_S
+    report = source.quality(study_id)
+    rows = MOST_ROWS if len(modalities) == 1 else ROWS_OF_EACH
+    chosen = [(modality, one) for modality in modalities for one in _traces_of(recording, modality)[:rows]]
+    traces = describe_traces(recording, [one for _, one in chosen])
+    for trace, (modality, one) in zip(traces, chosen, strict=True):
+        trace["modality"] = modality.value
+        trace["bad"] = "" if report is None else _found(report, one.plus, start_s, stop_s)
+    scoring = next(iter(source.scorings(study_id)), None)
+    return {
+        "study": study_id,
+        "start": None if recording.start is None else recording.start.isoformat(timespec="milliseconds"),
+        "start_s": start_s,
+        "stop_s": stop_s,
+        "duration_s": recording.duration_s,
+        "simulated": recording.simulated,
+        "gaps": [list(gap) for gap in recording.gaps if gap[0] < stop_s and gap[1] > start_s],
+        "traces": traces,
+        "wrong": {modality.value: _wrong(recording, report, modality, start_s, stop_s) for modality in modalities},
+        "stages": [] if scoring is None else _stages(scoring, start_s, stop_s),
+        "scorer": "" if scoring is None else scoring.label,
+    }
+
+
+def _traces_of(recording: Recording, modality: Modality) -> list[Derivation]:
+    """Return the traces of a modality in the first montage that has any, which is the one the review page opens with."""
+    for montage in montages(recording):
+        if found := [one for one in montage.traces if one.modality is modality]:
+            return found
+    return []
+
+
+def _stages(scoring: NamedScoring, start_s: float, stop_s: float) -> list[dict[str, Any]]:
+    """Return the epochs that touch the clip; beyond the scoring they are unknown."""
+    stages = scoring.scoring.stages
+    first, last = int(start_s // EPOCH_S), int(np.ceil(stop_s / EPOCH_S))
+    return [
+        {"start": k * EPOCH_S, "stage": int(stages[k]) if k < len(stages) else int(Stage.UNKNOWN)} for k in range(first, last)
+    ]
+
+
+def _flags(report: QualityReport, index: int, start_s: float, stop_s: float) -> np.ndarray:
+    return report.of(index)[int(start_s // EPOCH_S) : int(np.ceil(stop_s / EPOCH_S))]
+
+
+def _found(report: QualityReport, index: int, start_s: float, stop_s: float) -> str:
+    """Return what makes a channel unusable in most of the clip, "" when it is usable."""
+    flags = _flags(report, index, start_s, stop_s) if index in report.channels else np.zeros(0, dtype=np.uint8)
+    if not flags.size or np.mean((flags & UNUSABLE) != 0) <= MOSTLY:
+        return ""
+    return ", ".join(word for flag, word in FLAG_WORDS.items() if flag & UNUSABLE and (flags & flag).any())
+
+
+def _wrong(recording: Recording, report: QualityReport | None, modality: Modality, start_s: float, stop_s: float) -> str:
+    """Return why a modality cannot be seen in the clip, in a few words; "" when it can."""
+    indices = [channel.index for channel in recording.channels if channel.modality is modality]
+    if not indices:
+        return f"this night has no {modality}"
+    if any(gap_start <= start_s and gap_stop >= stop_s for gap_start, gap_stop in recording.gaps):
+        return "the recording has a gap here"
+    if report is None:
+        return ""
+    found = [_found(report, index, start_s, stop_s) for index in indices]
+    return f"{modality} is {found[0]} here" if all(found) else ""
