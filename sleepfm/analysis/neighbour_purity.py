@@ -116,7 +116,7 @@ def purity(
     if not share_q.size:
         return Purity(undefined("no row of a known group has neighbours of other people", n=0, subjects=0), None, {})
     people = bootstrap(subject_q, resamples=resamples)
-    by_label = {}
+    by_label: dict[int, tuple[Estimate, float | None]] = {}
     for label in np.unique(label_q):
         of_label_q = label_q == label
         part = bootstrap(subject_q[of_label_q], resamples=resamples)

@@ -15,6 +15,7 @@ from sleepfm.errors import RequestError
 from sleepfm.library import facts
 from sleepfm.library.embedding_index import EmbeddingIndex
 from sleepfm.library.library import Library
+from sleepfm.library.map_stages import scorings_that_count, shares, stage_counts
 from sleepfm.library.maps import MOST_ROWS, MapGrain, MapSpec, StoredMap, indexed, read_projection, standing, write_map
 from sleepfm.progress import Progress, part, silent
 from sleepfm.vocabulary import Modality
@@ -25,16 +26,27 @@ MOST_QUERIES = 3000
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """The usable rows of an index: what `StoredMap` says of them, and (row, E) unit vectors."""
+    """The usable rows of an index: what `StoredMap` says of them, and (row, E) unit vectors `x_ne`."""
 
     studies: tuple[str, ...]
     empty_studies: tuple[tuple[str, str], ...]
     study_n: np.ndarray
     window_n: np.ndarray
     windows_n: np.ndarray
+    stage_n5: np.ndarray
+    scorings: tuple[int, ...]
     x_ne: np.ndarray
     left_out: int
     thinned: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where rows lie on a projection, and which of them were placed there, not fitted."""
+
+    projection: Projection
+    places_n2: np.ndarray
+    placed_n: np.ndarray
 
 
 def make(library: Library, spec: MapSpec, progress: Progress = silent) -> StoredMap:
@@ -58,7 +70,7 @@ def make(library: Library, spec: MapSpec, progress: Progress = silent) -> Stored
         places_n2 = np.empty((len(rows.x_ne), 2), np.float32)
         places_n2[fitted_f] = projection.places_f2
         places_n2[placed_n] = projection.place(rows.x_ne[placed_n], part(progress, 0.7, 0.85))
-    return _store(library, spec, rows, projection, places_n2, placed_n, part(progress, 0.85, 1.0))
+    return _store(library, spec, rows, _Places(projection, places_n2, placed_n), part(progress, 0.85, 1.0))
 
 
 def place_new(library: Library, before: StoredMap, progress: Progress = silent) -> StoredMap:
@@ -86,19 +98,11 @@ def place_new(library: Library, before: StoredMap, progress: Progress = silent) 
     places_n2 = np.empty((len(rows.x_ne), 2), np.float32)
     places_n2[kept_n] = np.stack([before.x_n, before.y_n], axis=1)[at_n[kept_n]]
     places_n2[~kept_n] = projection.place(rows.x_ne[~kept_n], part(progress, 0.4, 0.8))
-    placed_n = np.where(kept_n, before.placed_n[at_n], True)
-    return _store(library, spec, rows, projection, places_n2, placed_n, part(progress, 0.8, 1.0))
+    placed_n = before.placed_n[at_n] | ~kept_n
+    return _store(library, spec, rows, _Places(projection, places_n2, placed_n), part(progress, 0.8, 1.0))
 
 
-def _store(
-    library: Library,
-    spec: MapSpec,
-    rows: _Rows,
-    projection: Projection,
-    places_n2: np.ndarray,
-    placed_n: np.ndarray,
-    progress: Progress,
-) -> StoredMap:
+def _store(library: Library, spec: MapSpec, rows: _Rows, places: _Places, progress: Progress) -> StoredMap:
     people = facts.people(library, rows.studies)
     subjects = tuple(people[study].subject for study in rows.studies)
     query_q = _queries(len(rows.x_ne), spec.seed)
@@ -108,21 +112,23 @@ def _store(
         studies=rows.studies,
         blocks=tuple(keys[study] for study in (*rows.studies, *(study for study, _ in rows.empty_studies))),
         subjects=subjects,
+        scorings=rows.scorings,
         study_n=rows.study_n,
         window_n=rows.window_n,
         windows_n=rows.windows_n,
-        x_n=np.ascontiguousarray(places_n2[:, 0]),
-        y_n=np.ascontiguousarray(places_n2[:, 1]),
-        placed_n=placed_n,
+        x_n=np.ascontiguousarray(places.places_n2[:, 0]),
+        y_n=np.ascontiguousarray(places.places_n2[:, 1]),
+        placed_n=places.placed_n,
+        stage_n5=rows.stage_n5,
         query_q=query_q,
         neighbour_qk=nearest_others(rows.x_ne, numbered(subjects)[rows.study_n], query_q, progress=progress),
-        explained=projection.explained,
+        explained=places.projection.explained,
         left_out=rows.left_out,
         thinned=rows.thinned,
         empty_studies=rows.empty_studies,
         created_at=datetime.now(UTC),
     )
-    write_map(library.home, stored, projection)
+    write_map(library.home, stored, places.projection)
     return stored
 
 
@@ -147,7 +153,9 @@ def _gather(library: Library, spec: MapSpec, progress: Progress) -> _Rows:
     kept_share = min(1.0, MOST_ROWS / total) if spec.grain is MapGrain.WINDOW else 1.0
     studies: list[str] = []
     empty: list[tuple[str, str]] = []
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    parts: list[tuple[np.ndarray, ...]] = []
+    scorings = scorings_that_count(library)
+    used: list[int] = []
     left_out = thinned = 0
     for number, block in enumerate(blocks):
         progress(number / len(blocks), f"reading {number:,} of {len(blocks):,} studies")
@@ -165,16 +173,31 @@ def _gather(library: Library, spec: MapSpec, progress: Progress) -> _Rows:
             thinned += len(usable_w) - len(chosen_w)
             usable_w = chosen_w
         x_ne = unit(x_we[usable_w])
+        scoring, file = scorings.get(block.study, (0, ""))
+        counts_w5 = stage_counts(library, block.study, file, block.rows) if scoring else np.zeros((block.rows, 5), np.int32)
         if spec.grain is MapGrain.NIGHT:
-            parts.append((unit(x_ne.mean(axis=0, keepdims=True)), np.zeros(1, np.int32), np.full(1, len(usable_w), np.int32)))
+            one_n = np.ones(1, np.int32)
+            parts.append((unit(x_ne.mean(axis=0, keepdims=True)), 0 * one_n, len(usable_w) * one_n, counts_w5.sum(axis=0)[None]))
         else:
-            parts.append((x_ne, usable_w.astype(np.int32), np.ones(len(usable_w), np.int32)))
+            parts.append((x_ne, usable_w.astype(np.int32), np.ones(len(usable_w), np.int32), counts_w5[usable_w]))
         studies.append(block.study)
+        used.append(scoring)
     if not studies:
         raise RequestError(f"none of the {len(blocks)} studies in the index has a usable window" + _of(spec.modality))
-    x_n, window_n, windows_n = (np.concatenate(column) for column in zip(*parts, strict=True))
+    x_ne, window_n, windows_n, counts_n5 = (np.concatenate(column) for column in zip(*parts, strict=True))
     study_n = np.repeat(np.arange(len(studies), dtype=np.int32), [len(one[0]) for one in parts])
-    return _Rows(tuple(studies), tuple(empty), study_n, window_n, windows_n, x_n, left_out, thinned)
+    return _Rows(
+        studies=tuple(studies),
+        empty_studies=tuple(empty),
+        study_n=study_n,
+        window_n=window_n,
+        windows_n=windows_n,
+        stage_n5=shares(counts_n5),
+        scorings=tuple(used),
+        x_ne=x_ne,
+        left_out=left_out,
+        thinned=thinned,
+    )
 
 
 def _of(modality: Modality | None) -> str:

@@ -29,6 +29,7 @@ from sleepfm.home import Home
 from sleepfm.library import facts
 from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.library import Library
+from sleepfm.library.map_stages import scorings_that_count
 from sleepfm.vocabulary import WINDOW_S, Modality
 
 FORMAT = 1
@@ -90,6 +91,8 @@ class StoredMap:
         For each of them, then for each of `empty_studies`, the key of the embeddings its rows came from.
     subjects
         For each of them who it was taken to be of when the neighbours were looked up.
+    scorings
+        For each of them the number of the scoring that its stages come from; 0 without one.
     study_n
         (row,) number of the study of each row; the rows of a study stand together.
     window_n
@@ -100,6 +103,8 @@ class StoredMap:
         (row,) float32 places.
     placed_n
         (row,) whether a row was placed on the map, not fitted.
+    stage_n5
+        (row, 5) float16 share of its scored epochs by stage, in the order of `SCORED_STAGES`; NaN where none was scored.
     query_q
         (query,) rows whose neighbours were looked up.
     neighbour_qk
@@ -118,12 +123,14 @@ class StoredMap:
     studies: tuple[str, ...]
     blocks: tuple[str, ...]
     subjects: tuple[str, ...]
+    scorings: tuple[int, ...]
     study_n: np.ndarray
     window_n: np.ndarray
     windows_n: np.ndarray
     x_n: np.ndarray
     y_n: np.ndarray
     placed_n: np.ndarray
+    stage_n5: np.ndarray
     query_q: np.ndarray
     neighbour_qk: np.ndarray
     explained: tuple[float, ...]
@@ -147,7 +154,7 @@ class StoredMap:
         return float(self.window_n[row]) * WINDOW_S
 
 
-_ARRAYS = ("study_n", "window_n", "windows_n", "x_n", "y_n", "placed_n", "query_q", "neighbour_qk")
+_ARRAYS = ("study_n", "window_n", "windows_n", "x_n", "y_n", "placed_n", "stage_n5", "query_q", "neighbour_qk")
 
 
 def map_file(home: Home, identifier: str) -> Path:
@@ -163,6 +170,7 @@ def write_map(home: Home, stored: StoredMap, projection: Projection) -> Path:
         "studies": stored.studies,
         "blocks": stored.blocks,
         "subjects": stored.subjects,
+        "scorings": stored.scorings,
         "explained": stored.explained,
         "left_out": stored.left_out,
         "thinned": stored.thinned,
@@ -207,6 +215,7 @@ def _read(path: Path, _mtime_ns: int, _size: int) -> StoredMap:
             studies=tuple(words["studies"]),
             blocks=tuple(words["blocks"]),
             subjects=tuple(words["subjects"]),
+            scorings=tuple(words["scorings"]),
             explained=tuple(words["explained"]),
             left_out=words["left_out"],
             thinned=words["thinned"],
@@ -252,16 +261,19 @@ class Standing:
         Studies on the map that the index does not hold any more.
     people_changed
         Whether a study on the map is now known to be of another person, so that the neighbours would be others.
+    scored_anew
+        Studies on the map that have another scoring now.
     """
 
     new: tuple[str, ...]
     gone: tuple[str, ...]
     people_changed: bool
+    scored_anew: int
 
     @property
     def current(self) -> bool:
         """Whether the map shows what the index holds."""
-        return not (self.new or self.gone or self.people_changed)
+        return not (self.new or self.gone or self.people_changed or self.scored_anew)
 
 
 def standing(library: Library, stored: StoredMap) -> Standing:
@@ -269,6 +281,7 @@ def standing(library: Library, stored: StoredMap) -> Standing:
     keys = indexed(library, stored.spec)
     mapped = dict(zip((*stored.studies, *(study for study, _ in stored.empty_studies)), stored.blocks, strict=True))
     known = facts.people(library, stored.studies)
+    scorings = scorings_that_count(library)
     subjects = [
         known[study].subject if study in known else was for study, was in zip(stored.studies, stored.subjects, strict=True)
     ]
@@ -276,6 +289,9 @@ def standing(library: Library, stored: StoredMap) -> Standing:
         new=tuple(study for study, key in keys.items() if mapped.get(study) != key),
         gone=tuple(study for study in mapped if study not in keys),
         people_changed=tuple(subjects) != stored.subjects,
+        scored_anew=sum(
+            scorings.get(study, (0, ""))[0] != was for study, was in zip(stored.studies, stored.scorings, strict=True)
+        ),
     )
 
 
