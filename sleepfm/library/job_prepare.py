@@ -16,6 +16,7 @@ from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.quality import assess
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.edf_annotations import stages_from_annotations
+from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.signals.envelopes import displayed_traces, write_envelopes
 from sleepfm.signals.trace_windows import trace_key
 from sleepfm.vocabulary import Kind
@@ -61,20 +62,33 @@ def _store_spectrograms(library: Library, identifier: str, recording: Recording,
             old.unlink(missing_ok=True)
 
 
-def _store_own_scoring(library: Library, identifier: str, recording: Recording, sha256: str) -> None:
-    """Store the stages among the recording's annotations, when there are any and they can be read."""
+def own_scoring(recording: Recording) -> Scoring | None:
+    """Return the stages among a recording's annotations, None when there are none.
+
+    Raises
+    ------
+    ScoringError
+        When they contradict each other.
+    """
     annotations = recording.annotations()
     if not any("sleep stage" in annotation.text.lower() for annotation in annotations):
-        return
+        return None
     label = "True stages (simulated)" if recording.simulated else "Scoring in the file"
+    return stages_from_annotations(annotations, duration_s=recording.duration_s, scorer=label)
+
+
+def _store_own_scoring(library: Library, identifier: str, recording: Recording, sha256: str) -> None:
+    """Store the stages among the recording's annotations, when there are any and they can be read."""
     try:
-        scoring = stages_from_annotations(annotations, duration_s=recording.duration_s, scorer=label)
+        scoring = own_scoring(recording)
     except ScoringError as error:
         print(f"{identifier}: the stages in the file cannot be used: {error}")
         return
+    if scoring is None:
+        return
     provenance = {
         "engine": OWN_SCORING,
-        "label": label,
+        "label": scoring.scorer,
         "note": "from the recording's annotations",
         "source_sha256": sha256,
         "warnings": scoring.warnings,
