@@ -13,7 +13,7 @@ from sleepfm.library.library import Library
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part
 from sleepfm.runs.dispatcher import ensure_running
-from sleepfm.runs.table import OPEN_STATES, Job, JobTable, Lane
+from sleepfm.runs.table import Job, JobTable, Lane
 
 STUDIES = 24
 HOURS = 1.0
@@ -64,16 +64,11 @@ def make(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str
 
 
 def submit_demo_cohort(home: Home) -> Job:
-    """Queue the making of the simulated cohort and see that it is worked off; one that is under way is returned instead."""
+    """Queue the making of the simulated cohort and see that it is worked off."""
     table = JobTable(home)
     try:
         parameters = {"studies": STUDIES, "hours": HOURS, "sites": SITES, "seed": SEED}
-        under_way = table.list(states=OPEN_STATES, kinds=("demo-cohort",), limit=1)
-        job = (
-            under_way[0]
-            if under_way
-            else table.add("demo-cohort", lane=Lane.HEAVY, title="Make a simulated cohort", parameters=parameters)
-        )
+        job = table.add("demo-cohort", lane=Lane.HEAVY, title="Make a simulated cohort", parameters=parameters)
     finally:
         table.close()
     ensure_running(home)

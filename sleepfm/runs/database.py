@@ -7,11 +7,14 @@ transactions that begin IMMEDIATE.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sleepfm.errors import SleepFMError
+
+_PATIENCE_S = 30.0
 
 _MIGRATIONS: tuple[str, ...] = (
     """
@@ -142,9 +145,9 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         # autocommit mode: transactions are begun by `transaction`, never by the driver behind our back
-        connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
@@ -153,6 +156,19 @@ def connect(path: Path) -> sqlite3.Connection:
             f"{path}: the library cannot be opened ({error}); restore it from a backup or move the file away to start anew"
         ) from error
     return connection
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; the busy timeout does not cover this, so processes that open a new file at once take turns."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -78,7 +78,7 @@ def test_labels_cannot_control_the_terminal(tmp_path: Path) -> None:
     ]
     signals = [Signal(label, smooth(2, 64), unit=b"\x07\x07\x07\x07\x07\x07\x07\x07") for label in labels]
     path.write_bytes(File(signals, patient="\x1b]0;x\x07").bytes())
-    lines = inspection_text(inspect(path)).splitlines()
+    lines = inspection_text(inspect(path) | {"file": "hostile.edf"}).splitlines()  # the folder's name has any length
     assert all(line.isprintable() for line in lines)
     assert max(map(len, lines)) <= 120
     assert any("\\x1b[2J\\x07evil" in line for line in lines)

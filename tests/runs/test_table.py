@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,3 +129,15 @@ def test_a_newer_library_is_refused_unchanged(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(SleepFMError, match="newer"):
         JobTable(home)
+
+
+def test_a_new_library_can_be_opened_while_another_process_is_making_it(tmp_path: Path) -> None:
+    home = open_home(tmp_path)
+    other = sqlite3.connect(home.database, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(JobTable, home)
+        time.sleep(0.3)
+        assert not opened.done()
+        other.execute("COMMIT")
+        assert opened.result(timeout=20).list() == []
