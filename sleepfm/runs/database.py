@@ -159,7 +159,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging; the busy timeout does not cover this, so processes that open a new file at once take turns."""
+    """Switch to write-ahead logging; no busy timeout covers this, so processes that open a new file at once take turns."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:

@@ -140,4 +140,4 @@ def test_a_new_library_can_be_opened_while_another_process_is_making_it(tmp_path
         time.sleep(0.3)
         assert not opened.done()
         other.execute("COMMIT")
-        assert opened.result(timeout=20).list() == []
+        assert not opened.result(timeout=20).list()
