@@ -70,6 +70,10 @@ def run_app(options: argparse.Namespace) -> int:
         return 0
 
 
+SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+"""Test files are shared out to as many processes as there are cores; `-n 0` behind `test` runs them one after the other."""
+
+
 def run_tests(rest: list[str], *, long: bool) -> int:
     """Run the checks, then the tests; the first failure among them decides the exit code."""
     marks = [] if long or "-m" in rest else ["-m", "not long"]
@@ -78,7 +82,7 @@ def run_tests(rest: list[str], *, long: bool) -> int:
         ["ruff", "format", "--check", "."],
         ["mypy"],
         ["lint-imports"],
-        ["pytest", *marks, *rest],
+        ["pytest", *SIDE_BY_SIDE, *marks, *rest],
     ]
     codes = []
     for step in steps:
