@@ -7,15 +7,29 @@ flushed first, then their block is stored, so what a crash leaves behind is over
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import bisect
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
+from sleepfm.errors import ModelError, RecordingError, RequestError, SleepFMError
+from sleepfm.inference.cache import key
 from sleepfm.inference.embedding_files import Embeddings
+from sleepfm.inference.index_rows import epoch_rows, window_rows
 from sleepfm.library.library import Library
-from sleepfm.vocabulary import EPOCH_S, WINDOW_S, Modality
+from sleepfm.runs.database import transaction
+from sleepfm.vocabulary import EPOCH_S, WINDOW_S, Kind, Modality
+
+_HALF, _EXACT = np.dtype("<f2"), np.dtype("<f4")
+_WAIT_S = 120.0
+"""How long a writer waits for another one to finish its study."""
 
 
 class Grain(StrEnum):
@@ -32,7 +46,13 @@ class Grain(StrEnum):
 
 @dataclass(frozen=True)
 class Block:
-    """The rows of one study: `rows` rows from `first_row` of the index; row k of them begins at k × `Grain.row_s` seconds."""
+    """The rows of one study: `rows` rows from `first_row` of the index; row k of them begins at k × `Grain.row_s` seconds.
+
+    Attributes
+    ----------
+    modalities
+        Those that have a row that can be used.
+    """
 
     study: str
     first_row: int
@@ -68,6 +88,15 @@ class Nearest:
     better: int | None
 
 
+@dataclass(frozen=True)
+class _State:
+    """What the database says of the index as a whole."""
+
+    recipe: str
+    width: int
+    rows: int
+
+
 class EmbeddingIndex:
     """The index of one encoder at one grain.
 
@@ -80,31 +109,15 @@ class EmbeddingIndex:
     """
 
     def __init__(self, library: Library, weights_sha256: str, grain: Grain = Grain.WINDOW) -> None:
-        raise NotImplementedError
+        self.grain = grain
+        self.weights_sha256 = weights_sha256
+        self.folder = library.home.indexes / weights_sha256[:16] / grain.value
+        self._library = library
 
     @property
     def n(self) -> int:
-        """Rows of all blocks."""
-        raise NotImplementedError
-
-    def add(self, study: str, embeddings: Embeddings) -> Block:
-        """Append a study's rows; those it had before do not count any more.
-
-        Parameters
-        ----------
-        study
-            Its id; the library must know the hash of its file (`Library.store_hash`).
-        embeddings
-            Per 5 min for windows, per 5 s for epochs.
-
-        Raises
-        ------
-        ModelError
-            The embeddings are of other weights or another recipe than the index.
-        RecordingError
-            They were made from another file than the study's.
-        """
-        raise NotImplementedError
+        """Rows of all blocks that count."""
+        return sum(block.rows for block in self.blocks())
 
     def blocks(self) -> list[Block]:
         """Return the blocks that count, in the order of their rows.
@@ -112,15 +125,17 @@ class EmbeddingIndex:
         A block counts while the study's file and the users' corrections of its channels are those it was made from, and its rows
         are in the files.
         """
-        raise NotImplementedError
+        return self._blocks("")
 
     def block(self, study: str) -> Block | None:
         """Return a study's block, None when it has none that counts."""
-        raise NotImplementedError
+        return next(iter(self._blocks("AND b.study = ?", study)), None)
 
     def missing(self) -> list[str]:
         """Return the studies of the library that have no block that counts, in the order of their ids."""
-        raise NotImplementedError
+        there = {block.study for block in self.blocks()}
+        studies = self._library.connection.execute("SELECT id FROM studies ORDER BY id")
+        return [row["id"] for row in studies if row["id"] not in there]
 
     def rows(self, study: str, modality: Modality) -> np.ndarray:
         """Return (row, E) float32 unit vectors of a study.
@@ -133,7 +148,12 @@ class EmbeddingIndex:
         RequestError
             The study has no block that counts.
         """
-        raise NotImplementedError
+        block, state = self.block(study), self._state()
+        if block is None or state is None:
+            raise RequestError(f"{study} is not in the index of this encoder; index it first (sleepfm index)")
+        offset = block.first_row * state.width * _EXACT.itemsize
+        rows = np.fromfile(self._exact(modality), _EXACT, block.rows * state.width, offset=offset)
+        return rows.reshape(block.rows, state.width).astype(np.float32, copy=False)
 
     def nearest(
         self,
@@ -163,6 +183,236 @@ class EmbeddingIndex:
         Raises
         ------
         RequestError
-            The query is not finite or zero.
+            The query is zero or not finite.
+        ModelError
+            The query has another length than the index's vectors.
         """
-        raise NotImplementedError
+        from sleepfm.inference.window_search import RowFiles, search  # noqa: PLC0415 - torch
+
+        blocks, state = self.blocks(), self._state()
+        if state is None or not blocks:
+            return Nearest((), 0, None if ranked_e is None else 0)
+        if query_e.shape != (state.width,):
+            raise ModelError(f"the query has {query_e.size} numbers, the index {state.width}: they are of different encoders")
+        end = blocks[-1].first_row + blocks[-1].rows
+        (found,) = search(
+            RowFiles(self._half(modality), self._exact(modality), end, state.width),
+            query_e[None],
+            top,
+            without=_stretches(blocks, set(without), without_rows or {}),
+            ranked_qe=None if ranked_e is None else ranked_e[None],
+        )
+        firsts = [block.first_row for block in blocks]
+        owners = [blocks[bisect.bisect_right(firsts, row) - 1] for row in found.row_k]
+        hits = tuple(
+            Hit(owner.study, int(row) - owner.first_row, float(similarity))
+            for owner, row, similarity in zip(owners, found.row_k, found.similarity_k, strict=True)
+        )
+        return Nearest(hits, found.candidates, found.better)
+
+    def add(self, study: str, embeddings: Embeddings, corrections: Mapping[int, Kind] | None = None) -> Block:
+        """Append a study's rows; those it had before do not count any more.
+
+        Parameters
+        ----------
+        study
+            Its id; the library must know the hash of its file (`Library.store_hash`).
+        embeddings
+            Per 5 min for windows, per 5 s for epochs.
+        corrections
+            What users had corrected of its channels when the embeddings were made; None: what is corrected now.
+
+        Raises
+        ------
+        ModelError
+            The embeddings are of other weights or another recipe than the index.
+        RecordingError
+            They were made from another file than the study's, or no row of them can be used.
+        SleepFMError
+            The files cannot be written.
+        """
+        origin = embeddings.origin
+        if origin.weights_sha256 != self.weights_sha256:
+            raise ModelError(
+                f"{study}: its embeddings are of other weights ({origin.weights_sha256[:12]}…) than this index"
+                f" ({self.weights_sha256[:12]}…) and are never compared with them; embed it with the index's encoder"
+            )
+        known = self._library.study(study)
+        if known.sha256 is None or origin.source_sha256 != known.sha256:
+            raise RecordingError(f"{study}: its embeddings were made from another file than the library's; embed it again")
+        rows = window_rows(embeddings) if self.grain is Grain.WINDOW else epoch_rows(embeddings)
+        usable = tuple(modality for modality in Modality if modality in rows and np.isfinite(rows[modality]).any())
+        if not usable:
+            raise RecordingError(
+                f"{study}: not one {'5-min window' if self.grain is Grain.WINDOW else '30-s epoch'} of it is whole and free of"
+                " gaps, so there is nothing to index"
+            )
+        n, width = rows[usable[0]].shape
+        made_from = self._made_from(origin.recipe, _text(corrections) if corrections is not None else self._corrected(study))
+        with self._writing():
+            first_row = self._first_free_row(study, origin.recipe, width)
+            absent = np.full((n, width), np.nan, np.float32)
+            for modality in Modality:
+                rows_ne = rows.get(modality, absent)
+                _append(self._half(modality), rows_ne.astype(_HALF), first_row)
+                _append(self._exact(modality), rows_ne.astype(_EXACT), first_row)
+            connection = self._library.connection
+            with transaction(connection):
+                connection.execute(
+                    "INSERT INTO indexes (encoder, grain, recipe, embed_dim, rows) VALUES (?, ?, ?, ?, ?)"
+                    " ON CONFLICT (encoder, grain) DO UPDATE SET rows = excluded.rows",
+                    (self.weights_sha256, self.grain.value, origin.recipe, width, first_row + n),
+                )
+                connection.execute(
+                    "INSERT OR REPLACE INTO index_blocks (encoder, grain, study, first_row, rows, modalities, source_sha256,"
+                    " embeddings_key, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        self.weights_sha256,
+                        self.grain.value,
+                        study,
+                        first_row,
+                        n,
+                        ",".join(usable),
+                        origin.source_sha256,
+                        made_from,
+                        datetime.now(UTC).isoformat(),
+                    ),
+                )
+        return Block(study, first_row, n, usable)
+
+    def _state(self) -> _State | None:
+        row = self._library.connection.execute(
+            "SELECT recipe, embed_dim, rows FROM indexes WHERE encoder = ? AND grain = ?", (self.weights_sha256, self.grain.value)
+        ).fetchone()
+        return None if row is None else _State(row["recipe"], row["embed_dim"], row["rows"])
+
+    def _blocks(self, condition: str, *values: str) -> list[Block]:
+        state = self._state()
+        if state is None:
+            return []
+        in_files = self._rows_in_files(state.width)
+        right = _Corrections(self._library)
+        of_montage: dict[str, str] = {}
+        modalities: dict[str, tuple[Modality, ...]] = {}
+        found = []
+        for study, first_row, rows, names, made_from, montage in self._library.connection.execute(
+            "SELECT b.study, b.first_row, b.rows, b.modalities, b.embeddings_key, s.montage FROM index_blocks b"
+            " JOIN studies s ON s.id = b.study AND s.sha256 = b.source_sha256"
+            f" WHERE b.encoder = ? AND b.grain = ? {condition} ORDER BY b.first_row",
+            (self.weights_sha256, self.grain.value, *values),
+        ):
+            if montage not in of_montage:
+                of_montage[montage] = self._made_from(state.recipe, right.of(montage))
+            if names not in modalities:
+                modalities[names] = tuple(Modality(name) for name in names.split(","))
+            if first_row + rows <= in_files and made_from == of_montage[montage]:
+                found.append(Block(study, first_row, rows, modalities[names]))
+        return found
+
+    def _corrected(self, study: str) -> str:
+        return _Corrections(self._library).of(self._library.study(study).montage)
+
+    def _made_from(self, recipe: str, corrections: str) -> str:
+        """Return the key of what rows are made from, but for the recording."""
+        return key("embedding", {"weights": self.weights_sha256, "recipe": recipe, "corrections": corrections})
+
+    def _first_free_row(self, study: str, recipe: str, width: int) -> int:
+        """Return where the next rows go; blocks that are not whole in the files any more are forgotten first."""
+        state = self._state()
+        if state is None:
+            return 0
+        if (state.recipe, state.width) != (recipe, width):
+            raise ModelError(
+                f"{study}: its embeddings (recipe {recipe}, {width} numbers) do not go with this index (recipe {state.recipe},"
+                f" {state.width} numbers) and are never compared with them; embed it with the index's encoder"
+            )
+        in_files = self._rows_in_files(width)
+        if in_files >= state.rows:
+            return state.rows
+        index = (self.weights_sha256, self.grain.value)
+        connection = self._library.connection
+        with transaction(connection):
+            connection.execute(
+                "DELETE FROM index_blocks WHERE encoder = ? AND grain = ? AND first_row + rows > ?", (*index, in_files)
+            )
+            connection.execute("UPDATE indexes SET rows = ? WHERE encoder = ? AND grain = ?", (in_files, *index))
+        return in_files
+
+    def _rows_in_files(self, width: int) -> int:
+        sizes = [
+            _size(path) // (width * dtype.itemsize)
+            for modality in Modality
+            for path, dtype in ((self._half(modality), _HALF), (self._exact(modality), _EXACT))
+        ]
+        return min(sizes)
+
+    def _half(self, modality: Modality) -> Path:
+        return self.folder / f"{modality}.float16"
+
+    def _exact(self, modality: Modality) -> Path:
+        return self.folder / f"{modality}.float32"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / "lock", timeout=_WAIT_S):
+                yield
+        except Timeout:
+            raise SleepFMError(f"{self.folder}: another program is writing to the index; try again when it is done") from None
+        except OSError as error:
+            raise SleepFMError(
+                f"{self.folder}: writing failed ({error.strerror or error}); free some space and try again"
+            ) from error
+
+
+class _Corrections:
+    """What users corrected, as text, by montage."""
+
+    def __init__(self, library: Library) -> None:
+        by_montage: dict[str, dict[int, Kind]] = {}
+        for montage, channel, kind in library.connection.execute("SELECT montage, channel, kind FROM corrections"):
+            by_montage.setdefault(montage, {})[channel] = Kind(kind)
+        self._texts = {montage: _text(corrections) for montage, corrections in by_montage.items()}
+
+    def of(self, montage: str) -> str:
+        return self._texts.get(montage, "")
+
+
+def _text(corrections: Mapping[int, Kind]) -> str:
+    return ",".join(f"{channel}={kind.value}" for channel, kind in sorted(corrections.items()))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _append(path: Path, rows_ne: np.ndarray, first_row: int) -> None:
+    """Write rows where they belong and to the disk; what stood there was left by a writer that died, and is cut off."""
+    start = first_row * rows_ne.shape[1] * rows_ne.itemsize
+    with path.open("r+b" if path.is_file() else "w+b") as file:
+        file.truncate(start)
+        file.seek(start)
+        file.write(rows_ne.tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _stretches(blocks: list[Block], without: set[str], without_rows: Mapping[str, range]) -> list[tuple[int, int]]:
+    """Return the rows of the files, as (first, behind the last), that are no candidates."""
+    out = []
+    end = 0
+    for block in blocks:
+        start = block.first_row
+        if start > end:  # rows of a study that was removed or indexed anew
+            out.append((end, start))
+        end = start + block.rows
+        if block.study in without:
+            out.append((start, end))
+        elif block.study in without_rows:
+            rows = without_rows[block.study]
+            out.append((start + max(rows.start, 0), start + min(rows.stop, block.rows)))
+    return out
