@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
+from sleepfm.errors import Cancelled, SleepFMError
 from sleepfm.home import Home
-from sleepfm.progress import Progress
-from sleepfm.runs.table import Job
+from sleepfm.inference.embedding_files import read_embeddings
+from sleepfm.inference.night import Night
+from sleepfm.library.embedding_index import EmbeddingIndex, Grain
+from sleepfm.library.encoder_choice import choose_encoder, require_named
+from sleepfm.library.library import Library
+from sleepfm.models.shelf import Shelf, ShelfEntry
+from sleepfm.progress import Progress, part
+from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.runs.dispatcher import ensure_running
+from sleepfm.runs.table import Job, JobTable, Lane
+
+_ENGINES = ("yasa", "sleepfm")
+"""What stages by itself: a scoring by anything else is a person's, or came with the file."""
 
 
 def submit_index(home: Home, encoder: str | None = None, studies: Sequence[str] | None = None) -> Job:
     """Queue the indexing of studies (None: all that are missing) and see that it is worked off."""
-    raise NotImplementedError
+    table = JobTable(home)
+    try:
+        what = "what is missing" if studies is None else f"{len(studies)} studies" if len(studies) != 1 else studies[0]
+        job = table.add(
+            "index",
+            lane=Lane.HEAVY,
+            title=f"Index {what} for neighbours",
+            parameters={"encoder": encoder, "studies": None if studies is None else list(studies)},
+        )
+    finally:
+        table.close()
+    ensure_running(home)
+    return job
 
 
 def index(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Embed studies and add them to the index of windows, and to that of epochs where their scoring is from a person or the file.
+
+    What is there already is not made again, so a run that was stopped goes on where it was.
 
     Parameters
     ----------
@@ -27,6 +54,69 @@ def index(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
     Returns
     -------
     dict
-        `encoder`; `indexed`: ids; `failed`: `study` and `error` of each that could not be; `rows`: windows in the index now.
+        `encoder`; `indexed`: ids of those that were added; `failed`: `study` and `error` of each that could not be; `rows`:
+        windows in the index now.
+
+    Raises
+    ------
+    RequestError
+        There is no such encoder.
     """
-    raise NotImplementedError
+    encoder = choose_encoder(Shelf(home.models), parameters["encoder"])
+    indexed: list[str] = []
+    failed: list[dict[str, str]] = []
+    with Library(home) as library:
+        windows = EmbeddingIndex(library, encoder.card.weights_sha256, Grain.WINDOW)
+        epochs = EmbeddingIndex(library, encoder.card.weights_sha256, Grain.EPOCH)
+        without_windows, without_epochs = set(windows.missing()), set(epochs.missing())
+        studies = parameters["studies"]
+        scored = _scored(library)
+        if studies is None:
+            studies = sorted(without_windows | (without_epochs & scored))
+        for number, study in enumerate(studies):
+            here = part(progress, number / len(studies), (number + 1) / len(studies))
+            here(0.0, f"{number} of {len(studies)}: {study}")
+            try:
+                simulated = library.study(study).simulated
+                require_named(encoder, named=parameters["encoder"] is not None, simulated_recording=simulated, study=study)
+                wanted = [windows] if study in without_windows else []
+                wanted += [epochs] if study in without_epochs & scored else []
+                if wanted:
+                    _add(library, study, encoder, wanted, here)
+                    indexed.append(study)
+            except Cancelled:
+                raise
+            except SleepFMError as error:
+                failed.append({"study": study, "error": str(error)})
+        return {"encoder": encoder.name, "indexed": indexed, "failed": failed, "rows": windows.n}
+
+
+def _scored(library: Library) -> set[str]:
+    """Return the studies that a person scored, or whose file brought a scoring along."""
+    rows = library.connection.execute(
+        "SELECT DISTINCT r.study AS study FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
+        f" WHERE r.engine NOT IN ({', '.join('?' for _ in _ENGINES)})",
+        _ENGINES,
+    )
+    return {row["study"] for row in rows}
+
+
+def _add(library: Library, study: str, encoder: ShelfEntry, indexes: list[EmbeddingIndex], progress: Progress) -> None:
+    with closing(library.recording(study, mapped=True)) as recording:
+        library.require_unchanged(study)
+        known = library.study(study)
+        sha256 = known.sha256 or fingerprint(known.path, part(progress, 0.0, 0.1))
+        library.store_hash(study, sha256)
+        corrections = library.corrections(recording)
+        night = Night(
+            id=study,
+            source=known.path,
+            recording=recording,
+            work=library.study_folder(study),
+            corrections=corrections,
+            sha256=sha256,
+        )
+        tokens = night.embeddings(encoder, progress=part(progress, 0.1, 0.95))
+        for one in indexes:
+            embeddings = tokens if one.grain is Grain.EPOCH else read_embeddings(night.embedding_files(encoder)[1])
+            one.add(study, embeddings, corrections)
