@@ -88,7 +88,7 @@ class StoredMap:
     studies
         The studies on it, in the order of their rows.
     blocks
-        For each of them, then for each of `empty_studies`, the key of the embeddings its rows came from.
+        For each of them, then for each of `empty_studies`, what its rows were made from (see `indexed`).
     subjects
         For each of them who it was taken to be of when the neighbours were looked up.
     scorings
@@ -296,12 +296,12 @@ def standing(library: Library, stored: StoredMap) -> Standing:
 
 
 def indexed(library: Library, spec: MapSpec) -> dict[str, str]:
-    """Return the studies that the index of a map's encoder holds, with the key of the embeddings of each."""
-    index = EmbeddingIndex(library, spec.encoder)
-    keys = {
-        row["study"]: str(row["embeddings_key"])
+    """Return the studies that the index of a map's encoder holds, with what the rows of each were made from."""
+    made_from = {
+        row["study"]: f"{row['source_sha256']} {row['embeddings_key']}"
         for row in library.connection.execute(
-            "SELECT study, embeddings_key FROM index_blocks WHERE encoder = ? AND grain = ?", (spec.encoder, Grain.WINDOW)
+            "SELECT study, source_sha256, embeddings_key FROM index_blocks WHERE encoder = ? AND grain = ?",
+            (spec.encoder, Grain.WINDOW),
         )
     }
-    return {block.study: keys[block.study] for block in index.blocks()}
+    return {block.study: made_from[block.study] for block in EmbeddingIndex(library, spec.encoder).blocks()}

@@ -16,8 +16,8 @@ GROUP_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00
 OTHERS_COLOUR = "#8a7d6b"
 UNKNOWN_COLOUR = "#d3d7dd"
 RAMP = ("#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838")
-"""Cividis (Nuñez, Anderton and Renslow 2018, doi 10.1371/journal.pone.0199239), ten of its steps: lightness grows evenly, and is the
-same with every colour vision."""
+"""Ten steps of cividis (Nuñez, Anderton and Renslow 2018, doi 10.1371/journal.pone.0199239): it gets lighter evenly, whatever
+colours somebody sees."""
 ROBUST = (2.0, 98.0)
 """Percentiles that the ends of the ramp stand for: one odd number must not take all the colours."""
 _STAGES = {STAGE_SHORT[stage]: STAGE_COLOURS[stage] for stage in SCORED_STAGES}
@@ -25,7 +25,7 @@ _STAGES = {STAGE_SHORT[stage]: STAGE_COLOURS[stage] for stage in SCORED_STAGES}
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the legend: its words, its colour, how many rows; `labels` is what a click selects (None: it cannot be selected)."""
+    """A line of the legend: its words, its colour, how many rows; a click selects `labels` (None: it cannot be selected)."""
 
     title: str
     colour: str
@@ -46,7 +46,7 @@ def legend(stored: StoredMap, column: MapColumn) -> Legend:
 
     With more groups than colours the largest keep their own, the others share one.
     """
-    assert column.labels is not None  # noqa: S101 - a column of numbers has a ramp
+    assert column.labels is not None
     code_n = column.of_rows(stored)
     counts = np.bincount(code_n[code_n != MISSING], minlength=len(column.labels))
     order = list(range(len(column.labels)))

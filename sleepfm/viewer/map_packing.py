@@ -21,8 +21,8 @@ PLACED_BIT = 0x8000
 def pack_places(stored: StoredMap) -> bytes:
     """Pack where the rows lie.
 
-    The header's `studies` and `rows` name the studies and how many rows each has, one study after the other. Then follow float32 x,
-    float32 y, and uint16 window numbers with `PLACED_BIT`.
+    The header's `studies` and `rows` name the studies and how many rows each has, one study after the other. Then follow
+    float32 x, float32 y, and uint16 window numbers with `PLACED_BIT`.
     """
     first_s = stored.first_s
     header = {"n": stored.n, "studies": stored.studies, "rows": np.diff(first_s).tolist()}
@@ -31,7 +31,7 @@ def pack_places(stored: StoredMap) -> bytes:
 
 
 def pack_column(stored: StoredMap, column: MapColumn) -> bytes:
-    """Pack a colouring: groups as int32 places in the header's `labels` (-1 is not known), numbers as float32 (NaN is not known)."""
+    """Pack a colouring: groups as int32 places in the header's `labels`, numbers as float32; -1 and NaN are not known."""
     header: dict[str, Any] = {
         "key": column.key,
         "title": printable(column.title),
