@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -162,7 +162,7 @@ class EmbeddingIndex:
         top: int,
         *,
         without: Collection[str] = (),
-        without_rows: Mapping[str, range] | None = None,
+        without_rows: Mapping[str, Sequence[range]] | None = None,
         ranked_e: np.ndarray | None = None,
     ) -> Nearest:
         """Return the rows nearest to a query by cosine; exact (loads torch).
@@ -176,7 +176,7 @@ class EmbeddingIndex:
         without
             Studies that are left out.
         without_rows
-            Rows of studies (the study's own numbers) that are left out.
+            Rows of studies (the study's own numbers, which may lie beyond its ends) that are left out.
         ranked_e
             (E,) a vector whose place among the candidates is wanted, e.g. the true partner's.
 
@@ -401,7 +401,7 @@ def _append(path: Path, rows_ne: np.ndarray, first_row: int) -> None:
         os.fsync(file.fileno())
 
 
-def _stretches(blocks: list[Block], without: set[str], without_rows: Mapping[str, range]) -> list[tuple[int, int]]:
+def _stretches(blocks: list[Block], without: set[str], without_rows: Mapping[str, Sequence[range]]) -> list[tuple[int, int]]:
     """Return the rows of the files, as (first, behind the last), that are no candidates."""
     out = []
     end = 0
@@ -412,7 +412,6 @@ def _stretches(blocks: list[Block], without: set[str], without_rows: Mapping[str
         end = start + block.rows
         if block.study in without:
             out.append((start, end))
-        elif block.study in without_rows:
-            rows = without_rows[block.study]
+        for rows in without_rows.get(block.study, ()):
             out.append((start + max(rows.start, 0), start + min(rows.stop, block.rows)))
     return out
