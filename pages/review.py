@@ -15,6 +15,7 @@ from sleepfm.runs.table import OPEN_STATES
 from sleepfm.text import plain, printable
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
+from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.scoring_choice import shown_at_first
 from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, export_name, export_scoring
 from sleepfm.viewer.visits import Visit, arrive, last_study, paged
@@ -25,26 +26,6 @@ CHOICES = 200  # studies offered in the list at the top; the others are opened f
 EXPORTS: tuple[tuple[ExportFormat, str], ...] = (("sleepfm", "Scoring CSV"), ("edf", "EDF+ annotations"))
 TROUBLED = (StudyStatus.FAILED, StudyStatus.MISSING, StudyStatus.CHANGED)
 BUSY = (StudyStatus.QUEUED, StudyStatus.WORKING)
-
-# The traces need the room that Streamlit leaves around a page; on a wide screen the choices stand beside the pages' names.
-TIGHT = """<style>
-.stMainBlockContainer { padding: 4rem 0.8rem 0 0.8rem; }
-.stMainBlockContainer > .stVerticalBlock { gap: 0.35rem; }
-.stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml) { display: none; }
-.stMainBlockContainer [data-testid="stCaptionContainer"] p { font-size: 12px; line-height: 18px;
-  white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.st-key-choices { gap: 0.4rem; }
-.st-key-choices [data-testid="stSelectbox"] input { padding-top: 4px; padding-bottom: 4px; }
-.st-key-choices [data-testid="stSelectbox"] [role="group"] { min-height: 30px; height: 30px; }
-.st-key-choices :is(.stButton, .stPopover) button { min-height: 30px; height: 30px; padding: 0 0.7rem; }
-@media (min-width: 1150px) {
-  .stMainBlockContainer { padding-top: 0.4rem; }
-  .stAppHeader { height: 2.7rem; min-height: 2.7rem; background: transparent; }
-  .stAppHeader, .stAppHeader * { pointer-events: none; }
-  .stAppHeader :is(a, button), .stAppHeader :is(a, button) * { pointer-events: auto; }
-  .st-key-choices { margin-left: 16.8rem; padding-right: 3.4rem; }
-}
-</style>"""
 
 
 def choose_study(library: Library) -> Study | None:

@@ -1,0 +1,23 @@
+"""The style of pages that draw signals: no room is given away, and the choices stand beside the pages' names."""
+
+from __future__ import annotations
+
+TIGHT = """<style>
+.stMainBlockContainer { padding: 4rem 0.8rem 0 0.8rem; }
+.stMainBlockContainer > .stVerticalBlock { gap: 0.35rem; }
+.stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml) { display: none; }
+.stMainBlockContainer [data-testid="stCaptionContainer"] p { font-size: 12px; line-height: 18px;
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.st-key-choices { gap: 0.4rem; }
+.st-key-choices [data-testid="stSelectbox"] input { padding-top: 4px; padding-bottom: 4px; }
+.st-key-choices [data-testid="stSelectbox"] [role="group"] { min-height: 30px; height: 30px; }
+.st-key-choices :is(.stButton, .stPopover) button { min-height: 30px; height: 30px; padding: 0 0.7rem; }
+@media (min-width: 1150px) {
+  .stMainBlockContainer { padding-top: 0.4rem; }
+  .stAppHeader { height: 2.7rem; min-height: 2.7rem; background: transparent; }
+  .stAppHeader, .stAppHeader * { pointer-events: none; }
+  .stAppHeader :is(a, button), .stAppHeader :is(a, button) * { pointer-events: auto; }
+  .st-key-choices { margin-left: 16.8rem; padding-right: 3.4rem; }
+}
+</style>"""
+"""Traces need the room that Streamlit leaves around a page; on a wide screen the container "choices" stands beside the names."""
