@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from sleepfm.errors import SleepFMError
+from sleepfm.inference.simulated_models import simulated_warning
+from sleepfm.library.facts import OLDEST_YEARS, person
+from sleepfm.library.job_risk import submit_risk
+from sleepfm.library.library import Library
+from sleepfm.library.risks import StoredRisk, remove, risks
+from sleepfm.library.study import Study, StudyStatus
+from sleepfm.models.card import SIMULATED, Sex
+from sleepfm.models.shelf import Shelf
+from sleepfm.runs.table import OPEN_STATES, Job, JobState
+from sleepfm.text import plain
+from sleepfm.viewer.risk_choices import ModelChoice, chosen_at_first, model_choices, result_words, sexes
+from sleepfm.viewer.risk_one_night import show_result
+from sleepfm.viewer.risk_reading import read_beside
+from sleepfm.viewer.risk_words import ACCEPT, NOTICE, made_words
+from sleepfm.viewer.scoring_choice import shown_at_first
+from sleepfm.viewer.visits import last_study
+from sleepfm.viewer.words import time_left_words
+
+CHOICES = 200  # studies offered in the list at the top; the others are reached from the Studies page or by the address
+VIEWS = ("One night", "Compare nights", "Cohort")
+UNREADABLE = (StudyStatus.MISSING, StudyStatus.CHANGED)
+ACCEPTED, STUDY = "risk notice accepted", "risk study"
+
+# a table and four figures need the room that Streamlit leaves between its elements
+TIGHT = """<style>
+.stMainBlockContainer { padding-left: 1.4rem; padding-right: 1.4rem; }
+.stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml) { display: none; }
+.stMainBlockContainer > .stVerticalBlock { gap: 0.6rem; }
+</style>"""
+
+
+def accept_notice() -> bool:
+    """Show what the numbers are not, until its reader has agreed; return whether that was done in this session."""
+    if st.session_state.get(ACCEPTED):
+        return True
+    with st.container(border=True, width=760, key="risk-notice"):
+        st.subheader("Research use")
+        st.markdown(plain(NOTICE))
+        if st.button(ACCEPT, type="primary"):
+            st.session_state[ACCEPTED] = True
+            st.rerun()
+    return False
+
+
+def choose_study(library: Library) -> Study | None:
+    """Let the user choose a study: at first that of the address, else the one looked at last, else the newest."""
+    wanted = st.query_params.get("study") or st.session_state.get(STUDY) or last_study(st.session_state)
+    ids = [one.id for one in library.studies(limit=CHOICES)]
+    if not ids:
+        st.info("No studies yet: add a recording on the Studies page.", icon=":material/bedtime:")
+        st.page_link("pages/studies.py", label="To the studies")
+        return None
+    try:
+        study = library.study(wanted or ids[0])
+    except SleepFMError as error:
+        st.error(plain(str(error)))
+        st.page_link("pages/studies.py", label="To the studies")
+        return None
+    if study.id not in ids:
+        ids.insert(0, study.id)
+    chosen = st.selectbox("Study", ids, index=ids.index(study.id), key=f"risk study of {study.id}", width=210)
+    if chosen != study.id:
+        st.query_params["study"] = chosen
+        st.rerun()
+    if st.query_params.to_dict() != {"study": study.id}:  # the browser's way back brings the Review page's epoch along
+        st.query_params.from_dict({"study": study.id})
+    st.session_state[STUDY] = study.id
+    return study
+
+
+def choose_model(library: Library, study: Study) -> ModelChoice | None:
+    """Let the user choose a disease model; one that was trained on simulated signals is taken for a real night by name only."""
+    shelf = Shelf(library.home.models)
+    choices = model_choices(shelf)
+    first = chosen_at_first(shelf, choices, simulated_recording=study.simulated)
+    return st.selectbox(
+        "Model",
+        choices,
+        index=None if first is None else choices.index(first),
+        format_func=lambda one: one.label,
+        placeholder="No disease model" if not choices else "Choose a model",
+        disabled=not choices,
+        key=f"risk model {study.simulated}",
+        width=230,
+    )
+
+
+def ask_person(library: Library, study: Study, model: ModelChoice) -> tuple[float | None, Sex | None, bool]:
+    """Ask for age and sex, filled in only with what the cohort's table says; and whether they are players."""
+    known = person(library, study.id)
+    told = "From the cohort table" if known.age is not None or known.sex is not None else None
+    age = st.number_input(
+        "Age (years)" if known.age is None else "Age (from the cohort table)",
+        0.0,
+        OLDEST_YEARS,
+        known.age,
+        1.0,
+        format="%g",
+        placeholder="years",
+        help=told,
+        key=f"risk age {study.id}",
+        width=170,
+        persist_state="session",
+    )
+    offered = sexes(model.card)
+    sex = st.selectbox(
+        "Sex" if known.sex is None else "Sex (from the cohort table)",
+        offered,
+        index=offered.index(known.sex) if known.sex in offered else None,
+        placeholder="choose",
+        help=None if "unknown" in offered else "This model has no code for an unknown sex.",
+        key=f"risk sex {study.id} {'unknown' in offered}",
+        width=170,
+        persist_state="session",
+    )
+    players = st.toggle(
+        "Age and sex as players",
+        key="risk players",
+        persist_state="session",
+        help="Gives age and sex a share of the score each; where absent, they are averaged over the reference people.",
+    )
+    return age, sex, players
+
+
+def show_assess(library: Library, study: Study, running: Job | None) -> None:
+    """Draw the row that asks: study, model, person, and the button or how far it is."""
+    model = choose_model(library, study)
+    if model is None:
+        return
+    age, sex, players = ask_person(library, study, model) if model.card.takes_demographics else (None, None, False)
+    if running is not None:
+        show_progress(library, running)
+        return
+    lacking = [name for name, value in (("age", age), ("sex", sex)) if model.card.takes_demographics and value is None]
+    why = f"Needs {' and '.join(lacking)}" if lacking else None
+    if study.status in UNREADABLE:
+        why = "The recording is missing or was changed"
+    if st.button("Assess", type="primary", disabled=why is not None, help=why):
+        try:
+            submit_risk(library, study.id, model=model.name, age=age, sex=sex, demographic_players=players)
+        except SleepFMError as error:
+            st.session_state["risk refused"] = str(error)
+        st.rerun()
+
+
+def show_progress(library: Library, job: Job) -> None:
+    """Show how far the job is, with the time left and a way to stop it; the page runs again when it has ended."""
+    home, identifier = library.home, job.id
+
+    @st.fragment(run_every=1.0)
+    def progress() -> None:
+        with Library(home) as fresh:
+            now = fresh.jobs.get(identifier)
+            if not now.open:
+                st.rerun()
+            row = st.container(horizontal=True, vertical_alignment="center", width="content")
+            row.progress(now.progress, plain(f"{now.message or 'waiting'}{time_left_words(now.seconds_left())}"), width=225)
+            if row.button("Cancel"):
+                fresh.jobs.request_stop(identifier)
+
+    with st.container(width=330):  # a fragment would take the whole row
+        progress()
+
+
+def show_notices(library: Library, study: Study, stored: list[StoredRisk], running: Job | None) -> None:
+    """Say what went wrong, and what is missing."""
+    refused = st.session_state.pop("risk refused", None)
+    last = next(iter(library.jobs.list(kinds=("risk",), subject=study.id, limit=1)), None)
+    failed = last is not None and last.state in (JobState.FAILED, JobState.CRASHED)
+    if last is not None and failed and not any(one.created_at > last.created_at for one in stored):
+        refused = refused or f"This night could not be assessed: {last.error}"
+    if study.status in UNREADABLE:
+        refused = refused or study.message
+    if refused:
+        st.error(plain(refused))
+    if not model_choices(Shelf(library.home.models)):
+        st.info(
+            "There is no disease model on the shelf. Bring one with `sleepfm models import`, or train one with"
+            " `sleepfm finetune disease`.",
+            icon=":material/inventory_2:",
+        )
+    elif not stored and running is None and study.status not in UNREADABLE:
+        st.info("Nothing was assessed of this night yet: say age and sex above and press Assess.", icon=":material/monitoring:")
+
+
+def choose_result(study: Study, stored: list[StoredRisk]) -> StoredRisk:
+    """Let the user choose one of the stored results; a new one is chosen when it comes."""
+    by_id = {one.id: one for one in stored}
+    number = st.selectbox(
+        "Result",
+        list(by_id),
+        format_func=lambda one: result_words(by_id[one].result, by_id[one].created_at),
+        key=f"risk result {study.id} {stored[0].id}",
+        label_visibility="collapsed",
+        width=520,
+    )
+    with st.popover("About this result"):
+        st.markdown(plain(made_words(by_id[number].result)))
+        if st.button("Remove this result", icon=":material/delete:", key=f"risk remove {number}"):
+            st.session_state["risk remove"] = number
+            st.rerun()
+    return by_id[number]
+
+
+def show_one_night(library: Library, top: DeltaGenerator) -> None:
+    """Draw the view of one night; `top` is the row of the page's views, where the results are chosen."""
+    if (gone := st.session_state.pop("risk remove", None)) is not None:
+        remove(library, gone)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="risk-ask"):
+        study = choose_study(library)
+        if study is None:
+            return
+        running = next(iter(library.jobs.list(states=OPEN_STATES, kinds=("risk",), subject=study.id, limit=1)), None)
+        show_assess(library, study, running)
+    stored = risks(library, study.id)
+    show_notices(library, study, stored, running)
+    if not stored:
+        return
+    with top:
+        one = choose_result(study, stored)
+    if one.result.trained_on == SIMULATED:
+        say = st.info if study.simulated else st.warning
+        say(plain(simulated_warning(one.model, simulated_recording=study.simulated)))
+    assessment, notes = read_beside(library, one.result)
+    for note in (*one.result.warnings, *notes):
+        st.caption(f":material/warning: {plain(note)}")
+    scorings = library.scorings(study.id)
+    stages = shown_at_first(scorings)[0].scoring.stages if scorings else None
+    show_result(assessment, study, stages, number=one.id)
+
+
+def main() -> None:
+    """Draw the page."""
+    st.html(TIGHT)
+    if not accept_notice():
+        return
+    top = st.container(horizontal=True, vertical_alignment="center", gap="small", key="risk-views")
+    view = top.segmented_control(
+        "View", VIEWS, default=VIEWS[0], required=True, key="risk view", label_visibility="collapsed", persist_state="session"
+    )
+    with Library.open() as library:
+        if view == VIEWS[0]:
+            show_one_night(library, top)
+    st.caption("Research use. Nothing here is a diagnosis; a change of the score is not a cause.")
+
+
+main()

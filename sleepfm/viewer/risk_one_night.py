@@ -1,0 +1,292 @@
+"""The risk page's view of one result: its conditions, and for the one that is chosen the curve, the reasons and the night."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from sleepfm.library.study import Study
+from sleepfm.text import plain, printable
+from sleepfm.viewer.risk_curve import event_free_figure
+from sleepfm.viewer.risk_night import night_figure, strongest, window_changes, window_words, windows_csv
+from sleepfm.viewer.risk_reasons import reasons, reasons_csv, reasons_table
+from sleepfm.viewer.risk_table import Assessment, condition_table, found, in_order, result_name, screen_table, years_known
+from sleepfm.viewer.risk_waterfall import waterfall
+from sleepfm.viewer.risk_words import BAND_WORDS, MEASURED_FROM, condition_facts, night_words
+
+_TABLE_PX, _ROW_PX = 244, 30
+_USUAL_YEAR = 5.0
+_CHOSEN = "risk condition"
+_WIDTHS = {
+    "Phecode": 70,
+    "Condition": 180,
+    "95 % interval": 104,
+    "Beside age and sex": 186,
+    "95 % band": 98,
+    "C-index": 64,
+    "C interval": 94,
+    "n": 46,
+    "Events": 56,
+}
+
+
+def chart_config(name: str) -> dict[str, Any]:
+    """Return the settings of Plotly's own bar: no advertisement, and the figure as an SVG file of this name."""
+    return {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
+
+
+def show_result(of: Assessment, study: Study, stages: np.ndarray | None, *, number: int) -> None:
+    """Draw the view; only this part runs again when its user chooses.
+
+    Parameters
+    ----------
+    of
+        The result with what it is read beside.
+    study, stages
+        The study, and the stages of its scoring (None without one).
+    number
+        Of the stored result: tells the widgets of one from those of another.
+    """
+
+    @st.fragment
+    def view() -> None:
+        table = _show_conditions(of, number)
+        k = _chosen(of)
+        _show_condition(of, table, k, number)
+        _show_night(of, k, study, stages, number)
+
+    view()
+
+
+def _chosen(of: Assessment) -> int:
+    """Return the place of the condition that is looked at: the last one chosen, where this model has it."""
+    wanted = st.session_state.get(_CHOSEN)
+    return (of.result.index(wanted) if wanted is not None else None) or 0
+
+
+def _choose(of: Assessment, k: int) -> None:
+    st.session_state[_CHOSEN] = of.result.conditions[k].phecode
+
+
+def _show_conditions(of: Assessment, number: int) -> pd.DataFrame:
+    """Draw the table with its search; return it whole."""
+    years = years_known(of)
+    if not years:
+        st.info(plain(f"Ranks only. {of.ranks_only(0)}"), icon=":material/format_list_numbered:")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        search = st.text_input("Search", placeholder="Phecode or part of a name", key="risk search", width=260)
+        year = None
+        if years:
+            usual = min(range(len(years)), key=lambda i: abs(years[i] - _USUAL_YEAR))
+            year = st.selectbox(
+                "Years after the night", years, index=usual, format_func="{:g}".format, key=f"risk year {number}", width=150
+            )
+        table = condition_table(of, year)
+        st.download_button(
+            "Table as CSV",
+            table.to_csv(index=False, lineterminator="\n"),
+            f"{result_name(of.result)}_risk.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    listed = in_order(found(table, search))
+    if _CHOSEN not in st.session_state and len(listed):
+        _choose(of, int(listed.index[0]))
+    if listed.empty:
+        st.caption(f"Nothing matches “{plain(search)}” among {len(table)} conditions.")
+        return table
+    shown = screen_table(listed)
+    key = f"risk table {number} {search}"
+    places = listed.index.tolist()
+    chosen = _chosen(of)
+    # the table marks what is chosen, also when it was chosen elsewhere
+    st.session_state[key] = {
+        "selection": {"rows": [places.index(chosen)] if chosen in places else [], "columns": [], "cells": []}
+    }
+
+    def picked() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            _choose(of, places[rows[0]])
+
+    st.dataframe(
+        shown,
+        key=key,
+        hide_index=True,
+        height=min(_TABLE_PX, _ROW_PX * (len(shown) + 1) + 4),
+        row_height=_ROW_PX,
+        column_config=_columns(shown),
+        on_select=picked,
+        selection_mode="single-row",
+        placeholder="–",
+        alt="Conditions of the model with their scores",
+    )
+    return table
+
+
+def _columns(shown: pd.DataFrame) -> dict[str, Any]:
+    formats = {"Log hazard": "%.2f", "Percentile": "%.0f", "C-index": "%.2f", "C age + sex": "%.2f", "n": "%d", "Events": "%d"}
+    helps = {
+        "Log hazard": "The score: relative to other people, no probability.",
+        "95 % interval": "Bootstrap over 5-min windows: how much the score depends on which parts of the night were seen.",
+        "Percentile": "How many per cent of the reference people have a lower score.",
+        "Rank": "Among the nights of this library with a result by the same weights; 1 is the highest score.",
+        "Age + sex, %": "The same probability from a model that knows age and sex only.",
+        "C-index": "How well the model orders people by time to the event: 0.5 is chance, 1 is perfect. From held-out people.",
+        "C age + sex": "The C-index of age and sex alone, on the same people.",
+        "n": "Held-out people with a known follow-up.",
+        "Beside age and sex": "Whether the model orders people better than age and sex alone do (one-sided test, corrected for "
+        "the number of conditions).",
+    }
+    columns: dict[str, Any] = {}
+    for name in shown.columns:
+        if pd.api.types.is_numeric_dtype(shown[name]):
+            free = "Probability of no event until then, with its band." if name.startswith("Free at") else None
+            columns[name] = st.column_config.NumberColumn(
+                format=formats.get(name, "%.1f"), help=helps.get(name, free), width=_WIDTHS.get(name, 80)
+            )
+        else:
+            columns[name] = st.column_config.TextColumn(help=helps.get(name), width=_WIDTHS.get(name))
+    return columns
+
+
+def _show_condition(of: Assessment, table: pd.DataFrame, k: int, number: int) -> None:
+    """Draw what is known of one condition: its facts beside its curve, its reasons as a figure beside the same as a table."""
+    result = of.result
+    names = {j: f"{printable(one.phecode)} · {printable(one.phenotype)}" for j, one in enumerate(result.conditions)}
+    key = f"risk pick {number}"
+    st.session_state[key] = k
+    st.selectbox(
+        "Condition",
+        list(names),
+        format_func=names.__getitem__,
+        key=key,
+        on_change=lambda: _choose(of, st.session_state[key]),
+        width=480,
+    )
+    stem = f"{result_name(result)}_{result.conditions[k].phecode}"
+    left, right = st.columns(2, gap="medium")
+    with left:
+        reference = "" if of.reference is None else printable(of.reference.data)
+        facts = condition_facts(table.iloc[k].to_dict(), reference)
+        st.dataframe(
+            pd.DataFrame(facts, columns=["", "This night", "Age and sex alone"]),
+            hide_index=True,
+            height="content",
+            row_height=_ROW_PX,
+            key=f"risk facts {number}",
+            alt="What is known of this condition",
+        )
+        if years_known(of) and (why := of.ranks_only(k)):
+            st.info(plain(f"Ranks only. {why}"), icon=":material/format_list_numbered:")
+    with right:
+        _show_curve(of, k, stem)
+    _show_reasons(of, k, stem, number)
+
+
+def _show_curve(of: Assessment, k: int, stem: str) -> None:
+    curve = of.curve(k)
+    if curve is None:
+        return
+    beside = of.demographics_curve(k)
+    st.plotly_chart(
+        event_free_figure(curve, beside),
+        key="risk curve",
+        config=chart_config(f"{stem}_event-free"),
+        alt=f"Probability of no event over {curve.years[-1]:g} years, with 95 % band",
+    )
+    missing = "" if beside is not None else " There is no model of age and sex alone to set beside it."
+    st.caption(plain(f"{BAND_WORDS}{missing}"))
+
+
+def _show_reasons(of: Assessment, k: int, stem: str, number: int) -> None:
+    against = of.reference if of.of_reference(k) is not None else None
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.markdown("**Change of the score by signal**", width="content")
+        if against is not None:
+            choices = ["Relative to the reference", "Raw"]
+            how = st.segmented_control(
+                "Changes", choices, default=choices[0], required=True, key="risk raw", label_visibility="collapsed"
+            )
+            against = against if how == choices[0] else None
+        steps = reasons(of.result, k, against)
+        st.download_button(
+            "Steps as CSV",
+            reasons_csv(of.result, k, against),
+            f"{stem}_reasons.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    left, right = st.columns(2, gap="medium")
+    left.plotly_chart(
+        waterfall(steps),
+        key="risk waterfall",
+        config=chart_config(f"{stem}_reasons"),
+        alt="Steps from the start to the score; the table beside it has the same numbers",
+    )
+    right.dataframe(
+        reasons_table(steps),
+        hide_index=True,
+        height="content",
+        row_height=_ROW_PX,
+        key=f"risk reasons {number}",
+        alt="The steps as numbers",
+    )
+    st.caption(plain(MEASURED_FROM[against is not None]))
+
+
+def _show_night(of: Assessment, k: int, study: Study, stages: np.ndarray | None, number: int) -> None:
+    result, stem = of.result, f"{result_name(of.result)}_{of.result.conditions[k].phecode}"
+    windows = window_changes(result.window_start_s, result.window_stop_s, result.occlusion_wk[:, k], stages)
+    st.markdown("**Change of the score over the night**")
+    if not windows:
+        st.caption("The night is too short to leave a window out.")
+        return
+    opened = st.plotly_chart(
+        night_figure(
+            windows, stages=stages, start=study.start, duration_s=study.duration_s, assessed_s=(result.start_s, result.stop_s)
+        ),
+        key=f"risk night {number}",
+        on_select="rerun",
+        selection_mode="points",
+        config=chart_config(f"{stem}_night"),
+        alt="Change of the score of each 5-min window below the hypnogram; the list below has the strongest windows",
+    )
+    open_window = _opener(study.id)
+    if opened.selection.points:
+        open_window(opened.selection.points[0]["customdata"])
+    st.caption(plain(night_words(staged=stages is not None)))
+    ordered = strongest(windows)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        one = st.selectbox(
+            "Strongest windows",
+            ordered,
+            format_func=lambda w: window_words(w, study.start),
+            key=f"risk windows {number} {k}",
+            width=470,
+        )
+        if st.button("Open", icon=":material/monitor_heart:", help="See the traces of this window on the Review page"):
+            open_window(one.epoch)
+        st.download_button(
+            "Windows as CSV",
+            windows_csv(study.id, result.model, result.conditions[k].phecode, windows, study.start),
+            f"{stem}_windows.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _opener(study: str) -> Callable[[object], None]:
+    def open_window(epoch: object) -> None:
+        # Plotly hands customdata back as the number or as a list of it
+        first = epoch[0] if isinstance(epoch, list | tuple) else epoch
+        st.switch_page("pages/review.py", query_params={"study": study, "epoch": str(first)})
+
+    return open_window
