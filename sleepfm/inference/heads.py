@@ -68,7 +68,7 @@ def stage_probabilities(embeddings: Embeddings, model: Model, progress: Progress
     head = model.network
     if not isinstance(head, StagingHead):
         raise RequestError(f"{model.card.name} is a model for {model.card.task}, not for staging")
-    _check_fits(embeddings, model)
+    check_fits(embeddings, model)
     parts = []
     for piece in pieces(embeddings.n, int(model.card.parameters["max_seq_length"])):
         with one_thread_each(), lean_attention(), torch.inference_mode():
@@ -165,21 +165,30 @@ def night_hazards(
     head = model.network
     if not isinstance(head, DiseaseHead):
         raise RequestError(f"{model.card.name} is a model for {model.card.task}, not for disease")
-    _check_fits(embeddings, model)
+    check_fits(embeddings, model)
+    first, last, warnings = looked_at(embeddings, model, lights_off_s)
+    with one_thread_each(), lean_attention(), torch.inference_mode():
+        log_hazard_bk = head(*_night(embeddings, first, last), torch.tensor([demographics], dtype=torch.float32))
+    stop_s = min(last * TOKEN_S, embeddings.origin.duration_s)
+    return NightHazards(log_hazard_bk[0].numpy(), first * TOKEN_S, stop_s, tuple(warnings))
+
+
+def looked_at(embeddings: Embeddings, model: Model, lights_off_s: float | None) -> tuple[int, int, list[str]]:
+    """Return the first token of a night that a disease head looks at, the one after the last, and what to say of it.
+
+    Parameters and errors as for `night_hazards`.
+    """
     first = math.ceil((lights_off_s or 0.0) / TOKEN_S - _SLACK_S)
     if not 0 <= first < embeddings.n:
         raise RequestError(f"{embeddings.origin.record_id}: lights off at {lights_off_s} s lies outside the recording")
-    last = min(embeddings.n, first + int(model.card.parameters["max_seq_length"]))
+    last = min(embeddings.n, first + int(model.card.parameters.get("max_seq_length", embeddings.n)))
     warnings = night_warnings(embeddings, first * TOKEN_S)
     if last < embeddings.n:
         since = "lights off" if lights_off_s is not None else "the recording's start"
         warnings.append(
             f"Only the first {(last - first) * TOKEN_S / 3600:.1f} h from {since} were looked at; the head takes no more."
         )
-    with one_thread_each(), lean_attention(), torch.inference_mode():
-        log_hazard_bk = head(*_night(embeddings, first, last), torch.tensor([demographics], dtype=torch.float32))
-    stop_s = min(last * TOKEN_S, embeddings.origin.duration_s)
-    return NightHazards(log_hazard_bk[0].numpy(), first * TOKEN_S, stop_s, tuple(warnings))
+    return first, last, warnings
 
 
 def night_warnings(embeddings: Embeddings, start_s: float = 0.0) -> list[str]:
@@ -195,7 +204,8 @@ def night_warnings(embeddings: Embeddings, start_s: float = 0.0) -> list[str]:
     return warnings
 
 
-def _check_fits(embeddings: Embeddings, model: Model) -> None:
+def check_fits(embeddings: Embeddings, model: Model) -> None:
+    """Raise ModelError when embeddings are not those of a head's encoder, or not per 5 s."""
     link, origin = model.card.encoder, embeddings.origin
     if link is None or link.weights_sha256 != origin.weights_sha256:
         wanted = link.name if link else "another encoder"

@@ -91,7 +91,7 @@ def ranks_only(card: ModelCard, result: RiskResult, k: int) -> str:
     """Return why a condition's score can only be ranked, as a sentence; empty when it has an event-free curve."""
     if result.demographics_left_out:
         return (
-            f"Nobody knows how {card.name} takes age and sex, so the score leaves them out: it ranks people of the same age and sex."
+            f"Nobody knows how {card.name} takes age and sex, so the score leaves them out: it ranks people of one age and sex."
             " Import the model with --age-scale and --sex-code to have the whole score."
         )
     if card.baseline_hazard is None:

@@ -26,8 +26,8 @@ FORMAT = 1
 class RiskResult:
     """The log hazards of one night with their reasons.
 
-    Every number of the score is a log hazard: relative, no probability. "Score" below is the log hazard of a condition, "player" what a
-    Shapley value is given to, "coalition" a set of players: the head's answer when only these are there.
+    Every number of the score is a log hazard: relative, no probability. "Score" below is the log hazard of a condition,
+    "player" what a Shapley value is given to, "coalition" a set of players: the head's answer when only these are there.
 
     Attributes
     ----------
@@ -40,10 +40,10 @@ class RiskResult:
     age, sex
         As they were told (years; "female", "male" or "unknown"); None when the head takes neither.
     demographics_left_out
-        The head takes age and sex, but nobody knows how they are coded: the scores are what the night alone adds to a person's log
-        hazard. They rank people of the same age and sex, and nothing else.
+        The head takes age and sex, but nobody knows how they are coded: the scores are what the night alone adds to a person's
+        log hazard. They rank people of the same age and sex, and nothing else.
     conditions
-        The head's outputs; phecodes "1", "2", … when nobody named them.
+        The head's outputs; phecodes "0", "1", … when nobody named them.
     modalities
         Those that the night has and the head looks at.
     players
@@ -51,8 +51,8 @@ class RiskResult:
     log_hazard_k
         (condition,) float64, the score.
     low_k, high_k
-        (condition,) 95 % interval by bootstrap over 5-min windows: how much the score depends on which parts of the night were looked
-        at. It says nothing of the model's own error.
+        (condition,) 95 % interval by bootstrap over 5-min windows: how much the score depends on which parts of the night were
+        looked at. It says nothing of the model's own error.
     coalition_ck
         (2 ** players, condition) the score of every coalition; bit i of the row's number says whether player i is in it.
     shapley_pk, shapley_low_pk, shapley_high_pk
@@ -63,9 +63,10 @@ class RiskResult:
         (window,) the 5-min windows of the recording that were looked at, in seconds from its start; the first and the last may be
         shorter.
     occlusion_wk
-        (window, condition) the score minus the score of the night with that window cut out.
+        (window, condition) float32, the score minus the score of the night with that window cut out.
     demographics_log_hazard_k
-        (condition,) log hazards from age and sex alone, NaN for a condition which that model does not know; None without such a model.
+        (condition,) log hazards from age and sex alone, NaN for a condition which that model does not know; None without such a
+        model.
     demographics_model
         Its name on the shelf; empty without one.
     start_s, stop_s
@@ -106,7 +107,7 @@ class RiskResult:
 
     @property
     def base_k(self) -> np.ndarray:
-        """(condition,) the score of the empty coalition: no signal at all, and the person's age and sex unless they are players."""
+        """(condition,) the score of the empty coalition: no signal; the person's age and sex unless they are players."""
         base_k: np.ndarray = self.coalition_ck[0]
         return base_k
 
@@ -141,23 +142,31 @@ class RiskResult:
         try:
             with np.load(path, allow_pickle=False) as file:
                 about = json.loads(file["about"].tobytes())
-                arrays: dict[str, Any] = {name: file[name] if name in file else None for name in _ARRAYS}
-            if about.pop("format") != FORMAT:
+                arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS if name in file or name != _MAY_BE_NONE}
+            if about["format"] != FORMAT:
                 raise ValueError("another version wrote it")
-            plain: dict[str, Any] = {name: about[name] for name in _PLAIN}
-            conditions = tuple(Condition(phecode=phecode, phenotype=phenotype) for phecode, phenotype in about["conditions"])
-            lists = {"players": tuple(plain.pop("players")), "warnings": tuple(plain.pop("warnings"))}
-            modalities = tuple(Modality(name) for name in plain.pop("modalities"))
-            missing = [name for name in _ARRAYS if arrays[name] is None and name != "demographics_log_hazard_k"]
-            if missing:
-                raise ValueError(f"{missing[0]} is missing")
-            return cls(conditions=conditions, modalities=modalities, **plain, **lists, **arrays)
+            made: dict[str, Any] = {_MAY_BE_NONE: None, **{name: about[name] for name in _PLAIN}, **arrays}
+            made["conditions"] = tuple(Condition(phecode=phecode, phenotype=name) for phecode, name in about["conditions"])
+            made["modalities"] = tuple(Modality(name) for name in made["modalities"])
+            return cls(**made | {name: tuple(made[name]) for name in ("players", "warnings")})
         except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-            raise SleepFMError(
-                f"{path}: is no stored risk or is damaged ({printable(str(error))}); assess the study again"
-            ) from None
+            raise _unreadable(path, error) from None
+
+
+def read_scores(path: Path) -> tuple[np.ndarray, bool]:
+    """Return the (condition,) log hazards in a stored result, and whether they leave age and sex out; errors as `load`."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["log_hazard_k"], bool(json.loads(file["about"].tobytes())["demographics_left_out"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> SleepFMError:
+    return SleepFMError(f"{path}: is no stored risk or is damaged ({printable(str(error))}); assess the study again")
 
 
 _ARRAYS = tuple(one.name for one in fields(RiskResult) if one.name.rpartition("_")[2] in ("k", "ck", "pk", "wk"))
 _ARRAYS += ("window_start_s", "window_stop_s")
+_MAY_BE_NONE = "demographics_log_hazard_k"
 _PLAIN = tuple(one.name for one in fields(RiskResult) if one.name not in (*_ARRAYS, "conditions"))

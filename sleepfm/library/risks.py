@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from sleepfm.inference.risk_result import RiskResult
+from sleepfm.inference.risk_result import RiskResult, read_scores
 from sleepfm.library.library import Library
 from sleepfm.models.card import Sex
-from sleepfm.runs.database import connect, transaction
+from sleepfm.runs.database import transaction
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class StoredRisk:
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """Where scores stand among the library's other studies with a risk by the same weights: 1 is the highest.
+    """Where scores stand among the library's studies that have a risk by the same weights: 1 is the highest.
 
     Attributes
     ----------
@@ -69,25 +70,112 @@ def risks(library: Library, study: str | None = None, model: str | None = None) 
     SleepFMError
         When a stored file is damaged.
     """
-    raise NotImplementedError
+    return [
+        StoredRisk(
+            id=row["id"],
+            study=row["study"],
+            model=row["model"],
+            age=row["age"],
+            sex=row["sex"],
+            created_at=datetime.fromisoformat(row["created_at"]),
+            result=RiskResult.load(_file(library, row)),
+            provenance=json.loads(row["provenance"]),
+        )
+        for row in _rows(library, study=study, model=model)
+    ]
+
+
+def scores(library: Library, weights_sha256: str, *, demographics_left_out: bool = False) -> dict[str, np.ndarray]:
+    """Return the newest (condition,) log hazards of every study by these weights; a study without them is not in it.
+
+    Quicker than `risks`: of every file only the scores are read.
+
+    Parameters
+    ----------
+    demographics_left_out
+        Of the scores that leave age and sex out because nobody knows how the head takes them, or of the whole ones.
+    """
+    found: dict[str, np.ndarray] = {}
+    for row in _rows(library, weights_sha256=weights_sha256):
+        if row["study"] not in found:
+            score_k, left_out = read_scores(_file(library, row))
+            if left_out == demographics_left_out:
+                found[row["study"]] = score_k
+    return found
+
+
+def ranks(library: Library, result: RiskResult) -> Ranks:
+    """Return where a result's scores stand among the newest risk of every other study by the same weights."""
+    others = scores(library, result.weights_sha256, demographics_left_out=result.demographics_left_out)
+    others.pop(result.study, None)
+    other_nk = np.array(list(others.values())).reshape(len(others), len(result.log_hazard_k))
+    return Ranks(1 + (other_nk > result.log_hazard_k).sum(axis=0), 1 + len(others))
 
 
 def store(library: Library, result: RiskResult, provenance: dict[str, Any]) -> int:
-    """Store a risk and return its number; one by the same model for the same age, sex and players is replaced.
+    """Store a risk and return its number; one by the same weights for the same age, sex and players is replaced.
 
     `provenance` holds at least `key` and `source_sha256`, the hash of the file that was assessed.
     """
-    raise NotImplementedError
+    provenance = provenance | {"players": list(result.players)}
+    connection = library.connection
+    with transaction(connection):
+        old = connection.execute(
+            "SELECT id, study, file FROM risks WHERE study = ? AND weights_sha256 = ? AND age IS ? AND sex IS ?"
+            " AND json_extract(provenance, '$.players') = ?",
+            (result.study, result.weights_sha256, result.age, result.sex, _json(provenance["players"])),
+        ).fetchall()
+        number = int(
+            connection.execute(
+                "INSERT INTO risks (study, model, weights_sha256, age, sex, file, provenance, source_sha256, created_at)"
+                " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?)",
+                (
+                    result.study,
+                    result.model,
+                    result.weights_sha256,
+                    result.age,
+                    result.sex,
+                    _json(provenance),
+                    provenance["source_sha256"],
+                    datetime.now(UTC).isoformat(),
+                ),
+            ).lastrowid
+            or 0
+        )
+        connection.execute("UPDATE risks SET file = ? WHERE id = ?", (f"{number}.npz", number))
+        result.save(_folder(library, result.study) / f"{number}.npz")
+        connection.executemany("DELETE FROM risks WHERE id = ?", [(row["id"],) for row in old])
+    for row in old:
+        _file(library, row).unlink(missing_ok=True)
+    return number
 
 
 def remove(library: Library, number: int) -> None:
     """Forget a stored risk; nothing happens when it is gone already."""
-    raise NotImplementedError
+    gone = library.connection.execute("DELETE FROM risks WHERE id = ? RETURNING study, file", (number,)).fetchall()
+    for row in gone:
+        _file(library, row).unlink(missing_ok=True)
 
 
-def ranks(library: Library, result: RiskResult) -> Ranks:
-    """Return where a result's scores stand among the newest risk of every study by the same weights.
+def _rows(library: Library, **wanted: str | None) -> list[sqlite3.Row]:
+    """Return the rows that speak of the studies' present files and have theirs, the newest first."""
+    chosen = {name: value for name, value in wanted.items() if value is not None}
+    conditions = "".join(f" AND r.{name} = ?" for name in chosen)
+    rows = library.connection.execute(
+        f"SELECT r.* FROM risks r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256 WHERE 1{conditions}"
+        " ORDER BY r.id DESC",
+        tuple(chosen.values()),
+    )
+    return [row for row in rows if _file(library, row).is_file()]
 
-    Scores that leave age and sex out are ranked among such scores only.
-    """
-    raise NotImplementedError
+
+def _folder(library: Library, study: str) -> Path:
+    return library.study_folder(study) / "risks"
+
+
+def _file(library: Library, row: sqlite3.Row) -> Path:
+    return _folder(library, row["study"]) / str(row["file"])
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

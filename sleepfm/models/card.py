@@ -142,7 +142,7 @@ class DemographicCoding(_Part):
 
 
 def parse_sex_code(text: str) -> SexCode:
-    """Read "female=0,male=1", with "unknown=0.5" behind it where the head has such a code; RequestError when it is not of that form.
+    """Read "female=0,male=1", or "female=0,male=1,unknown=0.5"; RequestError when it is not of that form.
 
     Examples
     --------
