@@ -8,10 +8,13 @@ and 90,000 candidates need one pass and no drawing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import gammaln
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from sleepfm.analysis.estimates import Estimate
 from sleepfm.analysis.resampling import Bootstrap, Sampled
@@ -20,10 +23,12 @@ from sleepfm.progress import Progress, silent
 TIE = 1e-6
 """Cosine similarities that lie closer than this count as equal: float32 products of 128 numbers are not more exact."""
 TOP = (1, 10)
-_QUERIES_AT_ONCE = 512
-_CANDIDATES_AT_ONCE = 8192
+TILE = 1024
+"""Windows by windows that are compared at once: their similarities are counted while they are in the cache."""
+_QUERIES_AT_ONCE = _CANDIDATES_AT_ONCE = TILE
 
 Rows = slice | np.ndarray
+Tile = tuple[Rows, Rows]
 
 
 @dataclass(frozen=True)
@@ -236,9 +241,9 @@ def _rank(
     n = len(a_ne)
     night_n, subject_n = np.asarray(nights_n)[window_n], np.asarray(subjects_n)[window_n]
     partner_n = np.einsum("ne,ne->n", a_ne, b_ne)
-    everyone = _count(a_ne, b_ne, partner_n, _tiles(n), sides)
-    person = _count(a_ne, b_ne, partner_n, _within(subject_n), sides)
-    night = _count(a_ne, b_ne, partner_n, _within(night_n), sides)
+    everyone = _count(a_ne, b_ne, partner_n, _bands(n), sides)
+    person = _count(a_ne, b_ne, partner_n, _bands_within(subject_n), sides)
+    night = _count(a_ne, b_ne, partner_n, _bands_within(night_n), sides)
     return [
         PairRanks(
             window_n,
@@ -255,33 +260,81 @@ def _ranks(counts_kn: np.ndarray, others_n: np.ndarray) -> Ranks:
     return Ranks(better_n, tied_n, others_n)
 
 
-def _count(
-    a_ne: np.ndarray, b_ne: np.ndarray, partner_n: np.ndarray, tiles: Iterator[tuple[Rows, Rows]], sides: int
-) -> np.ndarray:
-    """Return (side, better or tied, query) how many candidates beat and how many equal the partner, over all tiles."""
-    counts_skn = np.zeros((sides, 2, len(a_ne)), dtype=np.int64)
+def _count(a_ne: np.ndarray, b_ne: np.ndarray, partner_n: np.ndarray, bands: list[list[Tile]], sides: int) -> np.ndarray:
+    """Return (side, better or tied, query) how many candidates beat and how many equal the partner, over all tiles.
+
+    Bands are worked off by as many threads as one matrix product would take.
+    """
     low_n, high_n = partner_n - np.float32(TIE), partner_n + np.float32(TIE)
-    for rows, columns in tiles:
-        similarity = a_ne[rows] @ b_ne[columns].T
-        for side, at in enumerate((rows, columns)[:sides]):
-            shape = (-1, 1) if side == 0 else (1, -1)
-            above = np.count_nonzero(similarity > high_n[at].reshape(shape), axis=1 - side)
-            counts_skn[side, 0, at] += above
-            counts_skn[side, 1, at] += np.count_nonzero(similarity >= low_n[at].reshape(shape), axis=1 - side) - above
-    counts_skn[:, 1] -= 1  # the partner equals itself
+
+    def of_band(band: list[Tile]) -> list[list[np.ndarray]]:
+        found = []
+        for rows, columns in band:
+            similarity = a_ne[rows] @ b_ne[columns].T
+            queries = (low_n[rows, None], high_n[rows, None]), (low_n[columns], high_n[columns])
+            found.append([_counts(similarity, *queries[side], axis=1 - side) for side in range(sides)])
+        return found
+
+    counts_skn = np.zeros((sides, 2, len(a_ne)), dtype=np.int64)
+    with _one_thread_a_product() as threads, ThreadPoolExecutor(threads) as pool:
+        for band, found in zip(bands, pool.map(of_band, bands), strict=True):
+            for tile, of_sides in zip(band, found, strict=True):
+                for side, counts_kq in enumerate(of_sides):
+                    counts_skn[side][:, tile[side]] += counts_kq
+    counts_skn[:, 1] -= counts_skn[:, 0] + 1  # neither lower nor better is equal, as the partner itself is
     return counts_skn
 
 
-def _tiles(n: int) -> Iterator[tuple[Rows, Rows]]:
-    for row in range(0, n, _QUERIES_AT_ONCE):
-        for column in range(0, n, _CANDIDATES_AT_ONCE):
-            yield slice(row, row + _QUERIES_AT_ONCE), slice(column, column + _CANDIDATES_AT_ONCE)
+def _counts(similarity: np.ndarray, low: np.ndarray, high: np.ndarray, *, axis: int) -> np.ndarray:
+    """Return (better or not lower, query) counts along an axis; `low` and `high` broadcast against the similarities."""
+    rows, columns = similarity.shape
+    found = np.empty((rows, -(-columns // 8) * 8), dtype=bool)
+    found[:, columns:] = False
+    counts = []
+    for compare, bound in ((np.greater, high), (np.greater_equal, low)):
+        compare(similarity, bound, out=found[:, :columns])
+        counts.append(_count_true(found, axis)[: similarity.shape[1 - axis]])
+    return np.stack(counts)
 
 
-def _within(groups_n: np.ndarray) -> Iterator[tuple[Rows, Rows]]:
+def _count_true(found: np.ndarray, axis: int) -> np.ndarray:
+    """Count along an axis; rows are whole words of eight truth values, which are added eight at a time."""
+    words = found.view(np.uint64)
+    counts = np.zeros(found.shape[1 - axis], dtype=np.int64)
+    for first in range(0, words.shape[axis], 255):  # a byte counts no further
+        sums = np.add.reduce(words[:, first : first + 255] if axis else words[first : first + 255], axis=axis).view(np.uint8)
+        counts += sums.reshape(-1, 8).sum(axis=1, dtype=np.int64) if axis else sums
+    return counts
+
+
+def product_threads() -> int:
+    """Return how many threads numpy's matrix product takes; 1 where it does not say."""
+    return min((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+
+
+@contextmanager
+def _one_thread_a_product() -> Iterator[int]:
+    """Hold each matrix product to one thread, and say how many a product took before."""
+    threads = product_threads()
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield threads
+
+
+def _bands(n: int) -> list[list[Tile]]:
+    """Return the tiles of all windows among each other, by rows."""
+    columns = _slices(n, _CANDIDATES_AT_ONCE)
+    return [[(rows, some) for some in columns] for rows in _slices(n, _QUERIES_AT_ONCE)]
+
+
+def _bands_within(groups_n: np.ndarray) -> list[list[Tile]]:
+    """Return the tiles of each group's windows among each other."""
     _, group_n, sizes = np.unique(groups_n, return_inverse=True, return_counts=True)
-    for member_n in np.split(np.argsort(group_n, kind="stable"), np.cumsum(sizes)[:-1]):
-        yield member_n, member_n
+    members = np.split(np.argsort(group_n, kind="stable"), np.cumsum(sizes)[:-1])
+    return [[(of[rows], of[columns]) for rows, columns in band] for of in members for band in _bands(of.size)]
+
+
+def _slices(n: int, length: int) -> list[slice]:
+    return [slice(first, min(first + length, n)) for first in range(0, n, length)]
 
 
 def _sizes(groups_n: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from sleepfm.analysis import retrieval
 from sleepfm.analysis.resampling import bootstrap
@@ -55,6 +56,19 @@ def test_ranks_are_those_of_a_plain_search_among_each_kind_of_candidates(monkeyp
             np.testing.assert_array_equal(ours.tied_n, 0)
             np.fill_diagonal(allowed_nn, False)
             np.testing.assert_array_equal(ours.others_n, allowed_nn.sum(axis=1))
+
+
+def test_tiles_and_threads_change_nothing(monkeypatch):
+    z_mne, present_mn, night_n, subject_n = windows(absent=0.1, nights=8, per_night=300)
+    whole = rank_partners(z_mne, present_mn, night_n, subject_n // 4)
+    monkeypatch.setattr(retrieval, "_QUERIES_AT_ONCE", 300)
+    monkeypatch.setattr(retrieval, "_CANDIDATES_AT_ONCE", 2047)  # more than fit into a byte, and no whole words
+    with threadpool_limits(limits=1, user_api="blas"):
+        tiled = rank_partners(z_mne, present_mn, night_n, subject_n // 4)
+    for pair, ranks in whole.items():
+        for kind in ("everyone", "other_subjects", "same_night"):
+            for one, other in zip(vars(getattr(ranks, kind)).values(), vars(getattr(tiled[pair], kind)).values(), strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
 def test_top_k_is_what_scikit_learns_neighbours_give():
