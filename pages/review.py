@@ -18,9 +18,10 @@ from sleepfm.viewer.component import trace_viewer
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.scoring_choice import shown_at_first
 from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, export_name, export_scoring
+from sleepfm.viewer.similar_words import window_of
 from sleepfm.viewer.visits import Visit, arrive, last_study, paged
 from sleepfm.viewer.words import time_left_words
-from sleepfm.vocabulary import Kind
+from sleepfm.vocabulary import EPOCH_S, Kind
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
 EXPORTS: tuple[tuple[ExportFormat, str], ...] = (("sleepfm", "Scoring CSV"), ("edf", "EDF+ annotations"))
@@ -212,12 +213,18 @@ def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, re
             scorings=[str(one.id) for one in scorings],
             revision=revision,
             unscored=unscored,
+            similar=lambda epoch: st.switch_page("pages/similar.py", query_params={"study": study.id, "at": window_at(epoch)}),
         )
         if epoch is not None and st.query_params.get("epoch") != str(epoch):
             paged(st.session_state, study.id, epoch)
             st.query_params["epoch"] = str(epoch)
 
     viewer()
+
+
+def window_at(epoch: int) -> str:
+    """Return the first second of the 5-min window that an epoch (1-based) lies in, as the page of neighbours reads it."""
+    return str(int(window_of((epoch - 1) * EPOCH_S)))
 
 
 def main() -> None:

@@ -120,9 +120,12 @@ def show_choices(
 
 
 def named_encoder(shelf: Shelf, encoders: list[EncoderChoice]) -> EncoderChoice | None:
-    """Return the encoder that was named in the address, else the one trained on real recordings."""
-    name = st.query_params.get("encoder") or first_choice(shelf)
-    return next((one for one in encoders if one.name == name), None)
+    """Return the encoder that was named, in the address or before, else the one trained on real recordings."""
+    name = st.query_params.get("encoder") or st.session_state.get("similar encoder") or first_choice(shelf)
+    found = next((one for one in encoders if one.name == name), None)
+    if found is not None:
+        st.session_state["similar encoder"] = found.name
+    return found
 
 
 def say_about_encoder(shelf: Shelf, study: Study, encoders: list[EncoderChoice], encoder: EncoderChoice | None) -> None:
@@ -138,51 +141,42 @@ def say_about_encoder(shelf: Shelf, study: Study, encoders: list[EncoderChoice],
         )
         return
     offered = offered_by_name(shelf) if study.simulated else None
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.info("No encoder trained on real recordings is on the shelf: fetch one with `sleepfm models fetch official`.")
+    with st.container(horizontal=True, vertical_alignment="center", key="choices of encoder"):
+        st.markdown(
+            ":material/inventory_2: No encoder trained on real recordings is on the shelf: fetch one with"
+            " `sleepfm models fetch official`.",
+            width="content",
+        )
         if offered is not None and st.button(f"Use {offered} for this simulated night", type="primary"):
             go(encoder=offered)
 
 
 def show_query(study: Study, asked: Asked, others: list[Clip]) -> None:
     """Show the time as a field, and the query's clips as buttons that take them off again."""
-    here = Clip(study.id, asked.at)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="query"):
-        text = st.text_input(
-            "Time from the start", elapsed(asked.at), key=f"time {study.id} {asked.at}", label_visibility="collapsed", width=110,
+    here, key = Clip(study.id, asked.at), f"time {study.id} {asked.at}"
+
+    def typed() -> None:
+        try:
+            st.query_params["at"] = str(int(window_of(read_time(st.session_state[key]))))
+        except SleepFMError as error:
+            st.session_state["similar refused"] = str(error)
+
+    def keep(clips: list[Clip]) -> None:
+        st.session_state["similar clips"] = clips
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices of clips"):
+        st.caption("Query from", width="content")
+        st.text_input(
+            "Time from the start", elapsed(asked.at), key=key, on_change=typed, label_visibility="collapsed", width=100,
             help="Hours:minutes:seconds from the start of the recording, or seconds",
         )  # fmt: skip
-        if text != elapsed(asked.at):
-            try:
-                move(study, window_of(read_time(text)), arrives=True)
-            except SleepFMError as error:
-                st.session_state["similar refused"] = str(error)
-            st.rerun()
-        st.caption("starts the query")
-        if st.button(
-            "Keep this clip, choose another",
-            icon=":material/add:",
-            disabled=here in others,
-            help="The mean of all clips is looked for",
-        ):
-            st.session_state["similar clips"] = [*others, here]
-            st.rerun()
-        for number, clip in enumerate(others):
-            if st.button(
-                plain(clip_words(clip)), icon=":material/close:", key=f"drop {number} {clip}", help="Take this clip off the query"
-            ):
-                st.session_state["similar clips"] = [one for one in others if one != clip]
-                st.rerun()
-        if len(others) > 1 and st.button("Clear", key="clear clips"):
-            st.session_state["similar clips"] = []
-            st.rerun()
-
-
-def move(study: Study, at: float, *, arrives: bool) -> None:
-    """Go to a time of the night; `arrives` also moves the night strip there, which otherwise knows already."""
-    if not arrives:
-        paged(st.session_state, study.id, int(at), page=PAGE)
-    st.query_params.update({"study": study.id, "at": str(int(at))})
+        words, why = "Keep this clip, choose another", "Of several clips the mean is looked for"
+        st.button(words, icon=":material/add:", help=why, disabled=here in others, on_click=keep, args=([*others, here],))
+        for clip in others:
+            left = [one for one in others if one != clip]
+            st.button(
+                plain(clip_words(clip)), icon=":material/close:", help="Take this clip off the query", on_click=keep, args=(left,)
+            )
 
 
 def show_jobs(library: Library) -> None:
@@ -240,7 +234,7 @@ def show_index_state(library: Library, study: Study, encoder: EncoderChoice, ind
                 offer_demo_cohort(library)
     missing = total - len(indexed)
     if missing and not busy:
-        with st.container(horizontal=True, vertical_alignment="center", key="index"):
+        with st.container(horizontal=True, vertical_alignment="center", key="choices of index"):
             here = study.id in indexed
             said = f"{len(indexed):,} of {total:,} studies are in the index of {encoder.name}"
             st.caption(plain(said if here else f"{study.id} is not in the index of {encoder.name} yet; {said}."))
@@ -271,14 +265,15 @@ def answer_of(library: Library, query: NeighbourQuery, stamp: object) -> Neighbo
 def show_answer(library: Library, answer: NeighbourAnswer) -> None:
     """Show what was found, in words and as traces, and do what is clicked there."""
     query = answer.query
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="answer"):
-        st.markdown(f"**{plain(found_words(answer))}** :gray[in {answer.seconds:.2f} s]")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices of answer"):
+        st.markdown(f"**{plain(found_words(answer))}** :gray[· {answer.seconds:.2f} s]", width="content")
         st.download_button(
             "CSV", neighbours_csv(answer), f"neighbours_{query.modality}_{query.target}.csv", "text/csv",
             icon=":material/download:", on_click="ignore", disabled=not answer.neighbours,
         )  # fmt: skip
-    if answer.notes:
-        st.caption(plain(sentences(answer.notes)))
+    notes = [note for note in answer.notes if "simulated signals" not in note]  # said above already
+    if notes:
+        st.caption(plain(sentences(notes)))
     named = {clip.study for clip in query.clips} | {one.study for one in answer.neighbours}
     clicked = clips_view(answer, {name: library.study(name) for name in named}, people(library, named))
     if clicked is None:
@@ -344,7 +339,8 @@ def main() -> None:
             encoder=encoder.name if encoder is not None and study.id in indexed else None,
         )
         if picked is not None:
-            move(study, picked, arrives=False)
+            paged(st.session_state, study.id, int(picked), page=PAGE)
+            st.query_params["at"] = str(int(picked))
             asked = replace(asked, at=picked)
         show_query(study, asked, others)
         show_jobs(library)

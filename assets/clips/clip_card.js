@@ -41,7 +41,7 @@ export class ClipCard {
     if (about.similarity) parts.push(element("span", { className: "similarity", text: about.similarity, title: "Cosine of the two embeddings, -1 to 1" }));
     if (about.role === "neighbour") {
       parts.push(
-        this.button("Look from here", `Ask with ${about.study} at this time`, "use"),
+        this.button("Ask with this", `Ask with ${about.study} at this time`, "use"),
         this.button("Add", `Add ${about.study} at this time to the query: the mean of all its clips is looked for`, "add"),
       );
     }

@@ -7,7 +7,7 @@ import { drawLabels, drawReferenceLines, drawTrace } from "../viewer/trace_rows.
 export const NAMES = 116; // names and scales, left of the traces
 export const RIGHT = 10;
 const STAGES = 15;
-const ROW = 36;
+const ROW = 34;
 const AXIS = 20;
 const OVERLAP = 0.35; // how much of the neighbouring row a large swing may cross
 const SHARES = { EEG: 1.2, EOG: 1.1, ECG: 1.2 };

@@ -11,6 +11,7 @@ const SPANS = [300, 60, 30];
 const FIRST_SPAN = { BAS: 60, RESP: 300, EKG: 30, EMG: 60 }; // what a technician reads these signals at
 const GAINS = [0.25, 0.5, 1, 2, 4];
 const MOST_BORROWED = 3;
+const NARROWEST = 600; // pixels a clip
 
 export function mount({ data, parentElement, setTriggerValue }) {
   let view = views.get(parentElement);
@@ -37,7 +38,8 @@ class Clips {
     this.grid = element("section", { className: "cards" });
     this.query.setAttribute("aria-label", "The query");
     this.grid.setAttribute("aria-label", "Its neighbours");
-    this.root = element("div", { className: "clips", data: { sleepfm: "clips" } }, [this.toolbar, this.query, this.grid]);
+    this.columns = element("div", { className: "columns" }, [this.query, this.grid]);
+    this.root = element("div", { className: "clips", data: { sleepfm: "clips" } }, [this.toolbar, this.columns]);
     parent.append(this.root);
     this.resize = new ResizeObserver(() => this.resized());
     this.resize.observe(this.root);
@@ -85,7 +87,6 @@ class Clips {
       return card;
     });
     this.query.replaceChildren(...this.cards.map(({ root }) => root));
-    this.query.classList.toggle("single", single);
     const others = neighbours.map((clip) => new ClipCard({ ...clip, role: "neighbour", title: `${clip.number}` }, this.shared, act));
     this.grid.replaceChildren(...others.map(({ root }) => root));
     this.cards.push(...others);
@@ -187,6 +188,11 @@ class Clips {
     const width = this.root.clientWidth;
     if (!width || width === this.width) return;
     this.width = width;
+    // the query stays beside its neighbours, as wide as they are: the same stretch of time takes the same room
+    const count = Math.max(1, Math.floor(width / NARROWEST));
+    this.columns.style.gridTemplateColumns = count === 1 ? "1fr" : `minmax(0, 1fr) minmax(0, ${count - 1}fr)`;
+    this.grid.style.gridTemplateColumns = `repeat(${Math.max(1, count - 1)}, minmax(0, 1fr))`;
+    this.columns.classList.toggle("beside", count > 1);
     clearTimeout(this.resizeTimer);
     this.resizeTimer = setTimeout(() => this.show(), 80);
   }

@@ -13,7 +13,7 @@ const AXIS = 17;
 const TOP = 4;
 const CHOSEN_DELAY_MS = 200; // arrow keys held down ask once, at the end
 const LEVELS = { good: "good", doubtful: "noted", alarm: "bad", "": "gap" };
-const WORDS = { good: "agrees", doubtful: "doubtful", alarm: "alarm", "": "not there" };
+const WORDS = { good: "agrees", doubtful: "doubtful", alarm: "alarm", "": "not judged" };
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -6, PageDown: 6, Home: -Infinity, End: Infinity };
 
 export function mount({ data, parentElement, setTriggerValue }) {
@@ -81,7 +81,7 @@ class Night {
   async loadAgreement() {
     const { agreement: url } = this.data;
     this.agreement = null;
-    this.failure = url ? "" : this.data.noAgreement;
+    this.failure = "";
     if (!url) return;
     try {
       const found = await fetchJson(url);
@@ -210,10 +210,10 @@ class Night {
   explain() {
     const { theme } = this.data;
     if (!this.agreement) {
-      const text = this.failure || "Comparing this night's modalities with each other …";
+      const text = this.failure || (this.data.agreement ? "Comparing this night's modalities with each other …" : "");
       this.whys.hidden = !text;
       this.whys.replaceChildren(element("div", { text }));
-      this.root.dataset.agreement = this.failure ? "none" : "loading";
+      this.root.dataset.agreement = this.failure || !text ? "none" : "loading";
       return;
     }
     const order = ["alarm", "doubtful"];
@@ -222,9 +222,10 @@ class Night {
       node.style.background = theme.quality[LEVELS[flag]];
       return node;
     };
-    const spoken = this.agreement.strips.filter(({ flag }) => order.includes(flag)).sort((a, b) => order.indexOf(a.flag) - order.indexOf(b.flag));
-    const lines = spoken.map(({ flag, modality, why }) => element("div", {}, [
-      square(flag), element("span", {}, [element("b", { text: `${modality} ${WORDS[flag]}: ` }), why]),
+    const spoken = grouped(this.agreement.strips.filter(({ flag }) => order.includes(flag)))
+      .sort((a, b) => order.indexOf(a.flag) - order.indexOf(b.flag));
+    const lines = spoken.map(({ flag, modalities, why }) => element("div", {}, [
+      square(flag), element("span", {}, [element("b", { text: `${modalities.join(", ")} ${WORDS[flag]}: ` }), why]),
     ]));
     const people = `compared with ${this.agreement.windows.toLocaleString("en")} windows of ${this.agreement.people} other ${this.agreement.people === 1 ? "person" : "people"}`;
     const key = element("div", { className: "key" }, [
@@ -234,7 +235,7 @@ class Night {
     ]);
     this.whys.hidden = false;
     this.whys.replaceChildren(...lines, key);
-    this.root.dataset.agreement = spoken.length ? spoken.map(({ flag, modality }) => `${modality}:${flag}`).join(" ") : "good";
+    this.root.dataset.agreement = spoken.length ? spoken.map(({ flag, modalities }) => `${modalities.join(",")}:${flag}`).join(" ") : "good";
   }
 
   key(event) {
@@ -275,4 +276,15 @@ class Night {
     const x = Math.min(GUTTER + event.offsetX + 14, this.root.clientWidth - this.tooltip.offsetWidth - 4);
     this.tooltip.style.transform = `translate(${Math.max(0, x)}px, ${event.offsetY + 16}px)`;
   }
+}
+
+/** What is said of several modalities in the same words is said once. */
+function grouped(strips) {
+  const said = new Map();
+  for (const { flag, why, modality } of strips) {
+    const known = said.get(`${flag} ${why}`);
+    if (known) known.modalities.push(modality);
+    else said.set(`${flag} ${why}`, { flag, why, modalities: [modality] });
+  }
+  return [...said.values()];
 }

@@ -18,6 +18,7 @@ export class Toolbar {
     this.filter = this.button("", "Filters on or off, display only (F)", { change: "filter" });
     this.polarity = this.button("", "Polarity of EEG and EOG (P)", { change: "polarity" });
     this.grid = this.button("Grid", "Grid on or off (G)", { change: "grid" });
+    this.opinion = this.button("2nd opinion", "How people staged the nearest epochs of others (O)", { opinion: true });
     const gain = element("span", { className: "group" }, [
       this.button("−", "Less gain (−)", { change: "gain", value: -1 }),
       this.button("Fit", "Fit the gain to the screen (A)", { change: "fit" }),
@@ -25,6 +26,7 @@ export class Toolbar {
     ]);
     this.controls = element("span", { className: "controls" }, [
       this.span, this.montage, gain, this.filter, this.notch, this.polarity, this.grid,
+      this.opinion, this.button("Similar", "Where else it looks like these five minutes", { similar: true }),
       this.button("?", "All keys (?)", { help: true }),
     ]);
     this.root = element("div", { className: "toolbar" }, [this.position, this.stages, this.time, this.controls]);
@@ -63,6 +65,12 @@ export class Toolbar {
     this.filter.classList.toggle("on", settings.filtersOn);
     this.polarity.textContent = settings.negativeUp ? "Negative ↑" : "Positive ↑";
     this.grid.classList.toggle("on", settings.grid);
+  }
+
+  /** The second opinion is on or off. */
+  showOpinion(isOn) {
+    this.opinion.classList.toggle("on", isOn);
+    this.opinion.setAttribute("aria-pressed", String(isOn));
   }
 
   showEpoch(epoch) {

@@ -6,6 +6,7 @@
 import { Overview } from "./overview.js";
 import { Keyboard } from "./keyboard.js";
 import { Navigation } from "./navigation.js";
+import { SecondOpinion } from "./second_opinion.js";
 import { Settings } from "./settings.js";
 import { Toolbar } from "./toolbar.js";
 import { TracePanel } from "./trace_panel.js";
@@ -19,13 +20,13 @@ const lastEpochs = new Map();
 const POSITION_DELAY_MS = 300;
 const LOADING_DELAY_MS = 150;
 
-export function mount({ data, parentElement, setStateValue }) {
+export function mount({ data, parentElement, setStateValue, setTriggerValue }) {
   let viewer = viewers.get(parentElement);
   if (!viewer) {
     viewer = new Viewer(parentElement);
     viewers.set(parentElement, viewer);
   }
-  const visit = viewer.update(data, setStateValue);
+  const visit = viewer.update(data, setStateValue, setTriggerValue);
   // Streamlit may call an older visit's clean-up after a newer visit began; only the last one ends the viewer.
   return () => {
     if (viewer.visit === visit) {
@@ -50,10 +51,12 @@ class Viewer {
     this.store = new TraceStore(() => this.navigation.wake(), (url, message) => this.failed(url, message));
     this.panel = new TracePanel(this.settings, (action) => this.act(action));
     this.help = new Help(() => this.keyboard.focus());
+    this.opinion = new SecondOpinion((action) => this.act(action));
     this.navigation = new Navigation((epoch) => this.show(epoch), (epoch) => this.asked(epoch));
     this.simulated = element("div", { className: "simulated" });
     this.simulated.hidden = true;
-    this.root.append(this.keyboard.input, this.toolbar.root, this.simulated, this.overview.root, this.panel.root, this.help.root);
+    const parts = [this.toolbar, { root: this.simulated }, this.overview, this.opinion, this.panel, this.help];
+    this.root.append(this.keyboard.input, ...parts.map(({ root }) => root));
     parent.append(this.root);
     this.resize = new ResizeObserver(() => this.layout());
     this.resize.observe(this.root);
@@ -66,6 +69,7 @@ class Viewer {
 
   close() {
     this.store.close();
+    this.opinion.close();
     this.resize.disconnect();
     window.removeEventListener("resize", this.onWindowResize);
     clearTimeout(this.positionTimer);
@@ -76,9 +80,10 @@ class Viewer {
   }
 
   /** Take over new data from Python; returns the number of this visit. */
-  update(data, setStateValue) {
+  update(data, setStateValue, setTriggerValue) {
     this.visit += 1;
     this.setStateValue = setStateValue;
+    this.setTriggerValue = setTriggerValue;
     const before = this.data;
     this.data = data;
     if (!before || before.study !== data.study || before.overview !== data.overview) {
@@ -116,6 +121,7 @@ class Viewer {
     this.panel.open(night, theme);
     this.overview.open(night, theme, this.data.routes.spectrogram);
     this.toolbar.open(night, theme);
+    this.opinion.open(night, theme, this.data.routes.opinion);
     this.simulated.textContent = simulatedText(night);
     this.simulated.hidden = !this.simulated.textContent;
     this.simulated.classList.toggle("alarm", !night.simulated);
@@ -144,6 +150,8 @@ class Viewer {
       if (action.go !== undefined) this.navigation.jump(action.go === "last" ? this.night.epochs : action.go);
       if (action.page) this.turnPage(action.page, action.held);
       if (action.next) this.nextToReview();
+      if (action.opinion) this.toggleOpinion();
+      if (action.similar) this.setTriggerValue("similar", { study: this.data.study, epoch: this.navigation.target });
       if (action.change) this.change(action.change, action.value);
     }
     if (action.refocus !== false) this.keyboard.focus();
@@ -155,6 +163,11 @@ class Viewer {
     this.toolbar.refresh();
     this.panel.relayout();
     this.navigation.redraw();
+  }
+
+  toggleOpinion() {
+    this.opinion.toggle(this.navigation.target);
+    this.toolbar.showOpinion(this.opinion.isOn);
   }
 
   /** One screenful forth or back; with 10 or 15 s on the screen that is a part of an epoch. */
@@ -223,6 +236,7 @@ class Viewer {
     this.panel.draw(epoch, view, windows);
     this.overview.moveCursor(epoch, view);
     this.toolbar.showEpoch(epoch);
+    this.opinion.follow(epoch);
     this.root.dataset.drawnEpoch = String(epoch);
     return true;
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +14,12 @@ from sleepfm.recording.quality import FLAG_WORDS, UNUSABLE, QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.viewer.overview import describe_traces
 from sleepfm.viewer.study_source import NamedScoring, StudySource
-from sleepfm.vocabulary import EPOCH_S, WINDOW_S, Modality, Stage
+from sleepfm.vocabulary import EPOCH_S, WINDOW_S, Kind, Modality, Stage
 
-MOST_ROWS = 5
-"""Traces of a modality that a clip shows when it shows no other: the technician's first ones."""
-ROWS_OF_EACH = 2
-"""Traces of each modality when a clip shows several."""
+ROWS = {1: 4, 2: 3}
+"""Traces of each modality, by how many modalities a clip shows; of more two each."""
+LAST_KINDS = frozenset({Kind.SNORE, Kind.CO2, Kind.PULSE, Kind.PLETH, Kind.POSITION, Kind.ACTIVITY, Kind.PAP})
+"""Shown when the other kinds leave room."""
 MOSTLY = 0.5
 """A channel counts as bad in a clip when more of its epochs than this are unusable."""
 
@@ -45,8 +46,8 @@ def clip(source: StudySource, study_id: str, start_s: float, modalities: Sequenc
         raise RequestError(f"a clip from {start_s:g} s is not within the recording of {recording.duration_s:g} s")
     stop_s = start_s + WINDOW_S
     report = source.quality(study_id)
-    rows = MOST_ROWS if len(modalities) == 1 else ROWS_OF_EACH
-    chosen = [(modality, one) for modality in modalities for one in _traces_of(recording, modality)[:rows]]
+    rows = ROWS.get(len(modalities), 2)
+    chosen = [(modality, one) for modality in modalities for one in _telling(_traces_of(recording, modality), rows)]
     traces = describe_traces(recording, [one for _, one in chosen])
     for trace, (modality, one) in zip(traces, chosen, strict=True):
         trace["modality"] = modality.value
@@ -73,6 +74,16 @@ def _traces_of(recording: Recording, modality: Modality) -> list[Derivation]:
         if found := [one for one in montage.traces if one.modality is modality]:
             return found
     return []
+
+
+def _telling(traces: Sequence[Derivation], rows: int) -> list[Derivation]:
+    """Return so many of a modality's traces, of different kinds before several of one, in the montage's order."""
+    seen: Counter[Kind] = Counter()
+    ranked: list[tuple[bool, int, int]] = []
+    for index, one in enumerate(traces):
+        ranked.append((one.kind in LAST_KINDS, seen[one.kind], index))
+        seen[one.kind] += 1
+    return [traces[index] for index in sorted(index for *_, index in sorted(ranked)[:rows])]
 
 
 def _stages(scoring: NamedScoring, start_s: float, stop_s: float) -> list[dict[str, Any]]:

@@ -47,7 +47,6 @@ def night_strip(
     visit: str,
     clips: Sequence[float] = (),
     encoder: str | None,
-    no_agreement: str = "",
     key: str = "night",
 ) -> float | None:
     """Show a night and return the first second of the window that was chosen in it, None until one was.
@@ -64,8 +63,6 @@ def night_strip(
         First seconds of the query's other clips in this night.
     encoder
         What the agreement of the modalities is judged with; None shows none.
-    no_agreement
-        What stands there instead.
     """
     epochs = max(1, int(-(-study.duration_s // EPOCH_S)))
     shown = [] if scoring is None else [scoring]
@@ -88,7 +85,6 @@ def night_strip(
             "nonce": visit,
             "clips": list(clips),
             "agreement": agreement,
-            "noAgreement": no_agreement,
             "unscored": "Not scored yet: any five minutes can be chosen all the same",
         },
         on_place_change=lambda: None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -10,6 +10,7 @@ import streamlit as st
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.assets import app_folder, asset_text
 from sleepfm.viewer.routes import OVERVIEW_PATH, SPECTROGRAM_PATH, WINDOW_PATH
+from sleepfm.viewer.similar_routes import OPINION_PATH
 from sleepfm.viewer.theme import for_browser
 
 _LOADER = """
@@ -35,6 +36,7 @@ def trace_viewer(
     scorings: Sequence[str] = (),
     revision: str = "",
     unscored: str = "",
+    similar: Callable[[int], None] = lambda _epoch: None,
     key: str = "viewer",
 ) -> int | None:
     """Show a study and return the epoch on the screen (1-based), None until the viewer has said so.
@@ -55,6 +57,8 @@ def trace_viewer(
         Anything; when it changes the viewer fetches the night's overview again (a scoring was made, a channel corrected).
     unscored
         What stands in place of the hypnogram when there is no scoring.
+    similar
+        Called with the epoch on the screen when somebody asks where else it looks like this.
     """
     base = f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
     upper, lower = [*scorings, "", ""][:2]
@@ -66,13 +70,20 @@ def trace_viewer(
             "goto": {"epoch": epoch, "nonce": visit},
             "module": base + asset_url(app_folder() / "assets", "viewer/viewer.js"),
             "overview": f"{base}{OVERVIEW_PATH}?{query}",
-            "routes": {"window": base + WINDOW_PATH, "spectrogram": base + SPECTROGRAM_PATH},
+            "routes": {
+                "window": base + WINDOW_PATH,
+                "spectrogram": base + SPECTROGRAM_PATH,
+                "opinion": base + OPINION_PATH,
+            },
             "theme": for_browser(),
             "below": SPACE_BELOW_PX,
             "unscored": unscored,
         },
         on_place_change=lambda: None,
+        on_similar_change=lambda: None,
     )
+    if result.similar is not None and result.similar["study"] == study_id:
+        similar(int(result.similar["epoch"]))
     place = result.place
     # Until the viewer has spoken, the state is that of the study before.
     return int(place["epoch"]) if place and place["study"] == study_id else None

@@ -8,10 +8,12 @@ TIGHT = """<style>
 .stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml) { display: none; }
 .stMainBlockContainer [data-testid="stCaptionContainer"] p { font-size: 12px; line-height: 18px;
   white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.st-key-choices { gap: 0.4rem; }
-.st-key-choices [data-testid="stSelectbox"] input { padding-top: 4px; padding-bottom: 4px; }
-.st-key-choices [data-testid="stSelectbox"] [role="group"] { min-height: 30px; height: 30px; }
-.st-key-choices :is(.stButton, .stPopover) button { min-height: 30px; height: 30px; padding: 0 0.7rem; }
+[class*="st-key-choices"] {
+  gap: 0.4rem;
+  :is([data-testid="stSelectbox"], [data-testid="stTextInput"]) input { padding-top: 4px; padding-bottom: 4px; }
+  [data-testid="stSelectbox"] [role="group"], [data-testid="stTextInputRootElement"] { min-height: 30px; height: 30px; }
+  :is(.stButton, .stPopover, .stDownloadButton) button { min-height: 30px; height: 30px; padding: 0 0.7rem; }
+}
 @media (min-width: 1150px) {
   .stMainBlockContainer { padding-top: 0.4rem; }
   .stAppHeader { height: 2.7rem; min-height: 2.7rem; background: transparent; }
@@ -20,4 +22,5 @@ TIGHT = """<style>
   .st-key-choices { margin-left: 16.8rem; padding-right: 3.4rem; }
 }
 </style>"""
-"""Traces need the room that Streamlit leaves around a page; on a wide screen the container "choices" stands beside the names."""
+"""Traces need the room that Streamlit leaves around a page; on a wide screen the container "choices" stands beside the names.
+Other containers whose key begins so have its small controls."""

@@ -18,6 +18,7 @@ from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import OPEN_STATES, JobTable
 from sleepfm.viewer.assets import app_folder
 from sleepfm.viewer.library_source import LibrarySource
+from sleepfm.viewer.map_routes import map_routes
 from sleepfm.viewer.routes import viewer_routes
 from sleepfm.viewer.same_origin import SameOriginMiddleware
 from sleepfm.viewer.similar_routes import similar_routes
@@ -45,7 +46,12 @@ def create_app(home: Home) -> st.App:
     folder, source = app_folder(), LibrarySource(home)
     return st.App(
         folder / "app.py",
-        routes=[*viewer_routes(source, folder / "assets"), *similar_routes(source, home), *upload_routes(home)],
+        routes=[
+            *viewer_routes(source, folder / "assets"),
+            *similar_routes(source, home),
+            *map_routes(home),
+            *upload_routes(home),
+        ],
         middleware=[Middleware(SameOriginMiddleware, prefix="/sleepfm/")],
         lifespan=lifespan,
     )

@@ -98,7 +98,7 @@ def _opinion(home: Home, study: str, epoch: int, named: str) -> dict[str, Any]:
     encoder = named or first_choice(shelf)
     if encoder is None:
         offered = offered_by_name(shelf) if simulated_recording else None
-        said = "No encoder trained on real recordings is on the shelf: fetch or import one with `sleepfm models`."
+        said = "No encoder trained on real recordings is on the shelf: fetch one with: sleepfm models fetch official."
         return {"study": study, "epoch": epoch, "offer": offered, "words": said}
     found = in_resident(home, second_opinion, encoder, study, epoch)
     notes = list(found.notes)
