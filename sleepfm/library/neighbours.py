@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.home import Home
-from sleepfm.inference.embedding_files import Embeddings
+from sleepfm.inference.embedding_files import Embeddings, read_embeddings
 from sleepfm.inference.index_rows import unit_rows, window_rows
+from sleepfm.inference.night import Night, open_night
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library import facts
 from sleepfm.library.embedding_index import EmbeddingIndex
-from sleepfm.library.encoder_choice import choose_encoder
+from sleepfm.library.encoder_choice import choose_encoder, require_named
 from sleepfm.library.facts import Person
 from sleepfm.library.library import Library
 from sleepfm.models.card import SIMULATED
 from sleepfm.models.shelf import Shelf, ShelfEntry
+from sleepfm.progress import Progress
 from sleepfm.vocabulary import WINDOW_S, Modality
 
 _NEAR_S = 600.0
@@ -133,17 +136,38 @@ def find_neighbours(home: Home, query: NeighbourQuery) -> NeighbourAnswer:
         return _answer(library, index, encoder, query, nights=nights, started=started)
 
 
-def neighbours_of_file(home: Home, embeddings: Embeddings, query: NeighbourQuery) -> NeighbourAnswer:
-    """Return the neighbours of a clip of a recording that is not in the library (loads torch).
+def neighbours_of_file(home: Home, file: Path, query: NeighbourQuery, *, named: bool, progress: Progress) -> NeighbourAnswer:
+    """Return the neighbours of a clip of a recording, or signals file, that is not in the library (loads torch).
 
-    Otherwise as `find_neighbours`; studies of the library that are the same file count as the same night.
+    What is made of it is deleted again. Studies of the library that are the same file count as the same night. Otherwise as
+    `find_neighbours`.
 
     Parameters
     ----------
-    embeddings
-        Of the recording, per 5 min, by the query's encoder.
     query
-        Its clip's study is what the recording is called in messages.
+        Its clips' study is what the recording is called in messages.
+    named
+        Whether a person named the encoder: one that was trained on simulated signals is not used otherwise on a real recording.
+
+    Raises
+    ------
+    RequestError
+        As `find_neighbours`, or the encoder may not be used.
+    RecordingError
+        The recording cannot be read, or no channel of it can be used.
+    """
+    encoder = choose_encoder(Shelf(home.models), query.encoder)
+    with Library(home) as library:
+        _open_index(library, encoder)
+    with open_night(file) as night:
+        require_named(encoder, named=named, simulated_recording=_simulated(night), study=str(file))
+        night.embeddings(encoder, progress=progress)
+        embeddings = read_embeddings(night.embedding_files(encoder)[1])
+    return neighbours_of_embeddings(home, embeddings, query)
+
+
+def neighbours_of_embeddings(home: Home, embeddings: Embeddings, query: NeighbourQuery) -> NeighbourAnswer:
+    """Return the neighbours of a clip of a recording that is not in the library, given its embeddings per 5 min (loads torch).
 
     Raises
     ------
@@ -196,6 +220,13 @@ class _QueryNight:
             return None
         vector_e: np.ndarray = rows_ne[_window(clip)]
         return vector_e if np.isfinite(vector_e).all() else None
+
+
+def _simulated(night: Night) -> bool:
+    if night.recording is not None:
+        return night.recording.simulated
+    with night.signals() as signals:
+        return signals.simulated
 
 
 def _window(clip: Clip) -> int:

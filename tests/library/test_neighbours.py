@@ -15,7 +15,7 @@ from sleepfm.home import Home
 from sleepfm.library import facts
 from sleepfm.library.embedding_index import EmbeddingIndex
 from sleepfm.library.library import Library
-from sleepfm.library.neighbours import Clip, NeighbourQuery, find_neighbours, neighbours_of_file
+from sleepfm.library.neighbours import Clip, NeighbourQuery, find_neighbours, neighbours_of_embeddings
 from sleepfm.models.card import PUBLISHED_KINDS, SIMULATED, ModalityCoding, SignalCoding, Task
 from sleepfm.models.shelf import Shelf
 from sleepfm.vocabulary import WINDOW_S, Modality
@@ -142,19 +142,19 @@ def test_a_recording_that_is_not_in_the_library(library: Library, nights: dict) 
     rows = random_rows(WINDOWS, seed=77)
     made = embeddings_of(library, "night_0", rows, weights=weights)
     foreign = replace(made, origin=replace(made.origin, source_sha256="f" * 64))
-    answer = neighbours_of_file(library.home, foreign, ask(("elsewhere", 650.0), top=99))
+    answer = neighbours_of_embeddings(library.home, foreign, ask(("elsewhere", 650.0), top=99))
     assert answer.candidates == 60
     everyone = {**nights, "elsewhere": rows}
     order = by_sklearn(everyone, rows[RESP][2], BAS, whole_nights("elsewhere") - {("elsewhere", 2)})
     assert answer.true_partner_rank == order.index(("elsewhere", 600.0)) + 1
     assert [(one.study, one.start_s) for one in answer.neighbours] == [one for one in order if one[0] != "elsewhere"]
     # the same bytes under another name are the same night, of the same person
-    twin = neighbours_of_file(library.home, made, ask(("copy", 650.0), top=99))
+    twin = neighbours_of_embeddings(library.home, made, ask(("copy", 650.0), top=99))
     assert {"night_0", "night_1"} & {one.study for one in twin.neighbours} == set()
-    same = neighbours_of_file(library.home, made, ask(("copy", 650.0), top=99, same_subject=True))
+    same = neighbours_of_embeddings(library.home, made, ask(("copy", 650.0), top=99, same_subject=True))
     assert same.candidates == 55
     with pytest.raises(ModelError, match="never compared"):
-        neighbours_of_file(library.home, replace(made, origin=replace(made.origin, weights_sha256="b" * 64)), ask(("x", 0.0)))
+        neighbours_of_embeddings(library.home, replace(made, origin=replace(made.origin, weights_sha256="b" * 64)), ask(("x", 0.0)))
 
 
 @pytest.mark.usefixtures("nights")
