@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sleepfm.home import Home, open_home
 from sleepfm.library.job_demo_cohort import make
@@ -12,13 +15,27 @@ from sleepfm.progress import silent
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "models"
 """The demo models as they come with the software; give it to an app's process as SLEEPFM_BUNDLED_MODELS."""
+_RUN = re.compile(r"pytest-\d+")
 
 
 def explore_home(folder: Path, *, studies: int = 8, hours: float = 0.5) -> Home:
-    """Make the simulated cohort (seed 3: eight nights are of seven people at three sites), prepared, scored and indexed."""
-    home = open_home(folder)
+    """Make the simulated cohort (seed 3: eight nights are of seven people at three sites), prepared, scored and indexed.
+
+    It is made once in a test run and copied to `folder`, which lies in the run's temporary folder; only the recordings, which no
+    test may change, stay where they were made.
+    """
+    run = next(parent for parent in folder.absolute().parents if _RUN.fullmatch(parent.name))
+    made = run / f"explore-{studies}-{hours:g}"
+    with FileLock(run / f"{made.name}.lock"):
+        if not (made / "done").is_file():
+            _make(made, studies, hours)
+            (made / "done").touch()
+    shutil.copytree(made, folder, ignore=shutil.ignore_patterns("demo", "done"), dirs_exist_ok=True)
+    return open_home(folder)
+
+
+def _make(folder: Path, studies: int, hours: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLEEPFM_BUNDLED_MODELS", str(SHIPPED))
-        made = make(home, {"studies": studies, "hours": hours, "sites": 3, "seed": 3}, silent)
+        made = make(open_home(folder), {"studies": studies, "hours": hours, "sites": 3, "seed": 3}, silent)
     assert len(made["added"]) == studies, made["failed"]
-    return home
