@@ -17,13 +17,14 @@ from sleepfm.text import plain
 from sleepfm.viewer.risk_choices import ModelChoice, chosen_at_first, model_choices, result_words, sexes
 from sleepfm.viewer.risk_one_night import show_result
 from sleepfm.viewer.risk_reading import read_beside
+from sleepfm.viewer.risk_several import show_cohort, show_compare
 from sleepfm.viewer.risk_words import ACCEPT, NOTICE, made_words
 from sleepfm.viewer.scoring_choice import shown_at_first
 from sleepfm.viewer.visits import last_study
 from sleepfm.viewer.words import time_left_words
 
 CHOICES = 200  # studies offered in the list at the top; the others are reached from the Studies page or by the address
-VIEWS = ("One night", "Compare nights", "Cohort")
+ONE_NIGHT, COMPARE, COHORT = "One night", "Compare nights", "Cohort"
 UNREADABLE = (StudyStatus.MISSING, StudyStatus.CHANGED)
 ACCEPTED, STUDY = "risk notice accepted", "risk study"
 
@@ -48,13 +49,18 @@ def accept_notice() -> bool:
     return False
 
 
+def say_no_studies() -> None:
+    """Say where studies come from."""
+    st.info("No studies yet: add a recording on the Studies page.", icon=":material/bedtime:")
+    st.page_link("pages/studies.py", label="To the studies")
+
+
 def choose_study(library: Library) -> Study | None:
     """Let the user choose a study: at first that of the address, else the one looked at last, else the newest."""
     wanted = st.query_params.get("study") or st.session_state.get(STUDY) or last_study(st.session_state)
     ids = [one.id for one in library.studies(limit=CHOICES)]
     if not ids:
-        st.info("No studies yet: add a recording on the Studies page.", icon=":material/bedtime:")
-        st.page_link("pages/studies.py", label="To the studies")
+        say_no_studies()
         return None
     try:
         study = library.study(wanted or ids[0])
@@ -235,6 +241,16 @@ def show_one_night(library: Library, top: DeltaGenerator) -> None:
     show_result(assessment, study, stages, number=one.id)
 
 
+def show_several(library: Library) -> None:
+    """Draw the view that compares nights, beginning with the one that was looked at last."""
+    ids = [one.id for one in library.studies(limit=CHOICES)]
+    if not ids:
+        say_no_studies()
+        return
+    last = st.query_params.get("study") or st.session_state.get(STUDY)
+    show_compare(library, ids, last if last in ids else ids[0])
+
+
 def main() -> None:
     """Draw the page."""
     st.html(TIGHT)
@@ -242,11 +258,21 @@ def main() -> None:
         return
     top = st.container(horizontal=True, vertical_alignment="center", gap="small", key="risk-views")
     view = top.segmented_control(
-        "View", VIEWS, default=VIEWS[0], required=True, key="risk view", label_visibility="collapsed", persist_state="session"
+        "View",
+        (ONE_NIGHT, COMPARE, COHORT),
+        default=ONE_NIGHT,
+        required=True,
+        key="risk view",
+        label_visibility="collapsed",
+        persist_state="session",
     )
     with Library.open() as library:
-        if view == VIEWS[0]:
+        if view == ONE_NIGHT:
             show_one_night(library, top)
+        elif view == COMPARE:
+            show_several(library)
+        else:
+            show_cohort(library)
     st.caption("Research use. Nothing here is a diagnosis; a change of the score is not a cause.")
 
 

@@ -18,7 +18,7 @@ YEARS = (1.0, 2.0, 5.0, 10.0)
 
 
 def made_up_result(
-    conditions: int = 4,
+    number: int = 4,
     *,
     modalities: tuple[Modality, ...] = tuple(Modality),
     players: bool = False,
@@ -27,8 +27,8 @@ def made_up_result(
     """Return a result whose score is the base plus one additive part a player, so that the part is its Shapley value."""
     rng = np.random.default_rng(0)
     names = (*modalities, *((AGE, SEX) if players else ()))
-    base_k = rng.normal(-1, 0.5, conditions)
-    part_pk = rng.normal(0, 0.4, (len(names), conditions))
+    base_k = rng.normal(-1, 0.5, number)
+    part_pk = rng.normal(0, 0.4, (len(names), number))
     member_cp = (np.arange(2 ** len(names))[:, None] >> np.arange(len(names))) & 1
     coalition_ck = base_k + member_cp @ part_pk
     score_k = coalition_ck[-1]
@@ -42,7 +42,7 @@ def made_up_result(
         "age": 54.0,
         "sex": "female",
         "demographics_left_out": False,
-        "conditions": tuple(made_up_conditions(conditions)),
+        "conditions": tuple(made_up_conditions(number)),
         "modalities": modalities,
         "players": names,
         "log_hazard_k": score_k,
@@ -57,7 +57,7 @@ def made_up_result(
         "ablation_high_pk": part_pk + 0.15,
         "window_start_s": 600.0 + 300.0 * np.arange(windows),
         "window_stop_s": 900.0 + 300.0 * np.arange(windows),
-        "occlusion_wk": rng.normal(0, 0.02, (windows, conditions)),
+        "occlusion_wk": rng.normal(0, 0.02, (windows, number)),
         "demographics_log_hazard_k": base_k,
         "demographics_model": "age-and-sex",
         "start_s": 600.0,
@@ -72,17 +72,17 @@ def made_up_conditions(number: int) -> list[Condition]:
     return [Condition(phecode=f"{100 + k}.{k % 9 + 1}", phenotype=name) for k, name in enumerate(phenotypes)]
 
 
-def made_up_card(conditions: int = 4, *, name: str = "risky", baseline: bool = True, **changes: Any) -> ModelCard:
-    steps = tuple(tuple(0.01 * (k % 5 + 1) * year for year in YEARS) for k in range(conditions))
+def made_up_card(number: int = 4, *, name: str = "risky", hazard: bool = True, **changes: Any) -> ModelCard:
+    steps = tuple(tuple(0.01 * (k % 5 + 1) * year for year in YEARS) for k in range(number))
     fields: dict[str, Any] = {
         "name": name,
         "task": Task.DISEASE,
         "architecture": "DiagnosisFinetuneFullLSTMCOXPHWithDemo",
-        "parameters": {"embed_dim": 128, "num_classes": conditions},
+        "parameters": {"embed_dim": 128, "num_classes": number},
         "encoder": EncoderLink(name="encoder", weights_sha256="b" * 64),
-        "labels": tuple(made_up_conditions(conditions)),
+        "labels": tuple(made_up_conditions(number)),
         "demographics": DemographicCoding(age_scale=100.0, sex_code={"female": 0.0, "male": 1.0}),
-        "baseline_hazard": BaselineHazard(years=YEARS, cumulative=steps) if baseline else None,
+        "baseline_hazard": BaselineHazard(years=YEARS, cumulative=steps) if hazard else None,
         "trained_on": "a cohort",
         "weights_sha256": WEIGHTS,
         "sleepfm_version": "0",
@@ -91,10 +91,10 @@ def made_up_card(conditions: int = 4, *, name: str = "risky", baseline: bool = T
     return ModelCard(**{**fields, **changes})
 
 
-def made_up_reference(conditions: int = 4) -> Reference:
+def made_up_reference(number: int = 4) -> Reference:
     """Return reference people: condition 0 beats age and sex, 1 does not, 2 has too few events, 3 was not assessed."""
     people: list[ConditionReference | None] = []
-    for k in range(conditions):
+    for k in range(number):
         few = k % 4 == 2
         people.append(
             None
@@ -123,13 +123,13 @@ def made_up_reference(conditions: int = 4) -> Reference:
     )
 
 
-def made_up_assessment(conditions: int = 4, **changes: Any) -> Assessment:
-    result = made_up_result(conditions, **changes)
+def made_up_assessment(number: int = 4, **changes: Any) -> Assessment:
+    result = made_up_result(number, **changes)
     return Assessment(
         result,
-        made_up_card(conditions),
-        made_up_reference(conditions),
-        made_up_card(conditions, name="age-and-sex", baseline=True),
-        np.arange(1, conditions + 1),
-        conditions,
+        made_up_card(number),
+        made_up_reference(number),
+        made_up_card(number, name="age-and-sex"),
+        np.arange(1, number + 1),
+        number,
     )

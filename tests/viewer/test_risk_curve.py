@@ -1,0 +1,69 @@
+"""The event-free figure, and what the page offers to choose."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from viewer.made_up_risk import YEARS, made_up_assessment, made_up_card, made_up_result
+
+from sleepfm.models.card import SIMULATED, UNKNOWN, DemographicCoding, ModelCard
+from sleepfm.models.shelf import Shelf
+from sleepfm.viewer.risk_choices import chosen_at_first, model_choices, result_words, sexes
+from sleepfm.viewer.risk_curve import event_free_figure
+
+
+def test_the_curve_stands_in_its_band_beside_that_of_age_and_sex() -> None:
+    of = made_up_assessment()
+    curve, beside = of.curve(0), of.demographics_curve(0)
+    assert curve is not None
+    figure = event_free_figure(curve, beside)
+    drawn = {trace.name: trace for trace in figure.data if trace.name}
+    night = drawn["this night, with 95 % band"]
+    assert list(night.x) == [0.0, *YEARS]
+    assert night.y[0] == 1.0
+    assert (np.diff(night.y) <= 0).all()
+    assert all(low <= free <= high for free, (low, high) in zip(night.y, night.customdata, strict=True))
+    assert "age and sex alone" in drawn
+    assert {trace.type for trace in figure.data} == {"scatter"}
+    assert {trace.line.shape for trace in figure.data} == {"hv"}
+    assert figure.layout.xaxis.title.text == "years after the night"
+    assert figure.layout.yaxis.range[0] == 0
+    assert "age and sex alone" not in {trace.name for trace in event_free_figure(curve, None).data}
+
+
+def put(root: Path, card: ModelCard) -> None:
+    (root / card.name).mkdir(parents=True)
+    (root / card.name / "model.json").write_text(card.model_dump_json(), encoding="utf-8")
+
+
+def test_a_simulated_model_is_taken_for_a_simulated_night_only(tmp_path: Path) -> None:
+    put(tmp_path, made_up_card(name="demo", trained_on=SIMULATED))
+    put(tmp_path, made_up_card(name="nobody-knows", trained_on=UNKNOWN))
+    put(tmp_path, made_up_card(name="age-and-sex-only", trained_on="a cohort", baseline=True))
+    shelf = Shelf(tmp_path)
+    choices = model_choices(shelf)
+    assert [one.label for one in choices] == ["nobody-knows (unknown origin)", "demo (simulated)"]
+    assert chosen_at_first(shelf, choices, simulated_recording=False) is None
+    first = chosen_at_first(shelf, choices, simulated_recording=True)
+    assert first is not None
+    assert first.name == "demo"
+    put(tmp_path, made_up_card(name="real", trained_on="a cohort"))
+    for simulated in (False, True):
+        first = chosen_at_first(shelf, model_choices(shelf), simulated_recording=simulated)
+        assert first is not None
+        assert first.name == "real"
+
+
+@pytest.mark.parametrize("codes", [{"female": 0.0, "male": 1.0}, {"female": 0.0, "male": 1.0, "unknown": 0.5}, UNKNOWN])
+def test_an_unknown_sex_can_be_told_only_where_the_model_has_a_code_for_it(codes: dict[str, float] | str) -> None:
+    card = made_up_card(demographics=DemographicCoding(age_scale=100.0, sex_code=codes))
+    assert sexes(card) == ["female", "male", *(["unknown"] if "unknown" in codes and codes != UNKNOWN else [])]
+
+
+def test_a_stored_result_says_of_whom_it_was_made() -> None:
+    words = result_words(made_up_result(players=True), datetime(2026, 11, 20, 17, 40, tzinfo=UTC))
+    assert words.endswith("· risky · 54 y, female · age and sex as players")
+    assert result_words(made_up_result(age=None, sex=None), datetime.now(UTC)).endswith("· risky")
