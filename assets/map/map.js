@@ -113,10 +113,7 @@ class CohortMap {
     this.axisY.textContent = data.axes[1] ?? "";
     if (!this.mode) this.setMode("move");
     if (before?.places !== data.places) this.open(data.selection);
-    else if (before.column !== data.column || before.revision !== data.revision) {
-      if (before.revision !== data.revision) this.columns.clear();
-      this.recolour();
-    }
+    else if (before.column !== data.column || before.revision !== data.revision) this.recolour();
     return this.visit;
   }
 
@@ -148,10 +145,12 @@ class CohortMap {
   }
 
   async fetchColumn(key) {
+    const { revision } = this.data; // of the column that the map is coloured by; another is as it was fetched
     let column = this.columns.get(key);
-    if (!column) {
+    if (!column || (key === this.data.column && column.revision !== revision)) {
       const address = `${this.data.columns}&column=${encodeURIComponent(key)}`;
       column = new Column(await (await fetchChecked(address, this.fetching.signal)).arrayBuffer(), this.points);
+      column.revision = revision;
       if (this.columns.size >= COLUMNS_KEPT) this.columns.delete(this.columns.keys().next().value);
       this.columns.set(key, column);
     }

@@ -5,6 +5,7 @@ A column has one value a study or one a row; either a group (site, sex, the stag
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +41,11 @@ class Choice:
     key: str
     title: str
 
+    @property
+    def is_score(self) -> bool:
+        """Whether it is a model's score of a condition; there may be a thousand of them."""
+        return self.key.startswith(f"{_RISK}:")
+
 
 @dataclass(frozen=True, eq=False)
 class MapColumn:
@@ -66,6 +72,12 @@ class MapColumn:
     labels: tuple[str, ...] | None
     values_v: np.ndarray
     note: str = ""
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that change when a value does."""
+        content = "\0".join(self.labels or ()).encode() + self.values_v.tobytes()
+        return hashlib.sha256(content).hexdigest()[:16]
 
     def of_rows(self, stored: StoredMap) -> np.ndarray:
         """Return (row,) values."""

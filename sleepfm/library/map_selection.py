@@ -18,6 +18,7 @@ from sleepfm.library.facts import Person
 from sleepfm.library.library import Library
 from sleepfm.library.map_columns import column
 from sleepfm.library.maps import StoredMap
+from sleepfm.vocabulary import EPOCH_S
 
 MOST_CORNERS = 2000
 
@@ -111,6 +112,11 @@ class SelectedStudy:
     selected: int
     shown: int
     start_s: float
+
+    @property
+    def first_epoch(self) -> int:
+        """The epoch (1-based) that the first selected row begins with."""
+        return int(self.start_s // EPOCH_S) + 1
 
 
 def studies_of(library: Library, stored: StoredMap, selected_n: np.ndarray) -> list[SelectedStudy]:
