@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from sleepfm.library.library import Library
 from sleepfm.progress import Progress, silent
@@ -28,6 +30,26 @@ def outcomes(library: Library, condition: str) -> dict[str, tuple[bool, float]]:
     """
     rows = library.connection.execute("SELECT study, event, years FROM outcomes WHERE condition = ? ORDER BY study", (condition,))
     return {row["study"]: (bool(row["event"]), float(row["years"])) for row in rows}
+
+
+def outcome_table(library: Library, studies: Sequence[str], conditions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the follow-up of some studies and conditions.
+
+    Returns
+    -------
+    years_nk, event_nk
+        (study, condition) float64 years, NaN where nobody knows; and bool, whether it was an event.
+    """
+    years_nk = np.full((len(studies), len(conditions)), np.nan)
+    event_nk = np.zeros(years_nk.shape, dtype=bool)
+    place = {condition: k for k, condition in enumerate(conditions)}
+    for n, study in enumerate(studies):
+        rows = library.connection.execute("SELECT condition, event, years FROM outcomes WHERE study = ?", (study,))
+        for row in rows:
+            k = place.get(row["condition"])
+            if k is not None:
+                years_nk[n, k], event_nk[n, k] = row["years"], bool(row["event"])
+    return years_nk, event_nk
 
 
 def store_outcomes(

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 import plotly.graph_objects as go
 
+from sleepfm.models.card import UNKNOWN, Condition
+from sleepfm.text import printable
+
 
 @dataclass(frozen=True, eq=False)
 class ViewFigure:
@@ -72,3 +75,15 @@ class RiskView:
     figures: tuple[ViewFigure, ...] = ()
     tables: tuple[ViewTable, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+
+
+def condition_words(condition: Condition) -> str:
+    """Return a condition's name for people: its phecode, and its name where somebody gave one.
+
+    Examples
+    --------
+    >>> condition_words(Condition(phecode="401.1", phenotype="Essential hypertension"))
+    '401.1 Essential hypertension'
+    """
+    unnamed = condition.phenotype in (condition.phecode, UNKNOWN)
+    return printable(condition.phecode if unnamed else f"{condition.phecode} {condition.phenotype}")
