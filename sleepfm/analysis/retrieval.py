@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import gammaln
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from sleepfm.analysis.estimates import Estimate
 from sleepfm.analysis.resampling import Bootstrap, Sampled
@@ -148,10 +148,12 @@ def rank_partners(
     unit_mne = _unit(z_mne, present_mn)
     pairs = [(a, b) for a in range(len(unit_mne)) for b in range(a + 1, len(unit_mne))]
     found: dict[tuple[int, int], PairRanks] = {}
-    for done, (a, b) in enumerate(pairs):
-        window_n = np.flatnonzero(present_mn[a] & present_mn[b])
-        found[a, b], found[b, a] = _rank(unit_mne[a, window_n], unit_mne[b, window_n], window_n, nights_n, subjects_n, sides=2)
-        progress((done + 1) / len(pairs), "ranking partners")
+    with _workers() as pool:
+        for done, (a, b) in enumerate(pairs):
+            window_n = np.flatnonzero(present_mn[a] & present_mn[b])
+            both = unit_mne[a, window_n], unit_mne[b, window_n]
+            found[a, b], found[b, a] = _rank(pool, *both, window_n, nights_n, subjects_n, sides=2)
+            progress((done + 1) / len(pairs), "ranking partners")
     return found
 
 
@@ -171,12 +173,13 @@ def rank_left_out(
     unit_mne = _unit(z_mne, present_mn)
     present_mn = np.asarray(present_mn, dtype=bool)
     found = {}
-    for target in range(len(unit_mne)):
-        others = [m for m in range(len(unit_mne)) if m != target]
-        window_n = np.flatnonzero(present_mn[target] & present_mn[others].any(axis=0))
-        query_ne = _normalised(unit_mne[others][:, window_n].sum(axis=0))
-        (found[target],) = _rank(query_ne, unit_mne[target, window_n], window_n, nights_n, subjects_n, sides=1)
-        progress((target + 1) / len(unit_mne), "ranking left-out modalities")
+    with _workers() as pool:
+        for target in range(len(unit_mne)):
+            others = [m for m in range(len(unit_mne)) if m != target]
+            window_n = np.flatnonzero(present_mn[target] & present_mn[others].any(axis=0))
+            both = _normalised(unit_mne[others][:, window_n].sum(axis=0)), unit_mne[target, window_n]
+            (found[target],) = _rank(pool, *both, window_n, nights_n, subjects_n, sides=1)
+            progress((target + 1) / len(unit_mne), "ranking left-out modalities")
     return found
 
 
@@ -235,15 +238,21 @@ def _normalised(x: np.ndarray) -> np.ndarray:
 
 
 def _rank(
-    a_ne: np.ndarray, b_ne: np.ndarray, window_n: np.ndarray, nights_n: np.ndarray, subjects_n: np.ndarray, *, sides: int
+    pool: ThreadPoolExecutor,
+    a_ne: np.ndarray,
+    b_ne: np.ndarray,
+    window_n: np.ndarray,
+    nights_n: np.ndarray,
+    subjects_n: np.ndarray,
+    *,
+    sides: int,
 ) -> list[PairRanks]:
     """Rank b's windows for the queries a and, with two sides, a's for the queries b: the same products serve both."""
     n = len(a_ne)
     night_n, subject_n = np.asarray(nights_n)[window_n], np.asarray(subjects_n)[window_n]
-    partner_n = np.einsum("ne,ne->n", a_ne, b_ne)
-    everyone = _count(a_ne, b_ne, partner_n, _bands(n), sides)
-    person = _count(a_ne, b_ne, partner_n, _bands_within(subject_n), sides)
-    night = _count(a_ne, b_ne, partner_n, _bands_within(night_n), sides)
+    everyone = _count(pool, a_ne, b_ne, _bands(n), sides)
+    person = _count(pool, a_ne, b_ne, _bands_within(subject_n), sides)
+    night = _count(pool, a_ne, b_ne, _bands_within(night_n), sides)
     return [
         PairRanks(
             window_n,
@@ -260,11 +269,9 @@ def _ranks(counts_kn: np.ndarray, others_n: np.ndarray) -> Ranks:
     return Ranks(better_n, tied_n, others_n)
 
 
-def _count(a_ne: np.ndarray, b_ne: np.ndarray, partner_n: np.ndarray, bands: list[list[Tile]], sides: int) -> np.ndarray:
-    """Return (side, better or tied, query) how many candidates beat and how many equal the partner, over all tiles.
-
-    Bands are worked off by as many threads as one matrix product would take.
-    """
+def _count(pool: ThreadPoolExecutor, a_ne: np.ndarray, b_ne: np.ndarray, bands: list[list[Tile]], sides: int) -> np.ndarray:
+    """Return (side, better or tied, query) how many candidates beat and how many equal the partner, over all tiles."""
+    partner_n = np.einsum("ne,ne->n", a_ne, b_ne)
     low_n, high_n = partner_n - np.float32(TIE), partner_n + np.float32(TIE)
 
     def of_band(band: list[Tile]) -> list[list[np.ndarray]]:
@@ -276,11 +283,10 @@ def _count(a_ne: np.ndarray, b_ne: np.ndarray, partner_n: np.ndarray, bands: lis
         return found
 
     counts_skn = np.zeros((sides, 2, len(a_ne)), dtype=np.int64)
-    with _one_thread_a_product() as threads, ThreadPoolExecutor(threads) as pool:
-        for band, found in zip(bands, pool.map(of_band, bands), strict=True):
-            for tile, of_sides in zip(band, found, strict=True):
-                for side, counts_kq in enumerate(of_sides):
-                    counts_skn[side][:, tile[side]] += counts_kq
+    for band, found in zip(bands, pool.map(of_band, bands), strict=True):
+        for tile, of_sides in zip(band, found, strict=True):
+            for side, counts_kq in enumerate(of_sides):
+                counts_skn[side][:, tile[side]] += counts_kq
     counts_skn[:, 1] -= counts_skn[:, 0] + 1  # neither lower nor better is equal, as the partner itself is
     return counts_skn
 
@@ -309,15 +315,19 @@ def _count_true(found: np.ndarray, axis: int) -> np.ndarray:
 
 def product_threads() -> int:
     """Return how many threads numpy's matrix product takes; 1 where it does not say."""
-    return min((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+    return _threads(ThreadpoolController())
+
+
+def _threads(libraries: ThreadpoolController) -> int:
+    return min((one.num_threads for one in libraries.select(user_api="blas").lib_controllers), default=1)
 
 
 @contextmanager
-def _one_thread_a_product() -> Iterator[int]:
-    """Hold each matrix product to one thread, and say how many a product took before."""
-    threads = product_threads()
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield threads
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    """Give as many threads as a matrix product takes, and hold each product to one meanwhile."""
+    libraries = ThreadpoolController()
+    with ThreadPoolExecutor(_threads(libraries)) as pool, libraries.limit(limits=1, user_api="blas"):
+        yield pool
 
 
 def _bands(n: int) -> list[list[Tile]]:

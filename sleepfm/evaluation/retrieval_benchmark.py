@@ -26,7 +26,7 @@ _NOISE = 3.0
 
 @dataclass(frozen=True)
 class RetrievalBenchmark:
-    """Seconds of each turn: `ranked_s` of `rank_partners` on one pair of modalities, `bare_s` of the product with the ten best."""
+    """Seconds of each turn: `ranked_s` of `rank_partners` on one pair, `bare_s` of the product with the ten best."""
 
     windows: int
     threads: int
