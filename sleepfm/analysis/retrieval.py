@@ -152,7 +152,7 @@ def rank_partners(
         for done, (a, b) in enumerate(pairs):
             window_n = np.flatnonzero(present_mn[a] & present_mn[b])
             both = unit_mne[a, window_n], unit_mne[b, window_n]
-            found[a, b], found[b, a] = _rank(pool, *both, window_n, nights_n, subjects_n, sides=2)
+            found[a, b], found[b, a] = _rank(pool, both, window_n, nights_n, subjects_n, sides=2)
             progress((done + 1) / len(pairs), "ranking partners")
     return found
 
@@ -178,7 +178,7 @@ def rank_left_out(
             others = [m for m in range(len(unit_mne)) if m != target]
             window_n = np.flatnonzero(present_mn[target] & present_mn[others].any(axis=0))
             both = _normalised(unit_mne[others][:, window_n].sum(axis=0)), unit_mne[target, window_n]
-            (found[target],) = _rank(pool, *both, window_n, nights_n, subjects_n, sides=1)
+            (found[target],) = _rank(pool, both, window_n, nights_n, subjects_n, sides=1)
             progress((target + 1) / len(unit_mne), "ranking left-out modalities")
     return found
 
@@ -239,8 +239,7 @@ def _normalised(x: np.ndarray) -> np.ndarray:
 
 def _rank(
     pool: ThreadPoolExecutor,
-    a_ne: np.ndarray,
-    b_ne: np.ndarray,
+    both: tuple[np.ndarray, np.ndarray],
     window_n: np.ndarray,
     nights_n: np.ndarray,
     subjects_n: np.ndarray,
@@ -248,6 +247,7 @@ def _rank(
     sides: int,
 ) -> list[PairRanks]:
     """Rank b's windows for the queries a and, with two sides, a's for the queries b: the same products serve both."""
+    a_ne, b_ne = both
     n = len(a_ne)
     night_n, subject_n = np.asarray(nights_n)[window_n], np.asarray(subjects_n)[window_n]
     everyone = _count(pool, a_ne, b_ne, _bands(n), sides)
