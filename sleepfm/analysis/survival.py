@@ -79,6 +79,9 @@ class BaselineHazard:
         Distinct event times, increasing.
     cumulative_t
         Cumulative hazard from each of these times on.
+    variance_t
+        Of the cumulative hazard: events over the squared sum of the relative hazards at risk, summed (Tsiatis, Ann Stat 1981,
+        9:93-108, without the part that comes from the error of the log hazards, which are taken as given).
     centre
         The log hazard it belongs to.
     followed_years
@@ -87,15 +90,22 @@ class BaselineHazard:
 
     years_t: np.ndarray
     cumulative_t: np.ndarray
+    variance_t: np.ndarray
     centre: float
     followed_years: float
 
     def at(self, years_n: np.ndarray | float) -> np.ndarray:
         """Return the cumulative hazard at each time; NaN beyond the follow-up."""
+        return self._step(self.cumulative_t, years_n)
+
+    def standard_error(self, years_n: np.ndarray | float) -> np.ndarray:
+        """Return the standard error of the cumulative hazard at each time; NaN beyond the follow-up."""
+        return np.sqrt(self._step(self.variance_t, years_n))
+
+    def _step(self, value_t: np.ndarray, years_n: np.ndarray | float) -> np.ndarray:
         years_n = np.asarray(years_n, dtype=np.float64)
-        steps_t = np.concatenate([[0.0], self.cumulative_t])
-        hazard_n = steps_t[np.searchsorted(self.years_t, years_n, side="right")]
-        return np.where(years_n <= self.followed_years, hazard_n, np.nan)
+        value_n = np.concatenate([[0.0], value_t])[np.searchsorted(self.years_t, years_n, side="right")]
+        return np.where(years_n <= self.followed_years, value_n, np.nan)
 
     def expected_events(self, log_hazard_n: np.ndarray, years_n: np.ndarray | float) -> np.ndarray:
         """Return each person's cumulative hazard up to the given time: the events expected by then."""
@@ -132,8 +142,10 @@ def breslow(years_n: np.ndarray, event_n: np.ndarray, log_hazard_n: np.ndarray) 
     at_risk_n = np.cumsum(np.exp(log_hazard_n[order_n] - centre)[::-1])[::-1]
     event_years = years_n[np.asarray(event_n, dtype=bool)]
     years_t, events_t = np.unique(event_years, return_counts=True)
-    cumulative_t = np.cumsum(events_t / at_risk_n[np.searchsorted(sorted_n, years_t)])
-    return BaselineHazard(years_t, cumulative_t, centre, float(sorted_n[-1]))
+    at_risk_t = at_risk_n[np.searchsorted(sorted_n, years_t)]
+    return BaselineHazard(
+        years_t, np.cumsum(events_t / at_risk_t), np.cumsum(events_t / at_risk_t**2), centre, float(sorted_n[-1])
+    )
 
 
 _MOST_STEPS = 40

@@ -27,7 +27,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     evaluate.add_argument("--out", type=Path, metavar="DIR", help="folder (default: <home>/runs/evaluate-<task>-<model>)")
     evaluate.add_argument("--resume", action="store_true", help="use what an evaluation in that folder left there")
     evaluate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a setting")
-    evaluate.add_argument("--update-card", action="store_true", help="put the numbers into the model's card")
+    evaluate.add_argument(
+        "--update-card",
+        action="store_true",
+        help="put the numbers into the model's card, and a disease model's reference beside it",
+    )
     add_home(evaluate)
 
 
@@ -41,11 +45,21 @@ def _evaluate(options: argparse.Namespace, console: Console) -> int:
     home = open_home(options.home)
     shelf = Shelf(home.models)
     folder = options.out or home.runs / f"evaluate-{options.task}-{runs.tested_name(settings)}"
+    reference = options.update_card and options.task == "disease"
     evaluation, files = runs.evaluate(
-        options.task, settings, folder, shelf=shelf, runs=home.runs, resume=options.resume, progress=console.progress
+        options.task,
+        settings,
+        folder,
+        shelf=shelf,
+        runs=home.runs,
+        resume=options.resume,
+        reference=reference,
+        progress=console.progress,
     )
     if options.update_card:
         runs.put_metrics_on_card(runs.tested_model(settings, shelf), evaluation)
+        if reference:
+            runs.put_reference_beside_card(runs.tested_model(settings, shelf), folder)
         baseline = getattr(settings, "baseline", None)
         if baseline is not None:
             runs.put_baseline_on_card(shelf.get(baseline), evaluation)

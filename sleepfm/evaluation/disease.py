@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sleepfm.analysis.risk import FEWEST_EVENTS, RiskAssessment, assess_risk
+from sleepfm.analysis.risk import FEWEST_EVENTS, ConditionRisk, RiskAssessment, assess_risk
 from sleepfm.analysis.survival import BaselineHazard, breslow
 from sleepfm.evaluation.disease_sections import (
     DEMOGRAPHICS,
@@ -140,7 +140,12 @@ def evaluate_disease(
             *separated.warnings,
             *_warnings(found, with_baseline=demographics_nk is not None, with_hazards=hazards is not None),
         ),
-        extra={"horizon_years": found.horizon, "conditions_averaged": found.averaged, "unusable_conditions": found.unusable},
+        extra={
+            "horizon_years": found.horizon,
+            "conditions_averaged": found.averaged,
+            "unusable_conditions": found.unusable,
+            "by_condition": {one.name: _in_short(one) for one in found.conditions},
+        },
     )
 
 
@@ -180,6 +185,17 @@ def _scores(found: RiskAssessment, *, each: bool = True) -> Scores:
         for one in found.conditions:
             named[f"C {one.name}"] = one.model.c_index
     return named
+
+
+def _in_short(one: ConditionRisk) -> dict[str, object]:
+    """Return what a condition's risk is worth for the JSON and the model's reference."""
+    return {
+        "c_index": one.model.c_index.as_dict(),
+        "demographics_c_index": None if one.baseline is None else one.baseline.c_index.as_dict(),
+        "difference": None if one.c_difference is None else one.c_difference.as_dict(),
+        "p": None if one.above_baseline is None else one.above_baseline.p_bonferroni,
+        "few_events": one.few_events,
+    }
 
 
 def _headline(found: RiskAssessment) -> tuple[Headline, ...]:

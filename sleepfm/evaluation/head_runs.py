@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from sleepfm.errors import RequestError
 from sleepfm.evaluation.evaluation import Evaluation, Section
 from sleepfm.evaluation.experiments import by_channels, label_fractions, pretraining_fractions
-from sleepfm.evaluation.head_tests import TEST_OF, HeadTest
+from sleepfm.evaluation.head_tests import TEST_OF, DiseaseTest, HeadTest
 from sleepfm.evaluation.held_out import separate
 from sleepfm.evaluation.material import Material
 from sleepfm.evaluation.run_settings import EvaluateHead
 from sleepfm.evaluation.tables import Scores
+from sleepfm.files import atomic_path
 from sleepfm.models.networks import Model
 from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part
@@ -22,7 +25,9 @@ from sleepfm.vocabulary import Modality
 Answers = Mapping[str, Any]
 
 
-def evaluate_head(task: str, settings: EvaluateHead, material: Material, progress: Progress) -> Evaluation:
+def evaluate_head(
+    task: str, settings: EvaluateHead, material: Material, progress: Progress, *, reference: Path | None = None
+) -> Evaluation:
     """Test a head.
 
     Parameters
@@ -35,6 +40,8 @@ def evaluate_head(task: str, settings: EvaluateHead, material: Material, progres
         The test set, as the head's encoder sees it.
     progress
         Called often.
+    reference
+        Where the reference people of a disease head are written to (`sleepfm.models.reference`); None for nowhere.
 
     Raises
     ------
@@ -45,7 +52,11 @@ def evaluate_head(task: str, settings: EvaluateHead, material: Material, progres
     """
     kind = TEST_OF[task]
     model, encoder = material.head(settings.model, kind.task)
-    return _HeadRun(kind(settings, material, model), encoder, progress).evaluation()
+    run = _HeadRun(kind(settings, material, model), encoder, progress)
+    evaluation = run.evaluation()
+    if reference is not None:
+        run.write_reference(evaluation, reference)
+    return evaluation
 
 
 class _HeadRun:
@@ -71,6 +82,15 @@ class _HeadRun:
         others = {label: self._answers_of(name) for label, name in self._named().items()}
         evaluation = test.evaluate(self._held_out, answers, others, part(self._progress, 0.55, 0.7))
         return self._material.finished(evaluation.with_sections(*self._experiments(answers)), gathered)
+
+    def write_reference(self, evaluation: Evaluation, path: Path) -> None:
+        """Write what the head says of the held-out people, as the reference of others."""
+        if not isinstance(self._test, DiseaseTest):
+            raise RequestError(f"a model for {self._test.task} has no reference people")
+        progress = part(self._progress, 0.7, 1.0)
+        made = self._test.reference(self._held_out, self._headline_n, evaluation, progress)
+        with atomic_path(path) as temporary:
+            temporary.write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
     def _named(self) -> dict[str, str]:
         baseline = self._test.baseline

@@ -12,6 +12,7 @@ from sleepfm.analysis.survival import BaselineHazard
 from sleepfm.errors import RequestError
 from sleepfm.evaluation.breathing import BreathingNight, breathing_scores, evaluate_breathing
 from sleepfm.evaluation.disease import MEAN_C, baseline_hazards, disease_scores, evaluate_disease
+from sleepfm.evaluation.disease_reference import disease_reference
 from sleepfm.evaluation.evaluation import Evaluation
 from sleepfm.evaluation.held_out import HeldOut
 from sleepfm.evaluation.material import Material
@@ -21,6 +22,7 @@ from sleepfm.evaluation.staging import StagedNight, evaluate_staging, staging_sc
 from sleepfm.evaluation.tables import Scores
 from sleepfm.models.card import Condition, Task
 from sleepfm.models.networks import Model
+from sleepfm.models.reference import Reference
 from sleepfm.progress import Progress, part
 from sleepfm.text import printable
 from sleepfm.training.head_learners import takes_demographics
@@ -263,6 +265,21 @@ class DiseaseTest(HeadTest[EvaluateDisease, np.ndarray]):
             demographics_nk=baseline,
             hazards=hazards,
             others=arrays,
+        )
+
+    def reference(self, held_out: HeldOut, headline_n: np.ndarray, evaluation: Evaluation, progress: Progress) -> Reference:
+        """Return what the head says of the people of the headline, as the reference of others."""
+        kept = [study for study, is_kept in zip(held_out.recordings, headline_n, strict=True) if is_kept]
+        nights = [self.nights[study] for study in kept]
+        beside = None if self.baseline is None else self.material.shelf.get(self.baseline).card
+        return disease_reference(
+            self.model,
+            nights,
+            evaluation,
+            outcomes=self._outcomes(nights),
+            phecodes=self._phecodes,
+            baseline=beside,
+            progress=progress,
         )
 
     def _outcomes(self, nights: Sequence[LabelledNight]) -> Outcomes:

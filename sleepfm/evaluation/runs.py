@@ -28,6 +28,7 @@ from sleepfm.evaluation.run_settings import (
 from sleepfm.files import atomic_path
 from sleepfm.models.card import CARD_FILE, README_FILE, Metric, ModelCard
 from sleepfm.models.readme import readme
+from sleepfm.models.reference import REFERENCE_FILE
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
 from sleepfm.training.night_embeddings import find_encoder
@@ -42,6 +43,7 @@ def evaluate(
     shelf: Shelf,
     runs: Path,
     resume: bool = False,
+    reference: bool = False,
     progress: Progress = silent,
 ) -> tuple[Evaluation, ReportFiles]:
     """Evaluate what is on the shelf and write `evaluation.json` and `evaluation.html`.
@@ -60,6 +62,8 @@ def evaluate(
         Where the folders of the runs are that made them: they know who was trained on.
     resume
         Measure again in the folder of a finished evaluation, from the embeddings that are there.
+    reference
+        Of a disease head, also write `reference.json`: what it says of the held-out people, as the reference of others.
 
     Raises
     ------
@@ -78,13 +82,15 @@ def evaluate(
     run = RunFolder(folder, settings, resume=True)
     run.state(state="running", fraction=0.0, message=f"evaluating {task}")
     with threadpool_limits(settings.threads):  # of numpy and scikit-learn
-        evaluation = _evaluate(task, _with_ecg(settings), folder, shelf=shelf, runs=runs, progress=progress)
+        evaluation = _evaluate(task, _with_ecg(settings), folder, shelf=shelf, runs=runs, progress=progress, reference=reference)
     files = write_report(evaluation, folder)
     run.state(state="finished", fraction=1.0, message=f"evaluated {evaluation.model}")
     return evaluation, files
 
 
-def _evaluate(task: str, settings: EvaluateSettings, folder: Path, *, shelf: Shelf, runs: Path, progress: Progress) -> Evaluation:
+def _evaluate(
+    task: str, settings: EvaluateSettings, folder: Path, *, shelf: Shelf, runs: Path, progress: Progress, reference: bool
+) -> Evaluation:
     def material(encoder: ShelfEntry) -> Material:
         return Material(settings, folder, shelf=shelf, runs=runs, encoder=encoder, progress=part(progress, 0.0, 0.2))
 
@@ -95,7 +101,8 @@ def _evaluate(task: str, settings: EvaluateSettings, folder: Path, *, shelf: She
             pretrained(one, runs, shelf, part(progress, 0.5 * number / len(wanted), 0.5 * (number + 1) / len(wanted)))
         rest = part(progress, 0.5 if wanted else 0.2, 1.0)
     if isinstance(settings, EvaluateHead):
-        return evaluate_head(task, settings, material(shelf.encoder_of(shelf.get(settings.model).card)), rest)
+        tested_by = material(shelf.encoder_of(shelf.get(settings.model).card))
+        return evaluate_head(task, settings, tested_by, rest, reference=folder / REFERENCE_FILE if reference else None)
     if isinstance(settings, EvaluateProbe):
         return run_probe(settings, material(find_encoder(settings.encoder, shelf)), runs, rest)
     if isinstance(settings, EvaluateRetrieval):
@@ -140,6 +147,18 @@ def put_metrics_on_card(entry: ShelfEntry, evaluation: Evaluation) -> ModelCard:
         When the model's folder cannot be written.
     """
     return _describe(entry, tuple(Metric.model_validate(metric) for metric in card_metrics(evaluation)))
+
+
+def put_reference_beside_card(entry: ShelfEntry, folder: Path) -> None:
+    """Copy the reference people that an evaluation wrote into its folder to the model that they are of.
+
+    Raises
+    ------
+    SleepFMError
+        When the model's folder cannot be written.
+    """
+    with atomic_path(entry.folder / REFERENCE_FILE) as temporary:
+        temporary.write_bytes((folder / REFERENCE_FILE).read_bytes())
 
 
 def put_baseline_on_card(entry: ShelfEntry, evaluation: Evaluation) -> ModelCard:

@@ -19,6 +19,7 @@ from sleepfm.models.card import (
     Task,
 )
 from sleepfm.models.official import LICENCE, SOURCE, git_blob_id, official_model
+from sleepfm.models.reference import REFERENCE_FILE
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.text import printable
 
@@ -65,10 +66,12 @@ def import_model(
         if config is not None or task is not None:
             raise RequestError(f"{path}: has its own {CARD_FILE}; --config and --task do not apply")
         state, about = _ours(ours)
+        reference = ours / REFERENCE_FILE if (ours / REFERENCE_FILE).is_file() else None
     else:
+        reference = None
         state, about = _published(path, config, task)
     about_head = _head(shelf, about, encoder=encoder, labels=labels, age_scale=age_scale, sex_code=sex_code)
-    return shelf.add(name, state, about | about_head)
+    return shelf.add(name, state, about | about_head, reference=reference)
 
 
 def _ours(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sleepfm.errors import ModelError
-from sleepfm.models.card import CARD_FILE, read_card
+from sleepfm.models.card import CARD_FILE, Sex, read_card
 from sleepfm.text import printable
 from sleepfm.vocabulary import Modality
 
@@ -21,6 +21,10 @@ QUANTILES = 101
 """Of the log hazard: 0 %, 1 %, … 100 %."""
 SIGNIFICANT_P = 0.05
 """A condition whose one-sided p (Bonferroni) is below it counts as told better than by age and sex."""
+
+
+OLDEST_STORED = 90
+"""Ages above it are stored as this: so old a person could be known again."""
 
 
 class _Part(BaseModel):
@@ -36,10 +40,10 @@ class Measured(_Part):
 
 
 class AgeSex(_Part):
-    """How many reference people were of one age (whole years) and sex."""
+    """How many reference people were of one age (whole years, at most `OLDEST_STORED`) and sex."""
 
     age: int = Field(ge=0)
-    sex: Literal["female", "male"]
+    sex: Sex
     people: int = Field(ge=1)
 
 

@@ -22,6 +22,7 @@ from sleepfm.files import atomic_path
 from sleepfm.models.bundled import bundled_models
 from sleepfm.models.card import CARD_FILE, README_FILE, SIMULATED, WEIGHTS_FILE, ModelCard, Task, check_name, now, read_card
 from sleepfm.models.readme import readme
+from sleepfm.models.reference import REFERENCE_FILE, read_reference
 from sleepfm.text import printable
 
 if TYPE_CHECKING:
@@ -205,7 +206,15 @@ class Shelf:
             )
         return max(fitting, key=lambda entry: entry.card.imported_at)
 
-    def add(self, name: str, state: Mapping[str, Tensor], about: Mapping[str, Any], *, half: bool = False) -> ShelfEntry:
+    def add(
+        self,
+        name: str,
+        state: Mapping[str, Tensor],
+        about: Mapping[str, Any],
+        *,
+        half: bool = False,
+        reference: Path | None = None,
+    ) -> ShelfEntry:
         """Put a model on the shelf, whole or not at all.
 
         Parameters
@@ -218,6 +227,8 @@ class Shelf:
             The fields of `ModelCard` other than name, hash, version and time.
         half
             Store float32 weights as float16, in half the space.
+        reference
+            A `reference.json` of the same weights, which goes along. Without one, that of a model of this name stays.
 
         Raises
         ------
@@ -238,6 +249,11 @@ class Shelf:
             card = _card(name, {**about, **made})
             (folder / CARD_FILE).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
             (folder / README_FILE).write_text(readme(card), encoding="utf-8")
+            of_before = target / REFERENCE_FILE
+            kept = reference or (of_before if of_before.is_file() else None)
+            if kept is not None:
+                shutil.copyfile(kept, folder / REFERENCE_FILE)
+                read_reference(folder)  # one of other weights is refused
             place()
         return ShelfEntry(target, card)
 
@@ -277,8 +293,9 @@ class Shelf:
         if target.exists():
             raise RequestError(f"{target} is there already: choose another --out or remove it")
         with _new_folder(target) as (folder, place):
-            for file in (WEIGHTS_FILE, CARD_FILE, README_FILE):
-                shutil.copyfile(entry.folder / file, folder / file)
+            for file in (WEIGHTS_FILE, CARD_FILE, README_FILE, REFERENCE_FILE):
+                if file != REFERENCE_FILE or (entry.folder / file).is_file():
+                    shutil.copyfile(entry.folder / file, folder / file)
             place()
         return target
 

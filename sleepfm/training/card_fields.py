@@ -70,9 +70,14 @@ def baseline_hazard(nights: Sequence[LabelledNight], columns: Sequence[int], log
     years = tuple(float(year) for year in _HAZARD_YEARS if year <= followed)
     if not years:
         return None
+
+    def of_zero(value_t: np.ndarray, centre: float) -> tuple[float, ...]:
+        return tuple(float(x) for x in value_t * np.exp(-centre))
+
     return BaselineHazard(
         years=years,
-        cumulative=tuple(tuple(float(x) for x in one.at(np.array(years)) * np.exp(-one.centre)) for one in found),
+        cumulative=tuple(of_zero(one.at(np.array(years)), one.centre) for one in found),
+        standard_error=tuple(of_zero(one.standard_error(np.array(years)), one.centre) for one in found),
     )
 
 

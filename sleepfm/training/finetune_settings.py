@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sleepfm.models.card import SexCode
 from sleepfm.training.settings import (
     AugmentationSettings,
     DataSettings,
@@ -174,7 +175,7 @@ class DiseaseSettings(FinetuneSettings):
     demographics: Path | None = None
     labels: Path | None = None
     age_scale: float = Field(default=100.0, gt=0)
-    sex_code: dict[Literal["female", "male"], float] = {"female": 0.0, "male": 1.0}  # noqa: RUF012 - pydantic copies it
+    sex_code: SexCode = {"female": 0.0, "male": 1.0}  # noqa: RUF012 - pydantic copies it
     ties: Literal["efron", "breslow", "published"] = "efron"
     crop_tokens: int | None = Field(default=240, ge=TOKENS_PER_EPOCH)
     training: TrainingSettings = TrainingSettings(

@@ -6,11 +6,11 @@ import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from sleepfm.errors import RequestError, ScoringError, SleepFMError
+from sleepfm.models.card import Sex
 from sleepfm.recording.scorings.formats import read_events, read_scoring
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.text import printable
@@ -201,9 +201,7 @@ def read_survival(is_event: Path, time_to_event: Path, studies: Collection[str])
     return SurvivalTable(tuple(conditions), years_k, event_k, known_k, early)
 
 
-def read_demographics(
-    path: Path, studies: Collection[str], sex_code: Mapping[Literal["female", "male"], float]
-) -> dict[str, tuple[float, Literal["female", "male"]]]:
+def read_demographics(path: Path, studies: Collection[str], sex_code: Mapping[Sex, float]) -> dict[str, tuple[float, Sex]]:
     """Return age in years and sex of studies from a CSV; incomplete rows are not in it.
 
     Parameters
@@ -220,8 +218,8 @@ def read_demographics(
     SleepFMError
         A column is missing, or a cell is no age or no sex.
     """
-    people: dict[str, tuple[float, Literal["female", "male"]]] = {}
-    words: dict[str, Literal["female", "male"]] = {"female": "female", "f": "female", "male": "male", "m": "male"}
+    people: dict[str, tuple[float, Sex]] = {}
+    words: dict[str, Sex] = {"female": "female", "f": "female", "male": "male", "m": "male"}
     for line, row in _rows(path, ("Study ID", "age")):
         if "gender" not in row and "sex" not in row:
             raise SleepFMError(f"{path}: has no column gender, nor one called sex")
