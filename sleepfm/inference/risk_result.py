@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,46 @@ class RiskResult:
             return cls(**made | {name: tuple(made[name]) for name in ("players", "warnings")})
         except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
             raise _unreadable(path, error) from None
+
+
+@dataclass(frozen=True, eq=False)
+class RiskSummary:
+    """What many people's results are compared by: the scores without their reasons. Fields as in `RiskResult`."""
+
+    study: str
+    model: str
+    weights_sha256: str
+    trained_on: str
+    simulated_recording: bool
+    demographics_left_out: bool
+    conditions: tuple[Condition, ...]
+    log_hazard_k: np.ndarray
+    low_k: np.ndarray
+    high_k: np.ndarray
+    demographics_log_hazard_k: np.ndarray | None
+    demographics_model: str
+
+
+def read_summary(path: Path) -> RiskSummary:
+    """Read the scores of a stored result without its reasons; errors as `RiskResult.load`."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(file["about"].tobytes())
+            arrays: dict[str, Any] = {name: file[name] for name in ("log_hazard_k", "low_k", "high_k")}
+            arrays[_MAY_BE_NONE] = file.get(_MAY_BE_NONE)
+        if about["format"] != FORMAT:
+            raise ValueError("another version wrote it")
+        conditions = _conditions(tuple((phecode, name) for phecode, name in about["conditions"]))
+        plain = {one.name: about[one.name] for one in fields(RiskSummary) if one.name in _PLAIN}
+        return RiskSummary(conditions=conditions, **plain, **arrays)
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None
+
+
+@lru_cache(maxsize=16)
+def _conditions(names: tuple[tuple[str, str], ...]) -> tuple[Condition, ...]:
+    """Return the conditions of these names, the same ones for all results of a model."""
+    return tuple(Condition(phecode=phecode, phenotype=name) for phecode, name in names)
 
 
 def read_scores(path: Path) -> tuple[np.ndarray, bool]:

@@ -10,11 +10,12 @@ import numpy as np
 
 from sleepfm.analysis.horizon import HORIZON_YEARS, TOP_SHARE
 from sleepfm.errors import ModelError, RequestError, SleepFMError
+from sleepfm.inference.risk_result import RiskSummary
 from sleepfm.library import facts, subsets
 from sleepfm.library.facts import Person
 from sleepfm.library.job_risk import submit_risk
 from sleepfm.library.library import Library
-from sleepfm.library.risks import StoredRisk, risks
+from sleepfm.library.risks import summaries
 from sleepfm.models.card import Condition, Task
 from sleepfm.models.shelf import Shelf
 from sleepfm.text import printable
@@ -151,13 +152,13 @@ def collect(library: Library, model: str, studies: Iterable[str] | None = None) 
         When the risks were made by different weights under this name: scores of different models are never compared.
     """
     who = facts.people(library, studies)
-    newest: dict[str, StoredRisk] = {}
-    for stored in risks(library, model=model):
+    newest: dict[str, RiskSummary] = {}
+    for stored in summaries(library, model=model, study=next(iter(who)) if len(who) == 1 else None):
         if stored.study in who:
             newest.setdefault(stored.study, stored)
     if not newest:
         raise RequestError(f"none of these {len(who)} studies has a risk by {printable(model)}; assess them first")
-    weights = Counter(stored.result.weights_sha256 for stored in newest.values())
+    weights = Counter(stored.weights_sha256 for stored in newest.values())
     if len(weights) > 1:
         said = " and ".join(f"{count} by {sha256[:8]}…" for sha256, count in weights.most_common())
         raise ModelError(
@@ -165,7 +166,7 @@ def collect(library: Library, model: str, studies: Iterable[str] | None = None) 
             " that all scores come from one model"
         )
     left_out = {study: NO_SCORE for study in who if study not in newest}
-    alone = [study for study, stored in newest.items() if stored.result.demographics_left_out]
+    alone = [study for study, stored in newest.items() if stored.demographics_left_out]
     if len(alone) < len(newest):
         left_out |= dict.fromkeys(alone, NIGHT_ALONE)
     usable = [study for study in newest if study not in left_out]
@@ -173,7 +174,7 @@ def collect(library: Library, model: str, studies: Iterable[str] | None = None) 
     for study in _in_time(library, usable):
         if kept.setdefault(who[study].subject, study) != study:
             left_out[study] = LATER_NIGHT
-    results = [newest[study].result for study in kept.values()]
+    results = [newest[study] for study in kept.values()]
     first = results[0]
     nothing_k = np.full(len(first.conditions), np.nan)
     beside = [one.demographics_log_hazard_k for one in results]
@@ -238,9 +239,12 @@ def queue_risks(library: Library, model: str, subset: str | None = None) -> Queu
     if card.task is not Task.DISEASE or card.baseline:
         raise RequestError(f"{model} is no disease model that looks at a night; sleepfm models list shows which are there")
     done = {
-        (stored.study, stored.age, stored.sex)
-        for stored in risks(library, model=model)
-        if stored.result.weights_sha256 == card.weights_sha256
+        (row["study"], row["age"], row["sex"])
+        for row in library.connection.execute(
+            "SELECT r.study, r.age, r.sex FROM risks r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
+            " WHERE r.weights_sha256 = ?",
+            (card.weights_sha256,),
+        )
     }
     queued: list[str] = []
     there: list[str] = []
