@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,12 @@ from sleepfm.library.library import Library
 from sleepfm.models.card import Condition
 from sleepfm.models.shelf import Shelf
 
-MOST_CONDITIONS = 40
+MOST_CONDITIONS = 25
 """In the table over conditions; those with the most events."""
+RESAMPLES = 400
+"""Of the bootstrap over people: somebody is waiting. `sleepfm evaluate disease` draws 1,000."""
+_ASSESSMENTS_KEPT = 8
+_assessments: OrderedDict[str, RiskAssessment] = OrderedDict()
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,16 +161,27 @@ def _assess(cohort: CohortRisk, years_nk: np.ndarray, event_nk: np.ndarray, ques
     beside_nk = cohort.demographics_nk[:, most]
     # a row without the second score would be in neither: only where everybody has one are both measured on everybody
     compared = bool(np.isfinite(beside_nk[usable_nk[:, most]]).all())
-    return assess_risk(
-        [cohort.conditions[k].phecode for k in most],
-        years_nk[:, most],
-        event_nk[:, most],
-        cohort.log_hazard_nk[:, most],
-        np.array([person.subject for person in cohort.people]),
-        baseline_score_nk=beside_nk if compared else None,
-        horizon=question.horizon_years,
-        top_share=question.top_share,
-    )
+    score_nk = cohort.log_hazard_nk[:, most]
+    told = [cohort.conditions[k].phecode for k in most], [person.subject for person in cohort.people]
+    digest = hashlib.sha256(repr((told, question.horizon_years, question.top_share, compared)).encode())
+    for array in (years_nk[:, most], event_nk[:, most], score_nk, beside_nk):
+        digest.update(np.ascontiguousarray(array))
+    key = digest.hexdigest()
+    if key not in _assessments:  # another condition or other groups of the same people: the table stays the same
+        _assessments[key] = assess_risk(
+            told[0],
+            years_nk[:, most],
+            event_nk[:, most],
+            score_nk,
+            np.array(told[1]),
+            baseline_score_nk=beside_nk if compared else None,
+            horizon=question.horizon_years,
+            top_share=question.top_share,
+            resamples=RESAMPLES,
+        )
+        while len(_assessments) > _ASSESSMENTS_KEPT:
+            _assessments.popitem(last=False)
+    return _assessments[key]
 
 
 def _seen(home: Home, cohort: CohortRisk) -> str:

@@ -1,4 +1,7 @@
-"""The views "Compare nights" and "Cohort" of the risk page, one function each: asked in the helper process, drawn here."""
+"""The views "Compare nights" and "Cohort" of the risk page, one function each.
+
+They take a second or so and load what the web server does not: ask for them through `sleepfm.library.resident.in_resident`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.cohort_answers import CohortAnswer, cohort_answer, matched_answer
 from sleepfm.library.cohort_risk import NIGHT_RULE, CohortQuestion, MatchQuestion
 from sleepfm.library.night_pair import night_pair
-from sleepfm.library.resident import in_resident
 from sleepfm.models.card import SIMULATED
 from sleepfm.text import printable
 from sleepfm.viewer.cohort_risk_curves import survival_figure
@@ -41,7 +43,7 @@ def nights_view(home: Home, first: str, second: str, model: str | None) -> RiskV
     ModelError
         The two nights were scored by different weights under the model's name.
     """
-    pair = in_resident(home, night_pair, first, second, model)
+    pair = night_pair(home, first, second, model)
     said = f"{night_words(pair.nights[0])} beside {night_words(pair.nights[1])}."
     warnings = list(pair.notes)
     if model is not None and not shared_conditions(pair):
@@ -77,7 +79,7 @@ def matched_view(home: Home, question: MatchQuestion) -> RiskView:
     ModelError
         When risks by different weights are stored under the model's name.
     """
-    found = in_resident(home, matched_answer, question)
+    found = matched_answer(home, question)
     own, n = found.person, len(found.others)
     whom = f"{'women' if own.sex == 'female' else 'men'} within {question.caliper_years:g} years of {own.age:g}"
     said = [
@@ -116,7 +118,7 @@ def cohort_view(home: Home, question: CohortQuestion) -> RiskView:
     ModelError
         When the stored risks were made by different weights under the model's name.
     """
-    found = in_resident(home, cohort_answer, question)
+    found = cohort_answer(home, question)
     name = condition_words(found.condition)
     names = {one.phecode: condition_words(one) for one in found.conditions}
     events = int(found.event_n.sum())
