@@ -307,7 +307,8 @@ def _notes(
     notes = []
     if encoder.card.trained_on == SIMULATED:
         notes.append(simulated_warning(encoder.name, simulated_recording=all(night.simulated for night in nights.values())))
-    unnamed = sorted({clip.study for clip in query.clips if clip.study not in people or not people[clip.study].known_subject})
+    named = {study for study, person in people.items() if person.known_subject}
+    unnamed = sorted({clip.study for clip in query.clips if not nights[clip.study].studies & named})
     if unnamed and not query.same_subject:
         notes.append(
             f"Nobody stated who was recorded in {', '.join(unnamed)}: other nights of the same person cannot be left out."
