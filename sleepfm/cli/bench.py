@@ -33,6 +33,10 @@ BENCHMARKS: dict[str, str] = {
     "list_10000": "one page of a library of 10,000 studies",
     "open_study": "review page: address asked for to first drawn epoch, in headless Chromium",
     "page_turn": "review page: key press to pixels, 20 channels × 30 s at 256 Hz",
+    "similar_1m": "the nearest of 1,000,000 windows, with numpy's product beside it",
+    "similar_6m": "the nearest of 6,200,000 windows (65,000 nights), 1.6 GB on disk while it runs",
+    "retrieval_90k": "evaluation of retrieval among 90,000 windows, one pair both ways, with the bare product beside it",
+    "map_1m": "cohort page with 1,000,000 windows: address asked for to first picture, in headless Chromium; moves beside it",
 }
 """What is measured, by name; what `_RUNS_WITH` names comes out of one run with another."""
 _RUNS_WITH = {"plain_forward": "embed", "train_bf16": "train", "train_plain": "train", "page_turn": "open_study"}

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sleepfm.cli.explore_benchmarks import map_1m, retrieval_90k, similar_1m, similar_6m
 from sleepfm.errors import SleepFMError
 from sleepfm.inference.memory import peak_memory_mb
 
@@ -160,7 +161,11 @@ def open_study(folder: Path, hours: float, _repeats: int) -> list[Result]:
 
 
 WORKERS: dict[str, Callable[[Path, float, int], list[Result]]] = {
-    work.__name__: work for work in (matmul, convert, embed, train, stage_yasa, simulate, list_10000, open_study)
+    work.__name__: work
+    for work in (
+        *(matmul, convert, embed, train, stage_yasa, simulate, list_10000, open_study),
+        *(similar_1m, similar_6m, retrieval_90k, map_1m),
+    )
 }
 
 
