@@ -165,7 +165,7 @@ def _assess(cohort: CohortRisk, years_nk: np.ndarray, event_nk: np.ndarray, ques
     told = [cohort.conditions[k].phecode for k in most], [person.subject for person in cohort.people]
     digest = hashlib.sha256(repr((told, question.horizon_years, question.top_share, compared)).encode())
     for array in (years_nk[:, most], event_nk[:, most], score_nk, beside_nk):
-        digest.update(np.ascontiguousarray(array))
+        digest.update(array.tobytes())
     key = digest.hexdigest()
     if key not in _assessments:  # another condition or other groups of the same people: the table stays the same
         _assessments[key] = assess_risk(

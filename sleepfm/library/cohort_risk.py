@@ -21,9 +21,9 @@ from sleepfm.models.shelf import Shelf
 from sleepfm.text import printable
 
 NIGHT_RULE = "Of a person with several nights the earliest with a score counts."
-NO_SCORE = "has no risk by this model"
-LATER_NIGHT = "is a later night of a person who is there already"
-NIGHT_ALONE = "has a score that leaves age and sex out, which ranks only people of the same age and sex"
+NO_SCORE = "without a risk by this model"
+LATER_NIGHT = "later nights of people who are there already"
+NIGHT_ALONE = "scored without age and sex, unlike the others"
 
 
 @dataclass(frozen=True)

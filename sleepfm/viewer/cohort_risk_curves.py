@@ -52,13 +52,13 @@ def survival_figure(found: RiskGroups, condition: str) -> go.Figure:
             row=1,
             col=1,
         )
-    for row, (group, colour) in enumerate(zip(found.groups, colours, strict=True)):
+    for row, group in enumerate(found.groups):
         figure.add_scatter(
             x=found.ticks_t,
             y=[-row] * len(found.ticks_t),
             text=[str(count) for count in group.at_risk_t],
             mode="text",
-            textfont={"color": colour, "size": 12},
+            textfont={"color": INK, "size": 12},
             hoverinfo="skip",
             showlegend=False,
             row=2,

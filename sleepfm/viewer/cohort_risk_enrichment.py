@@ -143,8 +143,10 @@ def beside_words(one: ConditionRisk) -> str | None:
     """Return whether a condition's scores told more than age and sex alone; None where that was not compared."""
     if one.baseline is None:
         return None
-    if one.few_events or one.above_baseline is None:
+    if one.few_events:
         return "too few events to compare"
+    if one.above_baseline is None:  # the same in every resample
+        return NO_BETTER
     p = one.above_baseline.p_bonferroni
     better = "beats age and sex" if p < _SIGNIFICANT_P else NO_BETTER
     return f"{better} (p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})"

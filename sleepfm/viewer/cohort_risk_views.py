@@ -146,7 +146,7 @@ def cohort_view(home: Home, question: CohortQuestion) -> RiskView:
         tables.append(enrichment_table(found.assessment, names, printable(found.demographics_model)))
         if found.conditions_followed > len(found.assessment.conditions):
             rest = found.conditions_followed - len(found.assessment.conditions)
-            said.append(f"{rest} more conditions have no or fewer events and are not in the table.")
+            said.append(f"Not in the table, with fewer events or none: {rest} of the {found.conditions_followed} conditions.")
     if found.people:
         tables.append(_people_table(found))
     return RiskView(tuple(said), tuple(one for one in figures if one is not None), tuple(tables), _warnings(found, events))
@@ -237,8 +237,8 @@ def _people_table(found: CohortAnswer) -> ViewTable:
             "model": found.model,
             "phecode": found.condition.phecode,
             "study": [one.study for one in found.people],
-            "subject": [one.subject if one.known_subject else "" for one in found.people],
-            "site": [one.site or "" for one in found.people],
+            "subject": [printable(one.subject) if one.known_subject else "" for one in found.people],
+            "site": [printable(one.site or "") for one in found.people],
             "age": [one.age for one in found.people],
             "sex": [one.sex or "" for one in found.people],
             "log_hazard": found.log_hazard_n,
@@ -253,7 +253,7 @@ def _people_table(found: CohortAnswer) -> ViewTable:
     shown = pd.DataFrame(
         {
             "Study": data["study"].map(printable),
-            "Person": data["subject"].map(printable),
+            "Person": data["subject"],
             "Age": data["age"].map(lambda age: minus(np.nan if age is None else age, 0)),
             "Sex": data["sex"],
             "Log hazard": [
