@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from sleepfm.errors import SleepFMError
+from sleepfm.inference.risk_request import OLDEST, YOUNGEST, sexes_of
 from sleepfm.inference.simulated_models import simulated_warning
-from sleepfm.library.facts import OLDEST_YEARS, person
+from sleepfm.library.facts import person
 from sleepfm.library.job_risk import submit_risk
 from sleepfm.library.library import Library
 from sleepfm.library.risks import StoredRisk, remove, risks
@@ -14,7 +17,7 @@ from sleepfm.models.card import SIMULATED, Sex
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES, Job, JobState
 from sleepfm.text import plain
-from sleepfm.viewer.risk_choices import ModelChoice, chosen_at_first, model_choices, result_words, sexes
+from sleepfm.viewer.risk_choices import ModelChoice, chosen_at_first, model_choices, players_refused, result_words
 from sleepfm.viewer.risk_one_night import show_result
 from sleepfm.viewer.risk_reading import read_beside
 from sleepfm.viewer.risk_several import show_cohort, show_compare
@@ -100,21 +103,19 @@ def choose_model(library: Library, study: Study) -> ModelChoice | None:
 def ask_person(library: Library, study: Study, model: ModelChoice) -> tuple[float | None, Sex | None, bool]:
     """Ask for age and sex, filled in only with what the cohort's table says; and whether they are players."""
     known = person(library, study.id)
-    told = "From the cohort table" if known.age is not None or known.sex is not None else None
     age = st.number_input(
         "Age (years)" if known.age is None else "Age (from the cohort table)",
-        0.0,
-        OLDEST_YEARS,
-        known.age,
+        YOUNGEST,
+        OLDEST,
+        known.age if known.age is not None and YOUNGEST <= known.age <= OLDEST else None,
         1.0,
         format="%g",
         placeholder="years",
-        help=told,
         key=f"risk age {study.id}",
         width=170,
         persist_state="session",
     )
-    offered = sexes(model.card)
+    offered = sexes_of(model.card)
     sex = st.selectbox(
         "Sex" if known.sex is None else "Sex (from the cohort table)",
         offered,
@@ -125,24 +126,26 @@ def ask_person(library: Library, study: Study, model: ModelChoice) -> tuple[floa
         width=170,
         persist_state="session",
     )
+    refused = players_refused(model)
     players = st.toggle(
         "Age and sex as players",
-        key="risk players",
-        persist_state="session",
-        help="Gives age and sex a share of the score each; where absent, they are averaged over the reference people.",
+        disabled=bool(refused),
+        key=f"risk players {bool(refused)}",
+        help=plain(refused)
+        or "Gives age and sex a share of the score each; where absent, they are averaged over the reference people.",
     )
     return age, sex, players
 
 
-def show_assess(library: Library, study: Study, running: Job | None) -> None:
-    """Draw the row that asks: study, model, person, and the button or how far it is."""
+def show_assess(library: Library, study: Study, running: Job | None) -> ModelChoice | None:
+    """Draw the row that asks: model, person, and the button or how far it is; return the model that is chosen."""
     model = choose_model(library, study)
     if model is None:
-        return
+        return None
     age, sex, players = ask_person(library, study, model) if model.card.takes_demographics else (None, None, False)
     if running is not None:
         show_progress(library, running)
-        return
+        return model
     lacking = [name for name, value in (("age", age), ("sex", sex)) if model.card.takes_demographics and value is None]
     why = f"Needs {' and '.join(lacking)}" if lacking else None
     if study.status in UNREADABLE:
@@ -153,6 +156,7 @@ def show_assess(library: Library, study: Study, running: Job | None) -> None:
         except SleepFMError as error:
             st.session_state["risk refused"] = str(error)
         st.rerun()
+    return model
 
 
 def show_progress(library: Library, job: Job) -> None:
@@ -214,6 +218,18 @@ def choose_result(study: Study, stored: list[StoredRisk]) -> StoredRisk:
     return by_id[number]
 
 
+def show_warnings(study: Study, model: ModelChoice | None, one: StoredRisk | None, notes: Sequence[str] = ()) -> None:
+    """Say of each simulated model on the screen that it is one, and what else came with the result."""
+    named = [model.name] if model is not None and model.simulated else []
+    named += [one.model] if one is not None and one.result.trained_on == SIMULATED else []
+    marked = [simulated_warning(name, simulated_recording=study.simulated) for name in dict.fromkeys(named)]
+    for warning in marked:
+        (st.info if study.simulated else st.warning)(plain(warning))
+    others = [note for note in (*(one.result.warnings if one is not None else ()), *notes) if note not in marked]
+    if others:
+        st.caption("  \n".join(f":material/warning: {plain(note)}" for note in others))
+
+
 def show_one_night(library: Library, top: DeltaGenerator) -> None:
     """Draw the view of one night; `top` is the row of the page's views, where the results are chosen."""
     if (gone := st.session_state.pop("risk remove", None)) is not None:
@@ -223,19 +239,16 @@ def show_one_night(library: Library, top: DeltaGenerator) -> None:
         if study is None:
             return
         running = next(iter(library.jobs.list(states=OPEN_STATES, kinds=("risk",), subject=study.id, limit=1)), None)
-        show_assess(library, study, running)
+        model = show_assess(library, study, running)
     stored = risks(library, study.id)
     show_notices(library, study, stored, running)
     if not stored:
+        show_warnings(study, model, None)
         return
     with top:
         one = choose_result(study, stored)
-    if one.result.trained_on == SIMULATED:
-        say = st.info if study.simulated else st.warning
-        say(plain(simulated_warning(one.model, simulated_recording=study.simulated)))
     assessment, notes = read_beside(library, one.result)
-    for note in (*one.result.warnings, *notes):
-        st.caption(f":material/warning: {plain(note)}")
+    show_warnings(study, model, one, notes)
     scorings = library.scorings(study.id)
     stages = shown_at_first(scorings)[0].scoring.stages if scorings else None
     show_result(assessment, study, stages, number=one.id)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from sleepfm.errors import SleepFMError
+from sleepfm.inference.risk_request import require_demographic_players
 from sleepfm.inference.risk_result import AGE, RiskResult
-from sleepfm.models.card import SEXES, SIMULATED, UNKNOWN, ModelCard, Sex, Task
+from sleepfm.models.card import SIMULATED, UNKNOWN, ModelCard, Task
+from sleepfm.models.reference import read_reference
 from sleepfm.models.shelf import Shelf
 from sleepfm.text import printable
 
@@ -24,6 +28,7 @@ class ModelChoice:
     name: str
     label: str
     card: ModelCard
+    folder: Path
 
     @property
     def simulated(self) -> bool:
@@ -36,11 +41,11 @@ _REMARKS = {SIMULATED: " (simulated)", UNKNOWN: " (unknown origin)"}
 
 def model_choices(shelf: Shelf) -> list[ModelChoice]:
     """Return the disease models that look at a night, those trained on simulated signals last; baselines are none of them."""
-    cards = [entry.card for entry in shelf.entries() if entry.card.task is Task.DISEASE]
+    entries = [entry for entry in shelf.entries() if entry.card.task is Task.DISEASE]
     choices = [
-        ModelChoice(card.name, f"{printable(card.name)}{_REMARKS.get(card.trained_on, '')}", card)
-        for card in cards
-        if not card.baseline and card.encoder is not None
+        ModelChoice(one.name, f"{printable(one.name)}{_REMARKS.get(one.card.trained_on, '')}", one.card, one.folder)
+        for one in entries
+        if not one.card.baseline and one.card.encoder is not None
     ]
     return sorted(choices, key=lambda one: one.simulated)
 
@@ -66,8 +71,11 @@ def result_words(result: RiskResult, created_at: datetime) -> str:
     return f"Result of {created_at.astimezone():%Y-%m-%d %H:%M} · {printable(result.model)}{who}{players}"
 
 
-def sexes(card: ModelCard) -> list[Sex]:
-    """Return what can be told as a person's sex: "unknown" only where the model has a code for it."""
-    coding = card.demographics
-    known = {} if coding is None or isinstance(coding.sex_code, str) else coding.sex_code
-    return [sex for sex in SEXES if sex != "unknown" or sex in known]
+def players_refused(choice: ModelChoice) -> str:
+    """Return why age and sex cannot be players of a model's attribution; empty when they can."""
+    try:
+        reference = read_reference(choice.folder)
+        require_demographic_players(choice.card, has_reference=reference is not None and bool(reference.ages_sexes))
+    except SleepFMError as error:
+        return str(error)
+    return ""

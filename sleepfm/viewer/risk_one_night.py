@@ -271,7 +271,7 @@ def _show_night(of: Assessment, k: int, study: Study, stages: np.ndarray | None,
             key=f"risk windows {number} {k}",
             width=470,
         )
-        if st.button("Open", icon=":material/monitor_heart:", help="See the traces of this window on the Review page"):
+        if st.button("See traces", icon=":material/monitor_heart:", help="On the Review page, at this window"):
             open_window(one.epoch)
         st.download_button(
             "Windows as CSV",

@@ -180,7 +180,7 @@ def screen_table(table: pd.DataFrame) -> pd.DataFrame:
     shown["Log hazard"] = table["log_hazard"]
     shown["95 % interval"] = _intervals(table["log_hazard_low"], table["log_hazard_high"], 2)
     shown["Percentile"] = table["percentile"]
-    if table["percentile"].isna().all():
+    if table["percentile"].isna().all() and (table["ranked"] > 1).any():  # the first among one says nothing
         shown["Rank"] = [
             None if np.isnan(rank) else f"{rank:.0f} of {of:.0f}" for rank, of in zip(table["rank"], table["ranked"], strict=True)
         ]

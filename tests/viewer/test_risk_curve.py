@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pytest
-from viewer.made_up_risk import YEARS, made_up_assessment, made_up_card, made_up_result
+from viewer.made_up_risk import YEARS, made_up_assessment, made_up_card, made_up_reference, made_up_result
 
-from sleepfm.models.card import SIMULATED, UNKNOWN, DemographicCoding, ModelCard
+from sleepfm.models.card import SIMULATED, UNKNOWN, ModelCard
 from sleepfm.models.shelf import Shelf
-from sleepfm.viewer.risk_choices import chosen_at_first, model_choices, result_words, sexes
+from sleepfm.viewer.risk_choices import chosen_at_first, model_choices, players_refused, result_words
 from sleepfm.viewer.risk_curve import event_free_figure
 
 
@@ -57,10 +56,12 @@ def test_a_simulated_model_is_taken_for_a_simulated_night_only(tmp_path: Path) -
         assert first.name == "real"
 
 
-@pytest.mark.parametrize("codes", [{"female": 0.0, "male": 1.0}, {"female": 0.0, "male": 1.0, "unknown": 0.5}, UNKNOWN])
-def test_an_unknown_sex_can_be_told_only_where_the_model_has_a_code_for_it(codes: dict[str, float] | str) -> None:
-    card = made_up_card(demographics=DemographicCoding(age_scale=100.0, sex_code=codes))
-    assert sexes(card) == ["female", "male", *(["unknown"] if "unknown" in codes and codes != UNKNOWN else [])]
+def test_age_and_sex_are_players_only_where_there_are_people_to_average_over(tmp_path: Path) -> None:
+    put(tmp_path, made_up_card())
+    (choice,) = model_choices(Shelf(tmp_path))
+    assert "no reference people" in players_refused(choice)
+    (choice.folder / "reference.json").write_text(made_up_reference().model_dump_json(), encoding="utf-8")
+    assert players_refused(choice) == ""
 
 
 def test_a_stored_result_says_of_whom_it_was_made() -> None:

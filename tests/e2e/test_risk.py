@@ -1,0 +1,179 @@
+"""The risk page in a real browser: from the notice to a score, to what it rests on, to the traces of a window."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e.conftest import RunningApp, free_port, start_app, stop_app
+from explore_home import SHIPPED, explore_home
+from make_edf import write_edf
+
+from sleepfm.library.library import Library
+from sleepfm.library.risks import risks
+from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.runs.table import JobState, Lane
+from sleepfm.viewer.risk_words import ACCEPT
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 120_000
+NIGHTS = ("sim-3-0001", "sim-3-0002")
+VIEWER = '[data-sleepfm="viewer"]'
+STEPS = "The steps as numbers"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """Give an app with a small simulated cohort, and a night that could be real."""
+    folder = tmp_path_factory.mktemp("risk")
+    home = explore_home(folder / "home", studies=4, hours=0.5)
+    with Library(home) as library:
+        study = library.add(write_edf(folder / "real.edf", seconds=660))
+        library.store_hash(study.id, fingerprint(study.path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLEEPFM_BUNDLED_MODELS", str(SHIPPED))
+        running = start_app(home.root, free_port())
+    yield running
+    stop_app(running)
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Any) -> Iterator[Any]:
+    """Give one tab for the module: Streamlit's own files are loaded once."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(SECONDS)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    assert problems == []
+
+
+def open_risk(tab: Any, app: RunningApp, study: str) -> None:
+    tab.goto(f"{app.url}/risk?study={study}")
+    tab.get_by_role("button", name=ACCEPT).click()
+    tab.get_by_text("Nothing here is a diagnosis").wait_for()
+
+
+def cells(tab: Any, table: str, column: int) -> list[str]:
+    """Return a column of a table as the page tells it to a screen reader: a canvas has no text."""
+    found = tab.get_by_role("region", name=table).locator(f'td[data-testid^="glide-cell-{column}-"]')
+    found.first.wait_for(state="attached")
+    return list(found.all_text_contents())
+
+
+def choose(tab: Any, label: str, option: str | re.Pattern[str]) -> None:
+    tab.get_by_role("combobox", name=label).click()
+    tab.get_by_role("option", name=option).click()
+
+
+def test_from_the_notice_to_a_score_to_a_window_to_its_traces(tab: Any, app: RunningApp) -> None:
+    night = NIGHTS[0]
+    tab.goto(f"{app.url}/risk?study={night}")
+    tab.get_by_text("A score is not a diagnosis").wait_for()
+    assert tab.get_by_role("button", name="Assess").count() == 0  # nothing before the notice is accepted
+    tab.get_by_role("button", name=ACCEPT).click()
+    tab.get_by_text("Nothing was assessed of this night yet").wait_for()
+    assert tab.get_by_role("spinbutton", name="Age (from the cohort table)").input_value() == "41.3"
+    assert tab.get_by_role("combobox", name="Sex (from the cohort table)").input_value() == "male"
+    assert tab.get_by_role("combobox", name="Model").input_value() == "demo-disease (simulated)"
+    tab.evaluate("window.stayed = true")
+    tab.get_by_role("button", name="Assess").click()
+    tab.get_by_role("combobox", name="Strongest windows").wait_for()
+    assert tab.evaluate("window.stayed")
+    tab.get_by_text("demo-disease was trained on simulated signals").wait_for()
+
+    assert len(cells(tab, "Conditions of the model", 1)) >= 5
+    choose(tab, "Condition", re.compile("SIM-06"))
+    tab.locator(".js-plotly-plot .barlayer").first.wait_for(state="attached")
+    with Library.open(app.home) as library:
+        result = risks(library, night)[0].result
+    assert result.age == 41.3
+    score = float(result.log_hazard_k[result.index("SIM-06")])
+    tab.wait_for_function(
+        "wanted => document.querySelector('[aria-label=\"The steps as numbers\"]').textContent.includes(wanted)",
+        arg=f"{score:.5f}".replace("-", "−"),
+    )
+    steps = [float(words.replace("−", "-")) for words in cells(tab, "The steps as numbers", 1)]
+    assert sum(steps[:-1]) == pytest.approx(steps[-1], abs=1e-4)
+    assert steps[-1] == pytest.approx(score, abs=1e-4)
+
+    bars = tab.locator(".stPlotlyChart").last.locator(".barlayer .point path")
+    bars.nth(2).scroll_into_view_if_needed()
+    bars.nth(2).hover(force=True)
+    bars.nth(2).click(force=True)
+    tab.wait_for_url(f"**/review?study={night}&epoch=21")
+    tab.wait_for_selector(f'{VIEWER}[data-study="{night}"][data-drawn-epoch="21"]')
+    tab.go_back()
+    tab.get_by_role("combobox", name="Strongest windows").wait_for()
+    assert tab.get_by_role("combobox", name="Condition").input_value().startswith("SIM-06")
+
+
+def test_the_strongest_windows_can_be_opened_without_a_mouse_and_everything_taken_along(
+    tab: Any, app: RunningApp, tmp_path: Path
+) -> None:
+    open_risk(tab, app, NIGHTS[0])
+    for button, name in (("Table as CSV", "_risk.csv"), ("Steps as CSV", "_reasons.csv"), ("Windows as CSV", "_windows.csv")):
+        with tab.expect_download() as download:
+            tab.get_by_role("button", name=button).click()
+        assert download.value.suggested_filename.endswith(name)
+        assert download.value.suggested_filename.startswith(f"{NIGHTS[0]}_demo-disease_simulated-model_simulated")
+        download.value.save_as(tmp_path / name)
+    with (tmp_path / "_windows.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    strongest = max(rows, key=lambda row: abs(float(row["change"])))
+    chosen = tab.get_by_role("combobox", name="Strongest windows").input_value()
+    assert f"epoch {strongest['epoch']} " in chosen
+    tab.get_by_role("button", name="See traces").press("Enter")
+    tab.wait_for_url(f"**/review?study={NIGHTS[0]}&epoch={strongest['epoch']}")
+
+
+def test_conditions_are_found_by_name_and_stored_results_are_kept_apart(tab: Any, app: RunningApp) -> None:
+    open_risk(tab, app, NIGHTS[0])
+    tab.get_by_role("textbox", name="Search").fill("sim-03")
+    tab.get_by_role("textbox", name="Search").press("Enter")
+    tab.wait_for_function(
+        'document.querySelectorAll(\'[aria-label^="Conditions of the model"] td[data-testid^="glide-cell-1-"]\').length === 1'
+    )
+    assert cells(tab, "Conditions of the model", 1) == ["SIM-03"]
+    tab.get_by_role("textbox", name="Search").fill("nothing like it")
+    tab.get_by_role("textbox", name="Search").press("Enter")
+    tab.get_by_text("matches “nothing like it” among 8 conditions").wait_for()
+    tab.get_by_role("button", name="About this result").click()
+    tab.get_by_text("Told: age 41.3 years, sex male").wait_for()
+
+
+def test_a_real_night_waits_for_a_simulated_model_to_be_named_and_for_age_and_sex(tab: Any, app: RunningApp) -> None:
+    open_risk(tab, app, "real")
+    assert tab.get_by_role("button", name="Assess").count() == 0
+    choose(tab, "Model", re.compile("demo-disease"))
+    tab.get_by_text("What it says of a real recording means nothing").wait_for()
+    assert tab.get_by_role("button", name="Assess").is_disabled()
+    assert tab.get_by_role("spinbutton", name="Age (years)").input_value() == ""
+    tab.get_by_role("spinbutton", name="Age (years)").fill("54")
+    tab.get_by_role("spinbutton", name="Age (years)").press("Enter")
+    choose(tab, "Sex", "female")
+    tab.wait_for_function("[...document.querySelectorAll('button')].some(b => b.innerText === 'Assess' && !b.disabled)")
+
+
+def test_what_went_wrong_is_said_and_a_waiting_one_can_be_cancelled(tab: Any, app: RunningApp) -> None:
+    parameters = {"study": NIGHTS[1]}
+    with Library.open(app.home) as library:
+        job = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[1], parameters=parameters)
+        library.jobs.end(job.id, JobState.FAILED, error="disk [full]: free some space")
+        open_risk(tab, app, NIGHTS[1])
+        tab.get_by_text("This night could not be assessed: disk [full]: free some space").wait_for()
+        waiting = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[1], parameters=parameters)
+        open_risk(tab, app, NIGHTS[1])
+        tab.get_by_role("button", name="Cancel").click()
+        tab.get_by_role("button", name="Assess").wait_for()
+        assert library.jobs.get(waiting.id).state is JobState.STOPPED
+    tab.goto(f"{app.url}/risk?study=nobody")
+    tab.get_by_role("button", name=ACCEPT).click()
+    tab.get_by_text("no study 'nobody' in the library").wait_for()
