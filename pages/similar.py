@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from sleepfm.errors import SleepFMError
-from sleepfm.inference.simulated_models import simulated_warning
+from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
 from sleepfm.library.embedding_index import EmbeddingIndex
 from sleepfm.library.facts import people
 from sleepfm.library.job_demo_cohort import submit_demo_cohort
@@ -52,7 +52,7 @@ def choose_study(library: Library) -> Study | None:
         return newest[0]
     st.info("No studies yet: neighbours are looked up among the nights of the library.", icon=":material/bedtime:")
     with st.container(horizontal=True):
-        st.page_link("pages/studies.py", label="Add recordings")
+        st.page_link("pages/studies.py", label="Add recordings", icon=":material/folder_open:")
         offer_demo_cohort(library)
     show_jobs(library)
     return None
@@ -153,11 +153,13 @@ def say_about_encoder(shelf: Shelf, study: Study, encoders: list[EncoderChoice],
 
 def show_query(study: Study, asked: Asked, others: list[Clip]) -> None:
     """Show the time as a field, and the query's clips as buttons that take them off again."""
-    here, key = Clip(study.id, asked.at), f"time {study.id} {asked.at}"
+    here, state = Clip(study.id, asked.at), st.session_state
+    if state.get("similar time of") != here:
+        state["similar time of"], state["similar time"] = here, elapsed(here.start_s)
 
     def typed() -> None:
         try:
-            st.query_params["at"] = str(int(window_of(read_time(st.session_state[key]))))
+            st.query_params["at"] = str(int(window_of(read_time(st.session_state["similar time"]))))
         except SleepFMError as error:
             st.session_state["similar refused"] = str(error)
 
@@ -167,7 +169,7 @@ def show_query(study: Study, asked: Asked, others: list[Clip]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices of clips"):
         st.caption("Query from", width="content")
         st.text_input(
-            "Time from the start", elapsed(asked.at), key=key, on_change=typed, label_visibility="collapsed", width=100,
+            "Time from the start", key="similar time", on_change=typed, label_visibility="collapsed", width=100,
             help="Hours:minutes:seconds from the start of the recording, or seconds",
         )  # fmt: skip
         words, why = "Keep this clip, choose another", "Of several clips the mean is looked for"
@@ -222,30 +224,31 @@ def say_what_failed(job: Job) -> None:
             st.rerun()
 
 
-def show_index_state(library: Library, study: Study, encoder: EncoderChoice, indexed: set[str]) -> bool:
-    """Say which studies are in the encoder's index and offer to index the others; return whether the search can go on."""
-    total = library.count()
-    busy = bool(library.jobs.list(states=OPEN_STATES, kinds=JOBS, limit=1))
-    if total == 1:
-        st.info("There is one study in the library: neighbours are other people's nights.", icon=":material/person:")
-        with st.container(horizontal=True):
-            st.page_link("pages/studies.py", label="Add recordings")
-            if not busy:
-                offer_demo_cohort(library)
-    missing = total - len(indexed)
-    if missing and not busy:
-        with st.container(horizontal=True, vertical_alignment="center", key="choices of index"):
-            here = study.id in indexed
-            said = f"{len(indexed):,} of {total:,} studies are in the index of {encoder.name}"
-            st.caption(plain(said if here else f"{study.id} is not in the index of {encoder.name} yet; {said}."))
-            if not here and st.button("Index this study", type="primary"):
-                submit_index(library.home, encoder.name, [study.id])
-                st.rerun()
-            others = missing - (not here)
-            if others and st.button(f"Index the {others:,} other{'s' if others > 1 else ''}" if here or others else ""):
-                submit_index(library.home, encoder.name)
-                st.rerun()
-    return study.id in indexed
+def show_alone(library: Library) -> None:
+    """Say that a library of one study holds no neighbours, and offer some."""
+    st.info("There is one study in the library: neighbours are looked up in other nights.", icon=":material/person:")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link("pages/studies.py", label="Add recordings", icon=":material/folder_open:")
+        if not library.jobs.list(states=OPEN_STATES, kinds=JOBS, limit=1):
+            offer_demo_cohort(library)
+
+
+def show_index_state(library: Library, study: Study, encoder: EncoderChoice, indexed: set[str]) -> None:
+    """Say which studies are in the encoder's index, and offer to index the others."""
+    total, here = library.count(), study.id in indexed
+    others = total - len(indexed) - (not here)
+    if total == len(indexed) or library.jobs.list(states=OPEN_STATES, kinds=JOBS, limit=1):
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices of index"):
+        said = f"{len(indexed):,} of {total:,} studies are in the index of {encoder.name}."
+        st.caption(plain(said if here else f"{study.id} is not in the index of {encoder.name} yet; {said}"), width="content")
+        if not here and st.button("Index this study", type="primary"):
+            submit_index(library.home, encoder.name, [study.id])
+            st.rerun()
+        words = f"Index the {others:,} other{'s' if others > 1 else ''}" if here else f"Index all {others + 1:,}"
+        if others and st.button(words):
+            submit_index(library.home, encoder.name)
+            st.rerun()
 
 
 def answer_of(library: Library, query: NeighbourQuery, stamp: object) -> NeighbourAnswer:
@@ -271,7 +274,7 @@ def show_answer(library: Library, answer: NeighbourAnswer) -> None:
             "CSV", neighbours_csv(answer), f"neighbours_{query.modality}_{query.target}.csv", "text/csv",
             icon=":material/download:", on_click="ignore", disabled=not answer.neighbours,
         )  # fmt: skip
-    notes = [note for note in answer.notes if "simulated signals" not in note]  # said above already
+    notes = [note for note in answer.notes if SIMULATED_WORDS not in note]  # said above already
     if notes:
         st.caption(plain(sentences(notes)))
     named = {clip.study for clip in query.clips} | {one.study for one in answer.neighbours}
@@ -344,24 +347,25 @@ def main() -> None:
             asked = replace(asked, at=picked)
         show_query(study, asked, others)
         show_jobs(library)
-        if encoder is None:
-            return
-        try:
-            if show_index_state(library, study, encoder, indexed):
-                stamp = (len(blocks), sum(block.rows for block in blocks))
-                clips = tuple(dict.fromkeys((Clip(study.id, asked.at), *others)))
-                query = NeighbourQuery(
-                    encoder=encoder.name,
-                    clips=clips,
-                    modality=asked.modality,
-                    target=asked.target,
-                    top=st.session_state["similar top"],
-                    same_subject=st.session_state["similar same subject"],
-                )
+        if library.count() == 1:
+            show_alone(library)
+        elif encoder is not None:
+            show_index_state(library, study, encoder, indexed)
+        if encoder is not None and study.id in indexed:
+            stamp = (len(blocks), sum(block.rows for block in blocks))
+            query = NeighbourQuery(
+                encoder=encoder.name,
+                clips=tuple(dict.fromkeys((Clip(study.id, asked.at), *others))),
+                modality=asked.modality,
+                target=asked.target,
+                top=st.session_state["similar top"],
+                same_subject=st.session_state["similar same subject"],
+            )
+            try:
                 show_answer(library, answer_of(library, query, stamp))
                 show_retrieval(library, encoder, stamp)
-        except SleepFMError as error:
-            st.error(plain(str(error)))
+            except SleepFMError as error:
+                st.error(plain(str(error)))
         st.caption("Research use. What is similar to a model need not be alike to a physician; nothing here is a diagnosis.")
 
 

@@ -40,7 +40,8 @@ export function drawClip(context, { clip, windows, view, width, height, theme, s
     drawReferenceLines(context, row, plot, theme);
     context.save();
     context.beginPath();
-    context.rect(plot.left, row.middle - pitch * (0.5 + OVERLAP), plot.width, pitch * (1 + 2 * OVERLAP));
+    const above = Math.max(plot.top, top - pitch * OVERLAP);
+    context.rect(plot.left, above, plot.width, Math.min(plot.top + plot.height, top + pitch * (1 + OVERLAP)) - above);
     context.clip();
     drawTrace(context, row, plot);
     context.restore();

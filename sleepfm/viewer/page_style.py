@@ -20,6 +20,9 @@ TIGHT = """<style>
   .stAppHeader, .stAppHeader * { pointer-events: none; }
   .stAppHeader :is(a, button), .stAppHeader :is(a, button) * { pointer-events: auto; }
   .st-key-choices { margin-left: 16.8rem; padding-right: 3.4rem; }
+  .stVerticalBlock > :has(> .st-key-choices) {
+    position: sticky; top: 0; z-index: 5; background: #fff; padding: 0.3rem 0; margin: -0.3rem 0;
+  }
 }
 </style>"""
 """Traces need the room that Streamlit leaves around a page; on a wide screen the container "choices" stands beside the names.

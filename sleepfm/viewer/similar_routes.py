@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
-from sleepfm.inference.simulated_models import simulated_warning
+from sleepfm.inference.simulated_models import SIMULATED_WORDS
 from sleepfm.library.library import Library
 from sleepfm.library.resident import in_resident
 from sleepfm.library.second_opinion import second_opinion
@@ -86,7 +86,7 @@ def agreement_json(found: StudyAgreement) -> dict[str, Any]:
         ],
         "people": found.other_people,
         "windows": found.other_windows,
-        "notes": [printable(note) for note in found.notes],
+        "notes": [printable(note) for note in found.notes if SIMULATED_WORDS not in note],  # the page says that already
     }
 
 
@@ -101,17 +101,13 @@ def _opinion(home: Home, study: str, epoch: int, named: str) -> dict[str, Any]:
         said = "No encoder trained on real recordings is on the shelf: fetch one with: sleepfm models fetch official."
         return {"study": study, "epoch": epoch, "offer": offered, "words": said}
     found = in_resident(home, second_opinion, encoder, study, epoch)
-    notes = list(found.notes)
-    card = shelf.get(encoder).card
-    if card.trained_on == "simulated" and not any("simulated signals" in note for note in notes):
-        notes.append(simulated_warning(encoder, simulated_recording=simulated_recording))
     return {
         "study": study,
         "epoch": epoch,
         "encoder": encoder,
         "counts": {str(int(stage)): count for stage, count in found.counts.items()},
-        "words": opinion_words(found),
-        "note": printable(sentences(notes)),
+        "words": opinion_words(found, simulated=simulated_recording),
+        "note": printable(sentences(found.notes)),
     }
 
 

@@ -106,12 +106,16 @@ def neighbours_csv(answer: NeighbourAnswer) -> str:
     return out.getvalue()
 
 
-def opinion_words(opinion: Opinion) -> str:
-    """Return the second opinion as a line: "Neighbours: N2 31, N1 12, W 7 of 50 epochs of 23 other people, …"."""
+def opinion_words(opinion: Opinion, *, simulated: bool) -> str:
+    """Return the second opinion as a line: "Neighbours: N2 31, N1 12, W 7 of 50 epochs of 23 other people, …".
+
+    `simulated` says whether the nights are: then nobody staged them.
+    """
     ranked = sorted(SCORED_STAGES, key=lambda stage: -opinion.counts.get(stage, 0))
     counts = ", ".join(f"{STAGE_SHORT[stage]} {opinion.counts[stage]}" for stage in ranked if opinion.counts.get(stage, 0))
     people = f"{opinion.people} other {'person' if opinion.people == 1 else 'people'}"
-    return f"Neighbours: {counts} of {opinion.epochs} epochs of {people}, as people staged them"
+    how = "as staged in their simulated nights" if simulated else "as people staged them"
+    return f"Neighbours: {counts} of {opinion.epochs} epochs of {people}, {how}"
 
 
 def sentences(notes: Sequence[str]) -> str:
