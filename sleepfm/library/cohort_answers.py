@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ MOST_CONDITIONS = 25
 """In the table over conditions; those with the most events."""
 RESAMPLES = 400
 """Of the bootstrap over people: somebody is waiting. `sleepfm evaluate disease` draws 1,000."""
+NO_FOLLOW_UP = "without a follow-up of this condition"
 _ASSESSMENTS_KEPT = 8
 _assessments: OrderedDict[str, RiskAssessment] = OrderedDict()
 
@@ -51,7 +52,7 @@ class CohortAnswer:
     scored
         People with a score; those without a follow-up of the condition are in no figure.
     left_out
-        How many studies by reason.
+        Reason by study, of those that were asked for and stand in no figure.
     simulated
         Studies of simulated signals among `people`.
     seen
@@ -80,7 +81,7 @@ class CohortAnswer:
     assessment: RiskAssessment | None
     conditions_followed: int
     scored: int
-    left_out: dict[str, int]
+    left_out: dict[str, str]
     simulated: int
     seen: str
     night_alone: bool
@@ -138,7 +139,7 @@ def cohort_answer(home: Home, question: CohortQuestion) -> CohortAnswer:
         assessment=_assess(cohort, years_nk, event_nk, question),
         conditions_followed=len(followed),
         scored=len(cohort.people),
-        left_out=dict(Counter(cohort.left_out.values()).most_common()),
+        left_out=cohort.left_out | {cohort.people[n].study: NO_FOLLOW_UP for n in np.flatnonzero(~known_n)},
         simulated=int(cohort.simulated_n[rows].sum()),
         seen=seen,
         night_alone=cohort.night_alone,

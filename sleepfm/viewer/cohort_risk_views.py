@@ -5,6 +5,8 @@ They take a second or so and load what the web server does not: ask for them thr
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -149,6 +151,10 @@ def cohort_view(home: Home, question: CohortQuestion) -> RiskView:
             said.append(f"Not in the table, with fewer events or none: {rest} of the {found.conditions_followed} conditions.")
     if found.people:
         tables.append(_people_table(found))
+    if found.left_out:
+        data = pd.DataFrame({"study": list(found.left_out), "reason": list(found.left_out.values())})
+        shown = data.rename(columns={"study": "Study", "reason": "Why"})
+        tables.append(ViewTable(f"Left out (n = {len(data)})", shown, data, "left-out"))
     return RiskView(tuple(said), tuple(one for one in figures if one is not None), tuple(tables), _warnings(found, events))
 
 
@@ -172,7 +178,7 @@ def _warnings(found: CohortAnswer, events: int) -> tuple[str, ...]:
             " them counts several times."
         )
     if found.left_out:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
+        reasons = "; ".join(f"{count} {reason}" for reason, count in Counter(found.left_out.values()).most_common())
         warnings.append(f"Left out, of the studies asked for: {reasons}.")
     return tuple(warnings)
 

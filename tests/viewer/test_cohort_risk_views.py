@@ -94,7 +94,8 @@ def test_cohort_shows_groups_beside_age_and_sex_and_what_the_top_had(library: Li
         np.testing.assert_array_equal(trace.y, group.curve.event_free_t)
     counts = [trace.text for trace in curves.data if trace.mode == "text"]
     assert counts == [tuple(str(count) for count in g.at_risk_t) for g in found.groups.groups]
-    groups, conditions, people = view.tables
+    groups, conditions, people, left_out = view.tables
+    assert len(left_out.data) == 4
     assert list(groups.data["by"]) == ["the model"] * 2 + ["age and sex alone"] * 2
     assert groups.data["n"].sum() == 2 * PEOPLE
     row = conditions.data.set_index("condition").loc["SIM-01"]
@@ -121,7 +122,12 @@ def test_cohort_without_events_or_simulated_or_of_unknown_people_says_so(tmp_pat
     library.connection.execute("DELETE FROM outcomes")
     view = cohort_view(library.home, CohortQuestion("risky", "SIM-01"))
     assert "import is_event.csv and time_to_event.csv" in looked_at(view)
-    assert (view.figures, view.tables) == ((), ())
+    assert view.figures == ()
+    assert [one.name for one in view.tables] == ["left-out"]
+    assert set(view.tables[0].data["reason"]) == {
+        "without a follow-up of this condition",
+        "later nights of people who are there already",
+    }
 
 
 def test_matched_people_stand_around_the_person(library: Library) -> None:
