@@ -30,9 +30,9 @@ from sleepfm.errors import RequestError
 from sleepfm.inference.device import MAX_WORKERS, available_cores, one_thread_each
 from sleepfm.inference.index_rows import unit_rows
 
-_PIECE_ROWS = 4096
-"""Scanned at a time by one thread: 2 MB of float32 at 128 numbers a row, which stays in its core's cache."""
-_SHARE_ROWS = 64 * _PIECE_ROWS
+_PIECE_ROWS = 2048
+"""Scanned at a time by one thread: 1 MB of float32 at 128 numbers a row, which stays in its core's cache."""
+_SHARE_ROWS = 128 * _PIECE_ROWS
 """What a thread takes before it asks for more."""
 _STRETCH_ROWS = 1024
 _SCORES_AT_ONCE = 2**26
@@ -146,7 +146,7 @@ def search(
 
 
 def _scan(files: RowFiles, query_qe: np.ndarray) -> np.ndarray:
-    """Return (query, row) float32 similarities with the half-precision rows, -inf where a row cannot be used."""
+    """Return (query, row) float32 similarities with the half-precision rows, NaN where a row cannot be used."""
     # a private mapping: torch wants memory that may be written, and nothing is
     half_ne = torch.from_numpy(np.memmap(files.half, np.float16, "c", shape=(files.rows, files.width)))
     queries_qe = torch.from_numpy(query_qe)
@@ -161,7 +161,6 @@ def _scan(files: RowFiles, query_qe: np.ndarray) -> np.ndarray:
                 torch.mv(rows_ne, queries_qe[0], out=scores_qn[0, start:stop])
             else:
                 scores_qn[:, start:stop] = queries_qe @ rows_ne.T
-            torch.nan_to_num_(scores_qn[:, start:stop], nan=-torch.inf)
 
     workers = min(MAX_WORKERS, available_cores())
     with one_thread_each(), ThreadPoolExecutor(workers) as pool:
@@ -170,7 +169,7 @@ def _scan(files: RowFiles, query_qe: np.ndarray) -> np.ndarray:
 
 
 def _rank_again(exact: np.ndarray, scores_n: np.ndarray, query_e: np.ndarray, top: int, ranked_e: np.ndarray | None) -> Found:
-    """Turn scanned similarities into the exact answer."""
+    """Turn scanned similarities (NaN or -inf: no candidate) into the exact answer."""
     bound = np.float32(error_bound(exact.shape[1]))
     candidates = int(np.count_nonzero(scores_n > -np.inf))
     wanted = min(top, candidates)
@@ -189,11 +188,14 @@ def _rank_again(exact: np.ndarray, scores_n: np.ndarray, query_e: np.ndarray, to
 
 
 def _kth_largest(scores_n: np.ndarray, k: int) -> np.floating:
-    """Return the k-th largest of many numbers, looking closely only at those above the k-th largest maximum of a stretch."""
-    maxima = np.maximum.reduceat(scores_n, np.arange(0, len(scores_n), _STRETCH_ROWS))
-    if len(maxima) > k:
-        scores_n = scores_n[scores_n >= np.partition(maxima, -k)[-k]]
-    return np.partition(scores_n, -k)[-k]
+    """Return the k-th largest of many similarities, of which at least k are to be compared.
+
+    Only those above the k-th largest maximum of a stretch are looked at closely.
+    """
+    maxima = np.fmax.reduceat(scores_n, np.arange(0, len(scores_n), _STRETCH_ROWS))
+    maxima = maxima[maxima > -np.inf]
+    least = np.partition(maxima, -k)[-k] if len(maxima) >= k else np.float32(np.finfo(np.float32).min)
+    return np.partition(scores_n[scores_n >= least], -k)[-k]
 
 
 def _best(exact: np.ndarray, row_n: np.ndarray, query_e: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
