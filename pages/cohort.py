@@ -14,13 +14,13 @@ from sleepfm.library.job_demo_cohort import submit_demo_cohort
 from sleepfm.library.job_index import submit_index
 from sleepfm.library.job_map import submit_map
 from sleepfm.library.library import Library
-from sleepfm.library.map_columns import Choice, MapColumn, choices, column
-from sleepfm.library.map_selection import SelectedStudy, rows_of, selection_csv, studies_of
+from sleepfm.library.map_columns import PERSON_COLUMN, SITE_COLUMN, MapColumn, choices, column
+from sleepfm.library.map_selection import SelectedStudy, Selection, rows_of, selection_csv, studies_of
 from sleepfm.library.maps import MapGrain, MapSpec, StoredMap, read_map, standing
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import Job
 from sleepfm.text import plain, printable
-from sleepfm.viewer.map_component import UNITS, cohort_map
+from sleepfm.viewer.map_component import UNITS, chosen_column, cohort_map
 from sleepfm.viewer.map_encoders import MapEncoder, map_encoders
 from sleepfm.viewer.map_purity import ColumnPurity, column_purity, purity_figure, purity_words
 from sleepfm.viewer.map_selection_table import balance_table, selection_table
@@ -31,10 +31,10 @@ from sleepfm.viewer.words import time_left_words
 from sleepfm.vocabulary import Modality
 
 JOBS = ("map", "index", "demo-cohort")
-SCORES = Choice("score", "Model score …")
 MOST_SHOWN = 1000  # rows of the table; the CSV has them all
 PURITIES_KEPT = 12
 WRAPPED = """<style>.stMainBlockContainer [data-testid="stCaptionContainer"] p { white-space: normal; }</style>"""
+MEAN = "mean of modalities"
 GRAINS = {MapGrain.NIGHT: "a point a night", MapGrain.WINDOW: "a point a 5-min window"}
 
 
@@ -93,15 +93,15 @@ def show_empty(library: Library) -> None:
     offer_demo_cohort(library)
 
 
-def show_jobs(library: Library) -> None:
-    """Show the work that runs, with time left and a way to stop it, or what went wrong with the last."""
+def show_jobs(library: Library) -> bool:
+    """Show the work that runs (True), with time left and a way to stop it, or what went wrong with the last."""
     jobs = library.jobs.list(kinds=JOBS, limit=1)
     if not jobs:
-        return
+        return False
     job, home = jobs[0], library.home
     if not job.open:
         say_what_failed(job)
-        return
+        return False
 
     @st.fragment(run_every=1.0)
     def progress() -> None:
@@ -115,6 +115,7 @@ def show_jobs(library: Library) -> None:
                 fresh.jobs.request_stop(now.id)
 
     progress()
+    return True
 
 
 def say_what_failed(job: Job) -> None:
@@ -168,9 +169,7 @@ def choose_spec(encoders: list[MapEncoder]) -> MapSpec:
     if len(encoders) > 1:
         encoder = pick("Encoder", encoders, width=200, words=lambda one: printable(one.label))
     grain = pick("Points", list(MapGrain), width=175, words=GRAINS.__getitem__)
-    modality = pick(
-        "Modality", [None, *Modality], width=165, words=lambda one: "mean of modalities" if one is None else one.value
-    )
+    modality = pick("Modality", [MEAN, *Modality], width=175)
     method = pick("Method", list(Method), width=95, words=lambda one: one.value.upper())
     with st.popover("Settings"):
         seed = st.number_input("Seed", 0, 2**31, 0, help="Another seed is another sample and, with UMAP, another arrangement.")
@@ -182,18 +181,8 @@ def choose_spec(encoders: list[MapEncoder]) -> MapSpec:
             step=1000,
             help="Points drawn with the seed; the others are placed on the map.",
         )
-    return MapSpec(encoder=encoder.weights_sha256, grain=grain, modality=modality, method=method, seed=seed, sample=sample)
-
-
-def choose_column(library: Library, stored: StoredMap) -> MapColumn:
-    """Let its user choose the colours: where a night is from is what they show first."""
-    offered = choices(library, stored)
-    scores = [one for one in offered if one.is_score]
-    entries = [one for one in offered if not one.is_score] + [SCORES] * bool(scores)
-    chosen = pick("Colour by", entries, width=190, words=lambda one: f"colour: {printable(one.title)}")
-    if chosen == SCORES:
-        chosen = pick("Condition", scores, width=220, words=lambda one: printable(one.title))
-    return column(library, stored, chosen.key)
+    of = None if modality == MEAN else modality
+    return MapSpec(encoder=encoder.weights_sha256, grain=grain, modality=of, method=method, seed=seed, sample=sample)
 
 
 def upload_table(library: Library) -> None:
@@ -258,10 +247,10 @@ def purity_of(stored: StoredMap, values: MapColumn) -> ColumnPurity:
 
 def show_purity(library: Library, stored: StoredMap, values: MapColumn) -> None:
     """Show how often neighbours are of the same site, and of the same group of the colour that is chosen."""
-    site = f"fact:{facts.SITE}"
-    shown = (
-        [values] if values.key == site or facts.SITE not in facts.columns(library) else [column(library, stored, site), values]
-    )
+    known = facts.SITE in facts.columns(library)
+    shown = [column(library, stored, SITE_COLUMN)] if known else []
+    if values.key not in (SITE_COLUMN, PERSON_COLUMN):  # neighbours are never of the same person
+        shown.append(values)
     unit = UNITS[stored.spec.grain]
     st.markdown("**Neighbours of the same …**", help="In embedding space, not on the map: shares of the nearest neighbours, other"
                 " people's only, that are of the same group. The interval is over people (95 %, bootstrap).")  # fmt: skip
@@ -273,7 +262,7 @@ def show_purity(library: Library, stored: StoredMap, values: MapColumn) -> None:
         figure = purity_figure(found)
         if figure is not None:
             st.plotly_chart(figure, key=f"purity {one.key}", config={"displayModeBar": False})
-    if facts.SITE not in facts.columns(library):
+    if not known:
         st.caption(
             "Nobody stated where the nights were recorded: a table with a column site shows whether the site shapes the map."
         )
@@ -287,10 +276,10 @@ def show_selection(library: Library, stored: StoredMap, studies: list[SelectedSt
     unit = UNITS[stored.spec.grain]
     people = len({one.person.subject for one in studies})
     st.markdown(f"**Selected: {rows:,} {unit} of {len(studies):,} studies, {people:,} people**")
-    table, actions = st.columns([7, 4])
+    table, actions = st.columns([3, 2])
     with table:
         chosen = st.dataframe(
-            selection_table(studies[:MOST_SHOWN], unit),
+            selection_table(studies[:MOST_SHOWN], stored.spec.grain),
             hide_index=True,
             height=min(36 + 35 * len(studies), 320),
             on_select="rerun",
@@ -357,35 +346,47 @@ def explore(home: Home) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices"):
             spec = choose_spec(encoders)
             stored = read_or_say(library, spec)
-            values = None if stored is None else choose_column(library, stored)
             upload_table(library)
         encoder = next(one for one in encoders if one.weights_sha256 == spec.encoder)
-        show_jobs(library)
-        if stored is None or values is None:
-            offer_map(library, spec, encoder.studies)
+        working = show_jobs(library)
+        if stored is None:
+            if not working:
+                offer_map(library, spec, encoder.studies)
             return
-        show_standing(library, stored, encoder)
+        key = f"map {spec.identifier}"
+        offered = choices(library, stored)
+        values = column(library, stored, chosen_column(offered, key))
+        above = st.container()
         left, right = st.columns([3, 1])
         with left:
-            answer = cohort_map(stored, column=values.key, revision=values.digest, key=f"map {spec.identifier}")
+            answer = cohort_map(stored, offered=offered, column=values, key=key)
             show_caption(library, stored, encoder)
         if answer.opened is not None:
             open_in_review(*answer.opened)
+        # what takes the app a moment comes after the map has got its new colours
+        with above:
+            show_standing(library, stored, encoder)
         with right:
             show_purity(library, stored, values)
-        if answer.selection is None:
-            st.caption("Draw a lasso on the map, click a line of the legend, or select all in view: the studies appear here.")
-            return
-        try:
-            selected_n = rows_of(library, stored, answer.selection)
-        except SleepFMError as error:
-            st.error(plain(str(error)))
-            return
-        studies = studies_of(library, stored, selected_n)
-        if studies:
-            show_selection(library, stored, studies, int(selected_n.sum()))
-        else:
-            st.caption("Nothing lies in this selection.")
+        with left:
+            show_selected(library, stored, answer.selection)
+
+
+def show_selected(library: Library, stored: StoredMap, selection: Selection | None) -> None:
+    """Show what is selected, or how to select."""
+    if selection is None:
+        st.caption("Draw a lasso on the map, click a line of the legend, or select all in view: the studies appear here.")
+        return
+    try:
+        selected_n = rows_of(library, stored, selection)
+    except SleepFMError as error:
+        st.error(plain(str(error)))
+        return
+    studies = studies_of(library, stored, selected_n)
+    if studies:
+        show_selection(library, stored, studies, int(selected_n.sum()))
+    else:
+        st.caption("Nothing lies in this selection.")
 
 
 def read_or_say(library: Library, spec: MapSpec) -> StoredMap | None:
@@ -426,8 +427,8 @@ def main() -> None:
         else:
             st.markdown("### Cohort")
             show_messages()
-            show_jobs(library)
-            show_empty(library)
+            if not show_jobs(library):
+                show_empty(library)
 
 
 main()

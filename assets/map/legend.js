@@ -7,9 +7,28 @@ const BAR_WIDTH = 178;
 const BAR_HEIGHT = 14;
 
 export class Legend {
-  constructor(select) {
+  constructor(select, choose) {
     this.select = select;
-    this.root = element("div", { className: "legend" });
+    this.choice = element("select", { on: { change: () => choose(this.choice.value) } });
+    this.choice.addEventListener("keydown", (event) => event.stopPropagation());
+    const title = element("label", { className: "legend-title" }, [element("span", { text: "Colour by" }), this.choice]);
+    this.shown = element("div");
+    this.root = element("div", { className: "legend" }, [title, this.shown]);
+    this.chosen = new Set();
+  }
+
+  /** Offer columns; scores, of which there may be a thousand, stand in a group of their own. */
+  offer(offered, key) {
+    const content = JSON.stringify(offered);
+    if (this.offered !== content) {
+      this.offered = content;
+      const option = (one) => Object.assign(element("option", { text: one.title }), { value: one.key });
+      const scores = document.createElement("optgroup");
+      scores.label = "Model scores";
+      scores.append(...offered.filter(({ score }) => score).map(option));
+      this.choice.replaceChildren(...offered.filter(({ score }) => !score).map(option), ...(scores.childElementCount ? [scores] : []));
+    }
+    this.choice.value = key;
   }
 
   /** Show a column; `unit` is what a point is called ("nights", "windows"). */
@@ -17,11 +36,11 @@ export class Legend {
     this.column = column;
     this.unit = unit;
     this.chosen = new Set();
-    const title = element("div", { className: "legend-title", text: column.title });
     const note = element("p", { className: "quiet", text: column.note });
     note.hidden = !column.note;
     this.body = element("div", { className: "legend-body" });
-    this.root.replaceChildren(title, note, this.body);
+    this.choice.value = column.key;
+    this.shown.replaceChildren(note, this.body);
     if (column.isGroups) this.openGroups(); else this.openNumbers();
     this.count(null);
   }
@@ -104,21 +123,24 @@ export class Legend {
     if (Number.isFinite(low) && Number.isFinite(high)) this.select({ kind: "range", column: this.column.key, low, high });
   }
 
-  /** Count the points of each line, of the selection first where there is one. */
+  /** Count the points of each line, of the selection first where there is one; returns how many are selected. */
   count(mask, selection = null) {
     const { column, lines } = this;
     const { points } = column;
     const places = lines.length;
     const all = new Uint32Array(places + 1);
     const selected = new Uint32Array(places + 1);
-    const placeOf = column.isGroups
-      ? (value) => column.entryOf(value)
-      : (value) => (Number.isNaN(value) ? 0 : places);
-    const ofValue = Uint16Array.from(column.values, placeOf);
-    for (let row = 0; row < points.n; row += 1) {
-      const place = ofValue[column.perStudy ? points.study[row] : row];
+    const { values } = column;
+    const ofValue = new Uint8Array(values.length);
+    for (let k = 0; k < ofValue.length; k += 1) {
+      if (column.isGroups) ofValue[k] = column.entryOf(values[k]);
+      else ofValue[k] = Number.isNaN(values[k]) ? 0 : places;
+    }
+    const { n, study } = points;
+    for (let row = 0; row < n; row += 1) {
+      const place = ofValue[column.perStudy ? study[row] : row];
       all[place] += 1;
-      if (mask && mask[row]) selected[place] += 1;
+      if (mask !== null) selected[place] += mask[row];
     }
     const words = (place) => (mask ? `${selected[place].toLocaleString("en")} / ` : "") + all[place].toLocaleString("en");
     if (selection?.kind !== "groups" || selection.column !== column.key) this.chosen.clear();
@@ -128,6 +150,7 @@ export class Legend {
       line.setAttribute("aria-pressed", String(this.chosen.has(entry)));
       line.classList.toggle("on", this.chosen.has(entry));
     });
-    if (this.known) this.known.textContent = column.isGroups ? "" : `${words(places)} ${this.unit} with a number`;
+    if (!column.isGroups) this.known.textContent = `${words(places)} ${this.unit} with a number`;
+    return selected.reduce((sum, one) => sum + one, 0);
   }
 }

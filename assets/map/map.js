@@ -51,7 +51,7 @@ class CohortMap {
     this.stage.setAttribute("role", "application");
     this.stage.setAttribute("aria-label", "Map. Arrow keys move it, + and − zoom, 0 shows all of it, L lasso, A selects what is in "
       + "view, Escape clears the selection. Groups can be selected in the legend.");
-    this.legend = new Legend((selection) => this.select(selection));
+    this.legend = new Legend((selection) => this.select(selection), (key) => this.choose(key));
     this.toolbar = this.makeToolbar();
     this.root = element("div", { className: "map", data: { sleepfm: "map", selected: "0" } }, [
       this.toolbar, element("div", { className: "row" }, [this.stage, this.legend.root]),
@@ -112,8 +112,12 @@ class CohortMap {
     this.axisX.textContent = data.axes[0] ?? "";
     this.axisY.textContent = data.axes[1] ?? "";
     if (!this.mode) this.setMode("move");
-    if (before?.places !== data.places) this.open(data.selection);
-    else if (before.column !== data.column || before.revision !== data.revision) this.recolour();
+    if (before?.places !== data.places) {
+      this.key = data.column;
+      this.open(data.selection);
+    } else if (this.key !== data.column && before.column !== data.column) this.recolour(data.column);
+    else if (this.key === data.column && this.column && this.column.digest !== data.digest) this.recolour(data.column);
+    this.legend.offer(data.offered, this.key);
     return this.visit;
   }
 
@@ -132,7 +136,7 @@ class CohortMap {
       this.view.fit(this.points.bounds);
       this.painter.lastShown = this.points.n;
       this.root.dataset.points = String(this.points.n);
-      await this.recolour();
+      await this.recolour(this.key);
       if (selection) await this.select(selection);
     } catch (error) {
       if (error.name !== "AbortError") this.say(error.message);
@@ -145,24 +149,23 @@ class CohortMap {
   }
 
   async fetchColumn(key) {
-    const { revision } = this.data; // of the column that the map is coloured by; another is as it was fetched
+    const { data } = this;
     let column = this.columns.get(key);
-    if (!column || (key === this.data.column && column.revision !== revision)) {
-      const address = `${this.data.columns}&column=${encodeURIComponent(key)}`;
+    if (!column || (key === data.column && column.digest !== data.digest)) {
+      const address = `${data.columns}&column=${encodeURIComponent(key)}`;
       column = new Column(await (await fetchChecked(address, this.fetching.signal)).arrayBuffer(), this.points);
-      column.revision = revision;
       if (this.columns.size >= COLUMNS_KEPT) this.columns.delete(this.columns.keys().next().value);
       this.columns.set(key, column);
     }
     return column;
   }
 
-  async recolour() {
-    const wanted = this.data.column;
+  async recolour(key) {
+    this.key = key;
     if (!this.points) return;
     try {
-      const column = await this.fetchColumn(wanted);
-      if (this.data.column !== wanted || column.points !== this.points) return;
+      const column = await this.fetchColumn(key);
+      if (this.key !== key || column.points !== this.points) return;
       this.column = column;
       this.legend.open(column, this.data.unit);
       this.say("");
@@ -172,12 +175,17 @@ class CohortMap {
     }
   }
 
+  /** Another colour was chosen: the map has it at once, the page after it. */
+  async choose(key) {
+    await this.recolour(key);
+    this.setStateValue("column", key);
+  }
+
   /** Colours, counts and picture anew: the column or the selection has changed. */
   refresh() {
     const started = performance.now();
     this.painter.colour(this.points, this.column, this.mask);
-    this.legend.count(this.mask, this.selection);
-    const selected = this.mask ? this.mask.reduce((sum, one) => sum + one, 0) : 0;
+    const selected = this.legend.count(this.mask, this.selection);
     const all = `${this.points.n.toLocaleString("en")} ${this.data.unit}`;
     this.counts.textContent = this.mask ? `${selected.toLocaleString("en")} of ${all} selected` : all;
     this.clearButton.disabled = !this.mask;
@@ -239,7 +247,11 @@ class CohortMap {
     if (!selection) return null;
     if (selection.kind === "lasso") return this.points.inside(selection.polygon);
     const column = await this.fetchColumn(selection.column);
-    if (selection.kind === "range") return column.matching((value) => value >= selection.low && value <= selection.high);
+    if (selection.kind === "range") {
+      // in single precision, as the values are: 55.61 as it was typed is the 55.61 of the table
+      const [low, high] = [Math.fround(selection.low), Math.fround(selection.high)];
+      return column.matching((value) => value >= low && value <= high);
+    }
     if (!column.isGroups) return column.matching((value) => Number.isNaN(value));
     const codes = new Set(selection.labels.map((label) => (label === null ? -1 : column.codeOf(label))));
     return column.matching((value) => codes.has(value));

@@ -30,22 +30,27 @@ export class Painter {
 
   /** The colour of every point in the order of drawing; what is not selected fades. */
   colour(points, column, selected) {
-    const colours = column.pixelColours();
-    const faded = selected ? colours.map(fade) : null;
-    const { n, order, study } = points;
-    this.colours = this.colours?.length === n ? this.colours : new Uint32Array(n);
-    const top = [];
-    for (let k = 0; k < n; k += 1) {
-      const row = order[k];
-      const value = column.perStudy ? study[row] : row;
-      if (!selected || selected[row]) this.colours[k] = colours[value];
-      else this.colours[k] = faded[value];
-    }
+    const { n, order, drawnStudy } = points;
+    const value = column.perStudy ? drawnStudy : order;
+    const bright = column.pixelColours();
+    if (this.colours?.length !== n) this.colours = new Uint32Array(n);
+    const { colours } = this;
     this.top = null;
-    if (selected) {
-      for (let k = 0; k < n; k += 1) if (selected[order[k]]) top.push(k);
-      this.top = Uint32Array.from(top);
+    if (!selected) {
+      for (let k = 0; k < n; k += 1) colours[k] = bright[value[k]];
+      return;
     }
+    const faded = bright.map(fade);
+    const top = new Uint32Array(n);
+    let count = 0;
+    for (let k = 0; k < n; k += 1) {
+      if (selected[order[k]]) {
+        colours[k] = bright[value[k]];
+        top[count] = k;
+        count += 1;
+      } else colours[k] = faded[value[k]];
+    }
+    this.top = top.subarray(0, count);
   }
 
   /** Draw what `view` shows; returns how many points that are. */

@@ -38,9 +38,12 @@ export class Points {
     }
     this.drawnX = new Float32Array(n);
     this.drawnY = new Float32Array(n);
+    this.drawnStudy = new Uint32Array(n);
     for (let k = 0; k < n; k += 1) {
-      this.drawnX[k] = this.x[this.order[k]];
-      this.drawnY[k] = this.y[this.order[k]];
+      const row = this.order[k];
+      this.drawnX[k] = this.x[row];
+      this.drawnY[k] = this.y[row];
+      this.drawnStudy[k] = this.study[row];
     }
   }
 

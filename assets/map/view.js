@@ -1,7 +1,7 @@
 // Which part of the map the canvas shows: pixel = scale × place + shift. Both axes have one scale, so that distances can be compared
 // along any direction.
 
-const MARGIN = 18;
+const MARGIN = 26; // the axes' names stand in it
 const DEEPEST = 400;
 
 export class View {

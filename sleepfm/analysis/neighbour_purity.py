@@ -16,6 +16,7 @@ from sleepfm.progress import Progress, silent
 
 NEIGHBOURS = 20
 """Neighbours looked at for each row."""
+MOST_GROUPS = 12
 NOBODY = -1
 """Stands for a missing neighbour, and for a missing label."""
 _CELLS_AT_ONCE = 16_000_000
@@ -78,7 +79,7 @@ class Purity:
     chance
         The same share if neighbours were drawn at random among other people's rows; None where there is none.
     by_label
-        Label → the same for the rows that carry it.
+        Label → the same for the rows that carry it; of many groups the `MOST_GROUPS` that most of the asked rows are of.
     """
 
     share: Estimate
@@ -110,16 +111,19 @@ def purity(
     label_q, subject_q = label_q[asked_q], subject_n[query_q][asked_q]
     share_q = (neighbour_label_qk[asked_q] == label_q[:, None]).sum(axis=1) / labelled_q[asked_q]
     chance_q = _chance(label_n, subject_n, label_q, subject_q)
-    if np.unique(label_n[label_n != NOBODY]).size < 2:
+    counts_l = np.bincount(label_n[label_n != NOBODY])
+    if np.count_nonzero(counts_l) < 2:
         reason = "fewer than two groups: there is nothing to tell apart"
         return Purity(undefined(reason, n=len(share_q), subjects=np.unique(subject_q).size), None, {})
     if not share_q.size:
         return Purity(undefined("no row of a known group has neighbours of other people", n=0, subjects=0), None, {})
     people = bootstrap(subject_q, resamples=resamples)
     by_label: dict[int, tuple[Estimate, float | None]] = {}
-    for label in np.unique(label_q):
+    for label in np.argsort(-np.bincount(label_q), kind="stable")[:MOST_GROUPS]:
         of_label_q = label_q == label
-        part = bootstrap(subject_q[of_label_q], resamples=resamples)
+        if not of_label_q.any():
+            break
+        part = people.part(of_label_q)
         by_label[int(label)] = (part.estimate(part.sample_mean(share_q[of_label_q])), float(chance_q[of_label_q].mean()))
     return Purity(people.estimate(people.sample_mean(share_q)), float(chance_q.mean()), by_label)
 
@@ -133,6 +137,10 @@ def _chance(label_n: np.ndarray, subject_n: np.ndarray, label_q: np.ndarray, sub
     of_label_l = np.bincount(label_n[known_n], minlength=labels)
     of_subject_s = np.bincount(subject_n[known_n], minlength=subjects)
     pair_n = subject_n[known_n].astype(np.int64) * labels + label_n[known_n]
-    pairs, counts = np.unique(pair_n, return_counts=True)
-    own_q = counts[np.searchsorted(pairs, subject_q.astype(np.int64) * labels + label_q)]
+    pair_q = subject_q.astype(np.int64) * labels + label_q
+    if labels * subjects <= _CELLS_AT_ONCE:
+        own_q = np.bincount(pair_n, minlength=labels * subjects)[pair_q]
+    else:
+        pairs, counts = np.unique(pair_n, return_counts=True)
+        own_q = counts[np.searchsorted(pairs, pair_q)]
     return np.asarray((of_label_l[label_q] - own_q) / (known_n.sum() - of_subject_s[subject_q]))

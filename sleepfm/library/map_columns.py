@@ -29,8 +29,10 @@ MISSING = -1
 _GROUPS = (facts.SUBJECT, facts.SITE, facts.SEX)
 _FIRST = (facts.SITE, facts.AGE, facts.SEX, "ahi")
 _UNITS = {facts.AGE: "years", "ahi": "per hour", "bmi": "kg/m²", "odi": "per hour", "plmi": "per hour"}
-_TITLES = {"ahi": "AHI", "bmi": "BMI", "odi": "ODI", "plmi": "PLMI"}
+_TITLES = {facts.SUBJECT: "Person", "ahi": "AHI", "bmi": "BMI", "odi": "ODI", "plmi": "PLMI"}
 _FACT, _STAGE, _RISK, _ORIGIN = "fact", "stage", "risk", "origin"
+SITE_COLUMN = f"{_FACT}:{facts.SITE}"
+PERSON_COLUMN = f"{_FACT}:{facts.SUBJECT}"
 _SHARES = {Stage.REM: "Share of REM", Stage.N3: "Share of N3", Stage.WAKE: "Share of Wake"}
 
 
@@ -92,7 +94,7 @@ class MapColumn:
             return np.full(stored.n, MISSING), ()
         edges = np.unique(np.quantile(known_v, np.linspace(0, 1, 6)))
         inner = edges[1:-1]
-        names = tuple(f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)) or (f"{edges[0]:.4g}",)
+        names = tuple(f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)) or (f"{edges[0]:.3g}",)
         value_n = self.of_rows(stored)
         return np.where(np.isfinite(value_n), np.searchsorted(inner, value_n, side="right"), MISSING), names
 
@@ -103,7 +105,7 @@ def choices(library: Library, stored: StoredMap) -> list[Choice]:
     folded = {name.lower(): name for name in reversed(names)}
     first = [folded[name] for name in _FIRST if name in folded]
     found = [Choice(f"{_FACT}:{name}", _title(name)) for name in first]
-    if np.isfinite(stored.stage_n5).any():
+    if any(stored.scorings):
         if stored.spec.grain is MapGrain.WINDOW:
             found.append(Choice(_STAGE, "Stage"))
         found += [Choice(f"{_STAGE}:{stage.name}", title) for stage, title in _SHARES.items()]

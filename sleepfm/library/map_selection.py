@@ -86,9 +86,8 @@ def rows_of(library: Library, stored: StoredMap, selection: Selection) -> np.nda
     if isinstance(selection, Range):
         if values.labels is not None:
             raise RequestError(f"{values.title} holds groups, not numbers; select the groups")
-        # the browser compares single-precision values with the numbers that were typed, and so does this
-        wide_n = value_n.astype(np.float64)
-        return np.asarray((wide_n >= selection.low) & (wide_n <= selection.high))
+        # in single precision, as the values are: 55.61 as it was typed is the 55.61 of the table
+        return np.asarray((value_n >= np.float32(selection.low)) & (value_n <= np.float32(selection.high)))
     if values.labels is None:
         return np.isnan(value_n) if None in selection.labels else np.zeros(stored.n, bool)
     place = {label: number for number, label in enumerate(values.labels)}

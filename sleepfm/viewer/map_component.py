@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -9,8 +10,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from sleepfm.library.map_columns import Choice, MapColumn
 from sleepfm.library.map_selection import Selection, read_selection
 from sleepfm.library.maps import MapGrain, StoredMap
+from sleepfm.text import printable
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.assets import app_folder, asset_text
 from sleepfm.viewer.map_routes import COLUMN_PATH, PLACES_PATH
@@ -38,38 +41,50 @@ def _component() -> Any:
     return st.components.v2.component("sleepfm.map", css=asset_text("map/map.css"), js=_LOADER)
 
 
-def cohort_map(stored: StoredMap, *, column: str, revision: str, key: str) -> MapAnswer:
+def chosen_column(offered: Sequence[Choice], key: str) -> str:
+    """Return the key of the column that the map `key` is coloured by: the one its user chose, else the first."""
+    keys = [one.key for one in offered]
+    chosen = st.session_state.get(f"{key} column")
+    return chosen if chosen in keys else keys[0]
+
+
+def cohort_map(stored: StoredMap, *, offered: Sequence[Choice], column: MapColumn, key: str) -> MapAnswer:
     """Draw a map and return what is selected on it.
 
     Parameters
     ----------
     stored
         The map; its points come by `map_routes`.
+    offered
+        What it can be coloured by. The map colours itself at once when another is chosen, and the script runs again after it.
     column
-        Key of the column it is coloured by.
-    revision
-        Anything; when it changes the colours are fetched again (a table was imported).
+        What it is coloured by (see `chosen_column`); its colours are fetched again when its values have changed.
     key
         Of the component; another map is another component.
     """
     base = f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
     places = f"{base}{PLACES_PATH}?{urlencode({'map': stored.spec.identifier, 'made': stored.created_at.isoformat()})}"
-    remembered = st.session_state.get(f"{key} selection")
+
+    def recoloured() -> None:
+        st.session_state[f"{key} column"] = st.session_state[key]["column"]
+
     result = _component()(
         key=key,
         data={
             "module": base + asset_url(app_folder() / "assets", "map/map.js"),
             "places": places,
             "columns": f"{base}{COLUMN_PATH}?{urlencode({'map': stored.spec.identifier})}",
-            "column": column,
-            "revision": revision,
+            "offered": [{"key": one.key, "title": printable(one.title), "score": one.is_score} for one in offered],
+            "column": column.key,
+            "digest": column.digest,
             "unit": UNITS[stored.spec.grain],
             "windowSeconds": WINDOW_S if stored.spec.grain is MapGrain.WINDOW else 0,
             "axes": axis_words(stored),
-            "selection": remembered,
+            "selection": st.session_state.get(f"{key} selection"),
         },
         on_selection_change=lambda: None,
         on_opened_change=lambda: None,
+        on_column_change=recoloured,
     )
     described = _described(result.selection, places)
     st.session_state[f"{key} selection"] = described

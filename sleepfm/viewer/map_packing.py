@@ -34,6 +34,7 @@ def pack_column(stored: StoredMap, column: MapColumn) -> bytes:
     """Pack a colouring: groups as int32 places in the header's `labels`, numbers as float32; -1 and NaN are not known."""
     header: dict[str, Any] = {
         "key": column.key,
+        "digest": column.digest,
         "title": printable(column.title),
         "unit": printable(column.unit),
         "note": column.note,
@@ -58,6 +59,11 @@ def pack_column(stored: StoredMap, column: MapColumn) -> bytes:
         "entryOfLabel": found.entry_of_label,
     }
     return _packed(header, (column.values_v.astype("<i4"),))
+
+
+def _short(value: np.float32) -> float:
+    """Return the shortest number that is this one in single precision: 55.61, not 55.6100006."""
+    return float(str(value))
 
 
 def _packed(header: dict[str, Any], arrays: Sequence[np.ndarray]) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sleepfm.analysis.neighbour_purity import Purity, purity
-from sleepfm.library.map_columns import MapColumn
+from sleepfm.library.map_columns import SITE_COLUMN, MapColumn
 from sleepfm.library.map_making import numbered
 from sleepfm.library.maps import StoredMap
 from sleepfm.text import printable
@@ -24,6 +24,7 @@ class ColumnPurity:
     """The purity of one column on a map; `names` are the groups' names, `neighbours` how many were looked at."""
 
     title: str
+    is_site: bool
     found: Purity
     names: tuple[str, ...]
     fifths: bool
@@ -42,7 +43,9 @@ def column_purity(stored: StoredMap, column: MapColumn) -> ColumnPurity:
     code_n, names = column.groups(stored)
     subject_n = numbered(stored.subjects)[stored.study_n]
     found = purity(code_n, subject_n, stored.query_q, stored.neighbour_qk)
-    return ColumnPurity(column.title, found, names, column.labels is None, stored.neighbour_qk.shape[1])
+    return ColumnPurity(
+        column.title, column.key == SITE_COLUMN, found, names, column.labels is None, stored.neighbour_qk.shape[1]
+    )
 
 
 def purity_words(one: ColumnPurity, unit: str) -> tuple[str, str]:
@@ -52,17 +55,14 @@ def purity_words(one: ColumnPurity, unit: str) -> tuple[str, str]:
         return f"{one.title}: no purity", share.reason
     interval = "" if share.low is None or share.high is None else f" ({_percent(share.low)} to {_percent(share.high)})"
     head = f"{_percent(share.value)} %{interval}, by chance {_percent(chance)} %"
-    what = f"fifth of {one.title}" if one.fifths else one.title.lower()
-    of_whom = f"n = {share.n:,} {unit} of {share.subjects:,} people"
-    rest = f"of the {one.neighbours} nearest {unit} of other people share the {what}; {of_whom}"
+    same = f"lie in the same fifth of {one.title}" if one.fifths else f"are of the same {one.title.lower()}"
+    rest = f"of the {one.neighbours} nearest {unit} of other people {same}; n = {share.n:,} {unit} of {share.subjects:,} people"
     if one.above_chance is None:
         return head, f"{rest}. {share.reason[:1].upper()}{share.reason[1:]}."
-    verdict = (
-        f"More than by chance: the embedding holds {what}, so a difference between groups may be a difference of {what}."
-        if one.above_chance
-        else f"Not shown to be more than by chance: no sign here that {what} shapes the embedding."
-    )
-    return head, f"{rest}. {verdict}"
+    if not one.above_chance:
+        return head, f"{rest}. Not shown to be more than by chance."
+    caution = " A difference between groups may be one between sites." if one.is_site else ""
+    return head, f"{rest}. More than by chance: the embedding knows it.{caution}"
 
 
 def _percent(share: float) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from sleepfm.library.facts import Person
 from sleepfm.library.map_selection import SelectedStudy
+from sleepfm.library.maps import MapGrain
 from sleepfm.library.subsets import SubsetSplit
 from sleepfm.text import printable
 from sleepfm.training.splits import LISTS
@@ -16,19 +17,21 @@ from sleepfm.training.splits import LISTS
 UNKNOWN = "not known"
 
 
-def selection_table(studies: Sequence[SelectedStudy], unit: str) -> pd.DataFrame:
-    """Return the table of the selected studies; `unit` is what a point is called (nights, windows)."""
-    return pd.DataFrame(
+def selection_table(studies: Sequence[SelectedStudy], grain: MapGrain) -> pd.DataFrame:
+    """Return the table of the selected studies; of windows it says how many of each study's."""
+    table = pd.DataFrame(
         {
             "Study": [printable(one.person.study) for one in studies],
             "Person": [printable(one.person.subject) if one.person.known_subject else UNKNOWN for one in studies],
             "Age (years)": [one.person.age for one in studies],
             "Sex": [one.person.sex or UNKNOWN for one in studies],
             "Site": [UNKNOWN if one.person.site is None else printable(one.person.site) for one in studies],
-            f"{unit.capitalize()} selected": [one.selected for one in studies],
-            "of": [one.shown for one in studies],
         }
     ).astype({"Age (years)": "float64"})
+    if grain is MapGrain.WINDOW:
+        table["Windows selected"] = [one.selected for one in studies]
+        table["of"] = [one.shown for one in studies]
+    return table
 
 
 def balance_table(split: SubsetSplit, people: Mapping[str, Person]) -> pd.DataFrame:

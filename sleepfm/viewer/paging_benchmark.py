@@ -131,12 +131,19 @@ def bench_paging(folder: Path, *, hours: float = 8.0, visits: int = 5, turns: in
     write_paging_recording(recording, hours=hours)
     with Library.open(folder / "home") as library:
         study = library.add(recording).id
-    with _running_app(folder / "home") as url:
+    with running_app(folder / "home") as url:
         return measure_paging(f"{url}/review", study, visits=visits, turns=turns, hold_s=hold_s)
 
 
 @contextmanager
-def _running_app(home: Path) -> Iterator[str]:
+def running_app(home: Path) -> Iterator[str]:
+    """Run the app on a home folder in a process of its own; gives its address.
+
+    Raises
+    ------
+    SleepFMError
+        When it does not come up.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
