@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from sleepfm.inference.risk_result import AGE, RiskResult
 from sleepfm.models.card import SIMULATED, UNKNOWN, ModelCard, Task
 from sleepfm.models.reference import read_reference
 from sleepfm.models.shelf import Shelf
+from sleepfm.runs.table import Job
 from sleepfm.text import printable
 
 
@@ -79,3 +81,15 @@ def players_refused(choice: ModelChoice) -> str:
     except SleepFMError as error:
         return str(error)
     return ""
+
+
+def batch_seconds_left(waiting: Sequence[Job], done: Sequence[Job]) -> float | None:
+    """Return the time left for jobs of a kind from how long those done last took; None before the first one is done.
+
+    Parameters
+    ----------
+    waiting, done
+        Open jobs, the running one among them; and finished ones of the same kind.
+    """
+    took = [(one.finished_at - one.started_at).total_seconds() for one in done if one.started_at and one.finished_at]
+    return len(waiting) * sum(took) / len(took) if took else None

@@ -20,13 +20,15 @@ from sleepfm.runs.table import OPEN_STATES, JobState
 from sleepfm.text import plain, printable
 from sleepfm.viewer.cohort_risk_view import RiskView
 from sleepfm.viewer.cohort_risk_views import cohort_view, matched_view, nights_view
-from sleepfm.viewer.risk_choices import model_choices
+from sleepfm.viewer.risk_choices import batch_seconds_left, model_choices
 from sleepfm.viewer.risk_one_night import chart_config
 from sleepfm.viewer.words import time_left_words
 
 _WAIT_S = 120.0
 _EVERYBODY = "The whole library"
 _NO_MODEL = "No scores"
+_NOTHING = ":material/monitoring:"
+_PACE_OF = 10  # nights assessed last say how long the next ones will take
 _TWO_NIGHTS, _MATCHED = "Two nights of a person", "A person among matched people"
 
 
@@ -56,7 +58,7 @@ def _show_nights(library: Library, ids: list[str], first: str) -> None:
         same = next((studies for studies in nights.values() if a in studies), ())
         others = [*(one for one in same if one != a), *(one for one in ids if one != a and one not in same)]
         if not others:
-            st.info("There is only one study in the library: nothing to compare it with.")
+            st.info("There is only one study in the library: nothing to compare it with.", icon=_NOTHING)
             return
         b = st.selectbox(
             "Second night",
@@ -89,8 +91,10 @@ def show_cohort(library: Library) -> None:
     """Draw the view of a cohort: risk groups and enrichment; whoever has no score yet can be given one."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         subset = _subset(library)
-        _assess_many(library, subset)
-    if _nobody_scored(library):
+        busy = _assess_many(library, subset)
+    if said := st.session_state.pop("risk many said", None):
+        st.info(plain(said))
+    if (busy and not models_with_risks(library)) or _nobody_scored(library):
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         model = _scored_by(library)
@@ -108,7 +112,7 @@ def _nobody_scored(library: Library) -> bool:
     """Say so where no night has a score yet."""
     if models_with_risks(library):
         return False
-    st.info("No night has a score yet: assess one in the view “One night”, or a whole cohort in the view “Cohort”.")
+    st.info("No night has a score yet: assess one in the view “One night”, or everybody in the view “Cohort”.", icon=_NOTHING)
     return True
 
 
@@ -145,8 +149,8 @@ def _subset(library: Library) -> str | None:
     return None if chosen == _EVERYBODY else chosen
 
 
-def _assess_many(library: Library, subset: str | None) -> None:
-    """Offer to assess everybody whose age and sex are in the cohort's table, and show how far that is."""
+def _assess_many(library: Library, subset: str | None) -> bool:
+    """Offer to assess everybody whose age and sex are in the cohort's table, or show how far that is; return whether it runs."""
     waiting = library.jobs.list(states=OPEN_STATES, kinds=("risk",), limit=10_000)
     home = library.home
     if waiting:
@@ -158,17 +162,17 @@ def _assess_many(library: Library, subset: str | None) -> None:
                 still = fresh.jobs.list(states=OPEN_STATES, kinds=("risk",), limit=10_000)
                 if not still:
                     st.rerun()
-                now = next((one for one in still if one.state is JobState.RUNNING), still[-1])
+                done = fresh.jobs.list(states=(JobState.FINISHED,), kinds=("risk",), limit=_PACE_OF)
                 row = st.container(horizontal=True, vertical_alignment="center", width="content")
-                words = f"{len(still)} nights to assess; {now.title}{time_left_words(now.seconds_left())}"
-                row.progress(max(0.0, 1 - len(still) / max(started, 1)), plain(words), width=330)
+                words = f"{len(still)} nights to assess{time_left_words(batch_seconds_left(still, done))}"
+                row.progress(max(0.0, 1 - len(still) / started), plain(words), width=330)
                 if row.button("Cancel all"):
                     for one in still:
                         fresh.jobs.request_stop(one.id)
 
         with st.container(width=480):
             progress()
-        return
+        return True
     choices = model_choices(Shelf(home.models))
     model = st.selectbox(
         "Model", choices, index=None, format_func=lambda one: one.label, placeholder="Choose a model", key="risk many", width=230
@@ -183,6 +187,7 @@ def _assess_many(library: Library, subset: str | None) -> None:
             more = f"; {len(asked.left_out)} left out{left_out}" if asked.left_out else ""
             st.session_state["risk many said"] = f"{len(asked.queued)} nights queued, {len(asked.there)} were there already{more}"
         st.rerun()
+    return False
 
 
 def _draw(library: Library, view: Callable[..., RiskView], *question: Any) -> None:
@@ -205,8 +210,8 @@ def _draw(library: Library, view: Callable[..., RiskView], *question: Any) -> No
 
 def draw_view(view: RiskView) -> None:
     """Draw a view: words, warnings, figures two a row, tables; each can be taken along."""
-    for warning in view.warnings:
-        st.caption(f":material/warning: {plain(warning)}")
+    if view.warnings:
+        st.caption("  \n".join(f":material/warning: {plain(warning)}" for warning in view.warnings))
     st.markdown(plain(" ".join(view.words)))
     for first in range(0, len(view.figures), 2):
         row = view.figures[first : first + 2]
