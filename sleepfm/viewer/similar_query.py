@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sleepfm.errors import RequestError
-from sleepfm.text import printable
 from sleepfm.viewer.similar_words import elapsed, read_time, window_of
 from sleepfm.vocabulary import Modality
 
@@ -58,5 +57,5 @@ def _modality(address: Mapping[str, str], name: str, otherwise: Modality, proble
     try:
         return Modality(text)
     except ValueError:
-        problems.append(f"{printable(text[:20])!r} is no modality: {', '.join(Modality)} are.")
+        problems.append(f"{text[:20]!r} is no modality: {', '.join(Modality)} are.")
         return otherwise

@@ -54,7 +54,7 @@ def read_time(text: str) -> float:
         return float(stripped)
     match = _TIME.fullmatch(stripped)
     if match is None or int(match[2]) > 59 or int(match[3]) > 59:
-        raise RequestError(f"{printable(stripped[:20])!r} is no time: write hours:minutes:seconds from the start, or seconds")
+        raise RequestError(f"{stripped[:20]!r} is no time: write hours:minutes:seconds from the start, or seconds")
     return 3600.0 * int(match[1] or 0) + 60.0 * int(match[2]) + int(match[3])
 
 

@@ -94,11 +94,27 @@ def test_from_a_clip_in_review_to_its_neighbours_and_to_one_of_them_in_review(ta
     assert len(found) == 8
     assert "sim-3-0001" not in {study for study, _ in found}
     assert inked(tab, NEIGHBOUR) > 0.02
+    tab.get_by_text("Not enough other nights to compare").wait_for()  # the agreement of its modalities is judged too
     study, start = found[0]
     tab.locator(NEIGHBOUR).first.get_by_role("link").click()
     epoch = int(start // 30) + 1
     tab.wait_for_url(f"**/review?study={study}&epoch={epoch}")
     tab.wait_for_selector(f'{VIEWER}[data-study="{study}"][data-drawn-epoch="{epoch}"]')
+
+
+def test_the_pages_of_explore_stand_in_a_menu_beside_the_choices(tab: Any, app: RunningApp) -> None:
+    tab.goto(f"{app.url}/review?study=sim-3-0001")
+    tab.wait_for_selector(f"{VIEWER}[data-drawn-epoch]")
+    menu = tab.get_by_test_id("stTopNavSection")
+    study = tab.get_by_label("Study", exact=True)
+    assert menu.bounding_box()["x"] + menu.bounding_box()["width"] <= study.bounding_box()["x"]
+    assert abs(menu.bounding_box()["y"] - study.bounding_box()["y"]) < 20
+    menu.click()
+    for name in ("cohort", "risk", "similar"):
+        tab.locator(f'a[href$="/{name}"]').wait_for()
+    tab.locator('a[href$="/similar"]').click()
+    tab.wait_for_url("**/similar*")
+    tab.wait_for_selector(f"{NIGHT}[data-agreement]")
 
 
 def test_arrow_keys_a_click_and_a_typed_time_choose_the_five_minutes(tab: Any, app: RunningApp) -> None:
