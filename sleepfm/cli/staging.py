@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_device, add_home, command
+from sleepfm.cli.risk import add_person
 from sleepfm.errors import RequestError
 from sleepfm.home import open_home
 from sleepfm.models.shelf import Shelf
@@ -36,11 +37,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         commands,
         "run",
         _run,
-        does="everything for one recording: signals, embeddings, hypnogram, provenance",
+        does="everything for one recording: signals, embeddings, hypnogram, risk, provenance",
         example="sleepfm run night.edf --out results",
     )
     run.add_argument("file", type=Path, metavar="FILE")
     run.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_person(run)
     add_device(run)
     add_home(run)
 
@@ -87,6 +89,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         options.file,
         options.out,
         shelf=Shelf(open_home(options.home).models),
+        age=options.age,
+        sex=options.sex,
         device=options.device,
         precision=options.precision,
         progress=console.progress,

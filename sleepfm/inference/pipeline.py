@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import sleepfm
-from sleepfm.errors import Cancelled, MissingChannelsError, SleepFMError
+from sleepfm.errors import Cancelled, MissingChannelsError, RequestError, SleepFMError
 from sleepfm.files import atomic_path
 from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.memory import peak_memory_mb
 from sleepfm.inference.night import Night, open_night
+from sleepfm.inference.risk_request import choose_risk_model, require_person
 from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
 from sleepfm.inference.stage_files import describe
 from sleepfm.inference.staging import stage
@@ -31,15 +32,20 @@ _OUTPUTS: dict[str, tuple[str, ...]] = {
     "convert": ("signals.hdf5",),
     "embed": ("embeddings_5s.hdf5", "embeddings_5min.hdf5"),
     "stage": ("hypnogram.csv",),
+    "risk": ("risk.csv",),
 }
 """The files of each step."""
-LATER_STEPS = ("events", "statistics", "risk", "report")
+LATER_STEPS = ("events", "statistics", "report")
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Settings:
+    """Where it runs, and whom it is about."""
+
     device: Device
     precision: Precision
+    age: object
+    sex: object
 
 
 class _Run:
@@ -70,6 +76,8 @@ def run_recording(
     out_dir: Path,
     *,
     shelf: Shelf,
+    age: object = None,
+    sex: object = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     progress: Progress = silent,
@@ -77,8 +85,14 @@ def run_recording(
     """Run every step that exists over one recording and return what `run --json` prints.
 
     Files go to `out_dir`/<id>/: signals.hdf5, embeddings_5s.hdf5 and embeddings_5min.hdf5 (with an encoder on the shelf),
-    hypnogram.csv, provenance.json. A step that lacks its channels or model is skipped with the reason, one that breaks is
-    named in `failed`.
+    hypnogram.csv, risk.csv (with a disease model on the shelf), provenance.json. A step that lacks its channels or model is
+    skipped with the reason, one that breaks is named in `failed`.
+
+    Parameters
+    ----------
+    age, sex
+        Of the person, in years, "female" or "male": a disease model that takes them is skipped without them, for they are never
+        guessed.
 
     Raises
     ------
@@ -92,7 +106,8 @@ def run_recording(
         night.id = _free_id(file, out_dir, sha256)
         out = out_dir / night.id
         run = _Run()
-        place = _Place(device, precision)
+        settings = _Settings(device, precision, age, sex)
+        head = _risk_model(shelf, night, run, settings)
         encoder = _encoder(shelf, night)
         signals = out / "signals.hdf5"
         recipe = "published" if encoder is None or encoder.card.signals is None else encoder.card.signals.recipe
@@ -103,8 +118,10 @@ def run_recording(
         if encoder is None:
             run.skipped["embed"] = _no_encoder(shelf)
         else:
-            run.step("embed", lambda: _embed(night, encoder, out, place, part(progress, 0.2, 0.6)))
-        run.step("stage", lambda: _stage(night, shelf, out, place, part(progress, 0.6, 1.0)))
+            run.step("embed", lambda: _embed(night, encoder, out, settings, part(progress, 0.2, 0.6)))
+        run.step("stage", lambda: _stage(night, shelf, out, settings, part(progress, 0.6, 0.9)))
+        if head is not None:
+            run.step("risk", lambda: _risk(night, shelf, head, out, settings=settings, progress=part(progress, 0.9, 1.0)))
         provenance = {
             "id": night.id,
             "file": file.name,
@@ -187,8 +204,8 @@ def _convert(night: Night, target: Path, recipe: str, progress: Progress) -> dic
     return {} if record is None else {"recipe": recipe, "channels": record.channels, "left_out": record.left_out}
 
 
-def _embed(night: Night, encoder: ShelfEntry, out: Path, place: _Place, progress: Progress) -> dict[str, Any]:
-    embeddings = night.embeddings(encoder, device=place.device, precision=place.precision, progress=progress)
+def _embed(night: Night, encoder: ShelfEntry, out: Path, settings: _Settings, progress: Progress) -> dict[str, Any]:
+    embeddings = night.embeddings(encoder, device=settings.device, precision=settings.precision, progress=progress)
     for row, made in zip(("5s", "5min"), night.embedding_files(encoder), strict=True):
         with atomic_path(out / f"embeddings_{row}.hdf5") as temporary:
             temporary.write_bytes(made.read_bytes())
@@ -206,15 +223,50 @@ def _embed(night: Night, encoder: ShelfEntry, out: Path, place: _Place, progress
     }
 
 
-def _stage(night: Night, shelf: Shelf, out: Path, place: _Place, progress: Progress) -> dict[str, Any]:
+def _stage(night: Night, shelf: Shelf, out: Path, settings: _Settings, progress: Progress) -> dict[str, Any]:
     found = stage(
         night,
         engine="auto",
         model=None,
         shelf=shelf,
-        device=place.device,
-        precision=place.precision,
+        device=settings.device,
+        precision=settings.precision,
         progress=progress,
     )
     write_scoring(found.scoring, out / "hypnogram.csv", to="sleepfm")
     return describe(found)
+
+
+def _risk_model(shelf: Shelf, night: Night, run: _Run, settings: _Settings) -> ShelfEntry | None:
+    """Return the disease model to use; None where there is none, or age and sex were not told: the step is skipped then."""
+    simulated = night.recording is not None and night.recording.simulated
+    try:
+        entry = choose_risk_model(shelf, None, simulated_recording=simulated)
+    except RequestError as error:
+        run.skipped["risk"] = str(error)
+        return None
+    if entry.card.takes_demographics and (settings.age is None or settings.sex is None):
+        run.skipped["risk"] = f"{entry.name} takes age and sex, which are never guessed: give --age and --sex"
+        return None
+    require_person(entry.card, settings.age, settings.sex)  # an impossible age is said before hours of work
+    return entry
+
+
+def _risk(night: Night, shelf: Shelf, head: ShelfEntry, out: Path, *, settings: _Settings, progress: Progress) -> dict[str, Any]:
+    from sleepfm.inference.risk_files import assess, describe_risk, write_risk  # noqa: PLC0415 - torch
+
+    found = assess(
+        night,
+        head,
+        shelf,
+        age=settings.age,
+        sex=settings.sex,
+        device=settings.device,
+        precision=settings.precision,
+        progress=progress,
+    )
+    write_risk(*found, out / "risk.csv")
+    described = describe_risk(*found)
+    return {name: value for name, value in described.items() if name != "conditions"} | {
+        "conditions": len(described["conditions"])
+    }
