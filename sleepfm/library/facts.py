@@ -6,6 +6,7 @@ column of a table stands under its own name. Nothing is ever guessed: what nobod
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -67,18 +68,17 @@ def person(library: Library, study: str) -> Person:
 
 def people(library: Library, studies: Iterable[str] | None = None) -> dict[str, Person]:
     """Return who was recorded, by study id; None asks for every study, and what is not in the library is left out."""
-    wanted = None if studies is None else set(studies)
     found: dict[str, dict[str, str]] = {}
+    some, values = ("", ()) if studies is None else ("WHERE s.id IN (SELECT value FROM json_each(?))", (json.dumps([*studies]),))
     rows = library.connection.execute(
         "SELECT s.id AS study, f.name AS name, f.value AS value FROM studies s"
-        " LEFT JOIN facts f ON f.study = s.id AND f.name IN (?, ?, ?, ?) ORDER BY s.id",
-        (SUBJECT, SITE, AGE, SEX),
+        f" LEFT JOIN facts f ON f.study = s.id AND f.name IN (?, ?, ?, ?) {some} ORDER BY s.id",
+        (SUBJECT, SITE, AGE, SEX, *values),
     )
     for row in rows:
-        if wanted is None or row["study"] in wanted:
-            of_study = found.setdefault(row["study"], {})
-            if row["name"] is not None:
-                of_study[row["name"]] = row["value"]
+        of_study = found.setdefault(row["study"], {})
+        if row["name"] is not None:
+            of_study[row["name"]] = row["value"]
     return {study: _person(study, values) for study, values in found.items()}
 
 
