@@ -131,8 +131,8 @@ def find_neighbours(home: Home, query: NeighbourQuery) -> NeighbourAnswer:
     started = time.perf_counter()
     encoder = choose_encoder(Shelf(home.models), query.encoder)
     with Library(home) as library:
-        index = _open_index(library, encoder)
-        nights = {clip.study: _indexed_night(library, index, clip.study) for clip in query.clips}
+        index = EmbeddingIndex(library, encoder.card.weights_sha256)
+        nights = {clip.study: _indexed_night(library, index, encoder, clip.study) for clip in query.clips}
         return _answer(library, index, encoder, query, nights=nights, started=started)
 
 
@@ -158,7 +158,7 @@ def neighbours_of_file(home: Home, file: Path, query: NeighbourQuery, *, named: 
     """
     encoder = choose_encoder(Shelf(home.models), query.encoder)
     with Library(home) as library:
-        _open_index(library, encoder)
+        _require_studies(EmbeddingIndex(library, encoder.card.weights_sha256), encoder)
     with open_night(file) as night:
         require_named(encoder, named=named, simulated_recording=_simulated(night), study=str(file))
         night.embeddings(encoder, progress=progress)
@@ -184,7 +184,8 @@ def neighbours_of_embeddings(home: Home, embeddings: Embeddings, query: Neighbou
         same_night = frozenset(row["id"] for row in twins)
         night = _QueryNight(same_night, origin.duration_s, origin.simulated, window_rows(embeddings))
         nights = {clip.study: night for clip in query.clips}
-        return _answer(library, _open_index(library, encoder), encoder, query, nights=nights, started=started)
+        index = EmbeddingIndex(library, encoder.card.weights_sha256)
+        return _answer(library, index, encoder, query, nights=nights, started=started)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,17 +234,16 @@ def _window(clip: Clip) -> int:
     return int(clip.start_s // WINDOW_S)
 
 
-def _open_index(library: Library, encoder: ShelfEntry) -> EmbeddingIndex:
-    index = EmbeddingIndex(library, encoder.card.weights_sha256)
+def _require_studies(index: EmbeddingIndex, encoder: ShelfEntry) -> None:
     if not index.blocks():
         raise RequestError(f"no study is indexed for {encoder.name} yet: run `sleepfm index --model {encoder.name}` first")
-    return index
 
 
-def _indexed_night(library: Library, index: EmbeddingIndex, study: str) -> _QueryNight:
+def _indexed_night(library: Library, index: EmbeddingIndex, encoder: ShelfEntry, study: str) -> _QueryNight:
     known, block = library.study(study), index.block(study)
     if block is None:
-        raise RequestError(f"{study} is not indexed for this encoder, or has changed since: index it first (`sleepfm index`)")
+        _require_studies(index, encoder)
+        raise RequestError(f"{study} is not indexed for {encoder.name}, or has changed since: index it first (`sleepfm index`)")
     rows = {modality: index.rows(study, modality) for modality in block.modalities}
     return _QueryNight(frozenset([study]), known.duration_s, known.simulated, rows)
 
@@ -273,6 +273,7 @@ def _answer(
             near.setdefault(study, []).append(range(_window(clip) - reach, _window(clip) + reach + 1))
     found = index.nearest(query_e, query.target, query.top, without=without, without_rows=near, ranked_e=partner_e)
     if not found.candidates:
+        _require_studies(index, encoder)
         raise RequestError(_nothing(index, query, without))
     people = facts.people(library, {hit.study for hit in found.hits} | asked)
     return NeighbourAnswer(

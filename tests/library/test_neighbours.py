@@ -179,9 +179,9 @@ def test_a_question_that_cannot_be_asked(library: Library, query: NeighbourQuery
 def test_an_index_with_nothing_to_compare_with(library: Library, tmp_path: Path) -> None:
     weights = put_encoder(library.home, "real", "a cohort")
     index = EmbeddingIndex(library, weights)
-    with pytest.raises(RequestError, match="no study is indexed for real yet: run `sleepfm index"):
-        find_neighbours(library.home, ask(("night_0", 0.0)))
     first = add_study(library, tmp_path, "night_0")
+    with pytest.raises(RequestError, match="no study is indexed for real yet: run `sleepfm index"):
+        find_neighbours(library.home, ask((first, 0.0)))
     rows = random_rows(3)
     rows[RESP][1] = np.nan
     index.add(first, embeddings_of(library, first, rows, weights=weights, gaps=((700.0, 710.0),)))
