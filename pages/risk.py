@@ -83,11 +83,9 @@ def choose_study(library: Library) -> Study | None:
     return study
 
 
-def choose_model(library: Library, study: Study) -> ModelChoice | None:
+def choose_model(library: Library, study: Study, choices: list[ModelChoice]) -> ModelChoice | None:
     """Let the user choose a disease model; one that was trained on simulated signals is taken for a real night by name only."""
-    shelf = Shelf(library.home.models)
-    choices = model_choices(shelf)
-    first = chosen_at_first(shelf, choices, simulated_recording=study.simulated)
+    first = chosen_at_first(Shelf(library.home.models), choices, simulated_recording=study.simulated)
     return st.selectbox(
         "Model",
         choices,
@@ -137,9 +135,9 @@ def ask_person(library: Library, study: Study, model: ModelChoice) -> tuple[floa
     return age, sex, players
 
 
-def show_assess(library: Library, study: Study, running: Job | None) -> ModelChoice | None:
+def show_assess(library: Library, study: Study, choices: list[ModelChoice], running: Job | None) -> ModelChoice | None:
     """Draw the row that asks: model, person, and the button or how far it is; return the model that is chosen."""
-    model = choose_model(library, study)
+    model = choose_model(library, study, choices)
     if model is None:
         return None
     age, sex, players = ask_person(library, study, model) if model.card.takes_demographics else (None, None, False)
@@ -178,7 +176,9 @@ def show_progress(library: Library, job: Job) -> None:
         progress()
 
 
-def show_notices(library: Library, study: Study, stored: list[StoredRisk], running: Job | None) -> None:
+def show_notices(
+    library: Library, study: Study, choices: list[ModelChoice], stored: list[StoredRisk], running: Job | None
+) -> None:
     """Say what went wrong, and what is missing."""
     refused = st.session_state.pop("risk refused", None)
     last = next(iter(library.jobs.list(kinds=("risk",), subject=study.id, limit=1)), None)
@@ -189,7 +189,7 @@ def show_notices(library: Library, study: Study, stored: list[StoredRisk], runni
         refused = refused or study.message
     if refused:
         st.error(plain(refused))
-    if not model_choices(Shelf(library.home.models)):
+    if not choices:
         st.info(
             "There is no disease model on the shelf. Bring one with `sleepfm models import`, or train one with"
             " `sleepfm finetune disease`.",
@@ -239,9 +239,10 @@ def show_one_night(library: Library, top: DeltaGenerator) -> None:
         if study is None:
             return
         running = next(iter(library.jobs.list(states=OPEN_STATES, kinds=("risk",), subject=study.id, limit=1)), None)
-        model = show_assess(library, study, running)
+        choices = model_choices(Shelf(library.home.models))
+        model = show_assess(library, study, choices, running)
     stored = risks(library, study.id)
-    show_notices(library, study, stored, running)
+    show_notices(library, study, choices, stored, running)
     if not stored:
         show_warnings(study, model, None)
         return

@@ -11,6 +11,7 @@ from sleepfm.inference.risk_result import RiskResult
 from sleepfm.models.card import ModelCard
 
 CONFIDENCE = 0.95
+_REACH = float(norm.ppf(0.5 + CONFIDENCE / 2))  # once: a table asks for the curves of a thousand conditions
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ def event_free_curve(card: ModelCard, k: int, log_hazard: float, low: float, hig
         out=np.zeros_like(cumulative_t),
         where=cumulative_t > 0,
     )
-    reach_t = norm.ppf(0.5 + CONFIDENCE / 2) * error_t
+    reach_t = _REACH * error_t
 
     def free(shift: np.ndarray | float) -> np.ndarray:
         with np.errstate(over="ignore"):  # an infinite hazard is a probability of 0

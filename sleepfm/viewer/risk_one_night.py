@@ -52,9 +52,11 @@ def show_result(of: Assessment, study: Study, stages: np.ndarray | None, *, numb
         Of the stored result: tells the widgets of one from those of another.
     """
 
+    tables: dict[float | None, pd.DataFrame] = {}  # by year; a thousand conditions take a third of a second
+
     @st.fragment
     def view() -> None:
-        table = _show_conditions(of, number)
+        table = _show_conditions(of, number, tables)
         k = _chosen(of)
         _show_condition(of, table, k, number)
         _show_night(of, k, study, stages, number)
@@ -72,7 +74,7 @@ def _choose(of: Assessment, k: int) -> None:
     st.session_state[_CHOSEN] = of.result.conditions[k].phecode
 
 
-def _show_conditions(of: Assessment, number: int) -> pd.DataFrame:
+def _show_conditions(of: Assessment, number: int, tables: dict[float | None, pd.DataFrame]) -> pd.DataFrame:
     """Draw the table with its search; return it whole."""
     years = years_known(of)
     if not years:
@@ -85,10 +87,12 @@ def _show_conditions(of: Assessment, number: int) -> pd.DataFrame:
             year = st.selectbox(
                 "Years after the night", years, index=usual, format_func="{:g}".format, key=f"risk year {number}", width=150
             )
-        table = condition_table(of, year)
+        if year not in tables:
+            tables[year] = condition_table(of, year)
+        table = tables[year]
         st.download_button(
             "Table as CSV",
-            table.to_csv(index=False, lineterminator="\n"),
+            lambda: table.to_csv(index=False, lineterminator="\n"),
             f"{result_name(of.result)}_risk.csv",
             "text/csv",
             icon=":material/download:",
