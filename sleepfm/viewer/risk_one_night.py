@@ -51,7 +51,6 @@ def show_result(of: Assessment, study: Study, stages: np.ndarray | None, *, numb
     number
         Of the stored result: tells the widgets of one from those of another.
     """
-
     tables: dict[float | None, pd.DataFrame] = {}  # by year; a thousand conditions take a third of a second
 
     @st.fragment
