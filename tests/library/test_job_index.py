@@ -9,12 +9,14 @@ import pytest
 
 from sleepfm.errors import Cancelled, RequestError
 from sleepfm.inference.embedding_files import read_embeddings
+from sleepfm.library import job_index
 from sleepfm.library.embedding_index import EmbeddingIndex, Grain
-from sleepfm.library.job_index import index
+from sleepfm.library.job_index import index, submit_index
 from sleepfm.library.job_prepare import prepare
 from sleepfm.library.library import Library
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import silent
+from sleepfm.runs.kinds import function_of
 from sleepfm.simulation.study import simulate
 from sleepfm.vocabulary import Kind, Modality
 from tests.library.simulated_models import bundle
@@ -98,6 +100,18 @@ def test_a_simulated_encoder_is_not_used_unasked_on_real_recordings(library: Lib
     assert "--model demo-encoder" in made["failed"][0]["error"]
     with pytest.raises(RequestError, match="not an encoder"):
         index(library.home, {"encoder": "demo-staging", "studies": None}, silent)
+
+
+def test_asking_twice_is_one_job(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken = []
+    monkeypatch.setattr(job_index, "ensure_running", woken.append)
+    job = submit_index(library.home, "demo-encoder", ["night_0"])
+    assert submit_index(library.home, "demo-encoder", ["night_0"]).id == job.id
+    assert submit_index(library.home).id != job.id
+    assert (job.kind, job.parameters) == ("index", {"encoder": "demo-encoder", "studies": ["night_0"]})
+    assert job.title == "Index night_0 for neighbours"
+    assert function_of(job.kind) is index
+    assert woken == [library.home] * 3
 
 
 def test_a_stopped_job_keeps_what_it_did(library: Library, tmp_path: Path) -> None:

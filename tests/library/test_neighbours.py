@@ -16,6 +16,7 @@ from sleepfm.library import facts
 from sleepfm.library.embedding_index import EmbeddingIndex
 from sleepfm.library.library import Library
 from sleepfm.library.neighbours import Clip, NeighbourQuery, find_neighbours, neighbours_of_embeddings
+from sleepfm.library.resident import in_resident
 from sleepfm.models.card import PUBLISHED_KINDS, SIMULATED, ModalityCoding, SignalCoding, Task
 from sleepfm.models.shelf import Shelf
 from sleepfm.vocabulary import WINDOW_S, Modality
@@ -119,6 +120,15 @@ def test_the_same_time_of_the_same_night_is_never_a_neighbour(library: Library, 
 
 
 @pytest.mark.usefixtures("nights")
+def test_the_helper_process_answers_the_same(library: Library) -> None:
+    query = ask(("night_0", 1234.0), top=3)
+    here, there = find_neighbours(library.home, query), in_resident(library.home, find_neighbours, query)
+    assert replace(there, seconds=here.seconds) == here
+    with pytest.raises(RequestError, match="outside the night"):
+        in_resident(library.home, find_neighbours, ask(("night_0", 1e6)))
+
+
+@pytest.mark.usefixtures("nights")
 def test_a_person_nobody_named_is_said(library: Library) -> None:
     facts.store(library, "night_3", {"subject": ""})
     answer = find_neighbours(library.home, ask(("night_3", 0.0)))
@@ -154,7 +164,9 @@ def test_a_recording_that_is_not_in_the_library(library: Library, nights: dict) 
     same = neighbours_of_embeddings(library.home, made, ask(("copy", 650.0), top=99, same_subject=True))
     assert same.candidates == 55
     with pytest.raises(ModelError, match="never compared"):
-        neighbours_of_embeddings(library.home, replace(made, origin=replace(made.origin, weights_sha256="b" * 64)), ask(("x", 0.0)))
+        neighbours_of_embeddings(
+            library.home, replace(made, origin=replace(made.origin, weights_sha256="b" * 64)), ask(("x", 0.0))
+        )
 
 
 @pytest.mark.usefixtures("nights")
