@@ -19,7 +19,7 @@ from sleepfm.library.study import Study
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES, Job
 from sleepfm.text import plain, printable
-from sleepfm.viewer.clips_component import clips_view, epoch_of, night_strip
+from sleepfm.viewer.clips_component import agreement_address, clips_view, epoch_of, night_strip
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.similar_encoders import EncoderChoice, encoder_choices, first_choice, offered_by_name
 from sleepfm.viewer.similar_query import Asked, read_address
@@ -251,7 +251,7 @@ def show_index_state(library: Library, study: Study, encoder: EncoderChoice, ind
             st.rerun()
 
 
-def answer_of(library: Library, query: NeighbourQuery, stamp: object) -> NeighbourAnswer:
+def answer_of(library: Library, query: NeighbourQuery, stamp: str) -> NeighbourAnswer:
     """Return the answer, asked for once a query and state of the index."""
     kept = st.session_state.get("similar answer")
     if kept is not None and kept[:2] == (query, stamp):
@@ -265,7 +265,7 @@ def answer_of(library: Library, query: NeighbourQuery, stamp: object) -> Neighbo
     return answer
 
 
-def show_answer(library: Library, answer: NeighbourAnswer) -> None:
+def show_answer(library: Library, answer: NeighbourAnswer, agreement: tuple[str, str]) -> None:
     """Show what was found, in words and as traces, and do what is clicked there."""
     query = answer.query
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices of answer"):
@@ -278,7 +278,7 @@ def show_answer(library: Library, answer: NeighbourAnswer) -> None:
     if notes:
         st.caption(plain(sentences(notes)))
     named = {clip.study for clip in query.clips} | {one.study for one in answer.neighbours}
-    clicked = clips_view(answer, {name: library.study(name) for name in named}, people(library, named))
+    clicked = clips_view(answer, {name: library.study(name) for name in named}, people(library, named), agreement=agreement)
     if clicked is None:
         return
     if clicked["do"] == "open":
@@ -292,7 +292,7 @@ def show_answer(library: Library, answer: NeighbourAnswer) -> None:
         st.rerun()
 
 
-def show_retrieval(library: Library, encoder: EncoderChoice, stamp: object) -> None:
+def show_retrieval(library: Library, encoder: EncoderChoice, stamp: str) -> None:
     """Offer the numbers of `sleepfm evaluate retrieval` for what is indexed."""
     with st.expander("How well do the modalities of this library find each other?", key="retrieval"):
         kept = st.session_state.get("similar retrieval")
@@ -330,7 +330,8 @@ def main() -> None:
             st.error(plain(problem))
         say_about_encoder(shelf, study, encoders, encoder)
         blocks = [] if encoder is None else EmbeddingIndex(library, encoder.weights_sha256).blocks()
-        indexed = {block.study for block in blocks}
+        indexed, stamp = {block.study for block in blocks}, f"{len(blocks)}-{sum(block.rows for block in blocks)}"
+        agreement = agreement_address(study.id, encoder.name, stamp) if encoder is not None and study.id in indexed else None
         others: list[Clip] = st.session_state.setdefault("similar clips", [])
         scoring = next(iter(library.scorings(study.id)), None)
         picked = night_strip(
@@ -339,7 +340,7 @@ def main() -> None:
             at=asked.at,
             visit=f"{visit.number}",
             clips=[clip.start_s for clip in others if clip.study == study.id],
-            encoder=encoder.name if encoder is not None and study.id in indexed else None,
+            agreement=agreement,
         )
         if picked is not None:
             paged(st.session_state, study.id, int(picked), page=PAGE)
@@ -351,8 +352,7 @@ def main() -> None:
             show_alone(library)
         elif encoder is not None:
             show_index_state(library, study, encoder, indexed)
-        if encoder is not None and study.id in indexed:
-            stamp = (len(blocks), sum(block.rows for block in blocks))
+        if encoder is not None and agreement is not None:
             query = NeighbourQuery(
                 encoder=encoder.name,
                 clips=tuple(dict.fromkeys((Clip(study.id, asked.at), *others))),
@@ -362,7 +362,7 @@ def main() -> None:
                 same_subject=st.session_state["similar same subject"],
             )
             try:
-                show_answer(library, answer_of(library, query, stamp))
+                show_answer(library, answer_of(library, query, stamp), (study.id, agreement))
                 show_retrieval(library, encoder, stamp)
             except SleepFMError as error:
                 st.error(plain(str(error)))

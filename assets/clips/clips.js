@@ -2,6 +2,7 @@
 
 import { element } from "../viewer/dom.js";
 import { Settings } from "../viewer/settings.js";
+import { agreementAt, judgement } from "./agreement.js";
 import { ClipCard } from "./clip_card.js";
 import { Fetching } from "./fetching.js";
 
@@ -95,34 +96,44 @@ class Clips {
   }
 
   /** Where the night lacks the target, or it is bad here: its nearest neighbours can stand in its place, said to be borrowed. */
-  offerBorrowed(card, clip) {
+  async offerBorrowed(card, clip) {
     const { query, neighbours } = this.data;
-    const why = clip.wrong[query.target];
-    const state = `${why} ${this.borrowing} ${this.shared.span} ${this.shared.part}`;
-    if (card.borrowState === state) return;
+    const why = clip.wrong[query.target] || (await this.alarm(clip));
+    const state = `${why} ${this.borrowing} ${this.shared.span} ${this.shared.part} ${this.shared.gain}`;
+    if (card.borrowState === state || !this.cards.includes(card)) return;
     card.borrowState = state;
     if (!why || !neighbours.length) {
       card.extra.replaceChildren();
       return;
     }
-    const said = `${why[0].toUpperCase()}${why.slice(1)}.`;
     const toggle = element("button", {
       text: this.borrowing ? "Take the borrowed clips away" : `Show the ${query.target} of its nearest neighbours in its place`,
       on: { click: () => { this.borrowing = !this.borrowing; this.offerBorrowed(card, clip); } },
     });
-    const line = element("p", { className: "wrong" }, [element("b", { text: said }), " ", toggle]);
-    card.extra.replaceChildren(line);
+    const said = element("b", { text: `${why[0].toUpperCase()}${why.slice(1)}.` });
+    card.extra.replaceChildren(element("p", { className: "wrong" }, [said, " ", toggle]));
     if (!this.borrowing) return;
     const borrowed = neighbours.slice(0, MOST_BORROWED).map((one) => {
       const about = { ...one, role: "borrowed", title: `${one.number}`, modalities: [query.target] };
       return new ClipCard(about, this.shared, (action) => this.act(action));
     });
-    const box = element("div", { className: "borrow", data: { sleepfm: "borrowed" } }, [
+    card.extra.append(element("div", { className: "borrow", data: { sleepfm: "borrowed" } }, [
       element("p", { className: "alarm", text: `${query.target} borrowed from other nights, not measured in this one` }),
       ...borrowed.map(({ root }) => root),
-    ]);
-    card.extra.append(box);
+    ]));
     for (const one of borrowed) one.show();
+  }
+
+  /** Why the target is not to be trusted in a clip although it is there, in a few words; "" when it is. */
+  async alarm(clip) {
+    const { query, agreement } = this.data;
+    if (!agreement || agreement.study !== clip.study) return "";
+    try {
+      const judged = judgement(await agreementAt(agreement.url), query.target, clip.start_s);
+      return judged?.flag === "alarm" ? `${query.target} does not fit the other signals here` : "";
+    } catch {
+      return ""; // the strip of the night says what went wrong
+    }
   }
 
   refresh() {

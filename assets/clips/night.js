@@ -1,9 +1,10 @@
 // The night a query is taken from: its hypnogram, how well its modalities agree, and which five minutes are chosen.
 
 import { clockPhase, clockText, elapsedText, tickStep } from "../viewer/clock.js";
-import { element, fetchJson, sizedContext } from "../viewer/dom.js";
+import { element, sizedContext } from "../viewer/dom.js";
 import { FONT, GUTTER, RIGHT, fitted } from "../viewer/layout.js";
 import { drawAxis, drawHypnogram, drawQuality, stageLevels } from "../viewer/overview_rows.js";
+import { agreementAt, judgement } from "./agreement.js";
 
 const nights = new WeakMap();
 const WINDOW = 300;
@@ -84,7 +85,7 @@ class Night {
     this.failure = "";
     if (!url) return;
     try {
-      const found = await fetchJson(url);
+      const found = await agreementAt(url);
       if (this.data.agreement !== url) return;
       this.agreement = found;
     } catch (error) {
@@ -267,9 +268,8 @@ class Night {
     const row = Math.floor((event.offsetY - TOP - HYPNOGRAM - 2) / STRIP);
     const strip = this.agreement?.strips[row];
     if (strip) {
-      const index = this.agreement.starts.findIndex((start) => Math.abs(start - number * WINDOW) < WINDOW / 2);
-      const score = strip.scores[index];
-      lines.push(`${strip.modality}: ${WORDS[strip.flags[index] ?? ""]}${score === null || score === undefined ? "" : ` (${score.toFixed(2)} of 1)`}`);
+      const { flag = "", score = null } = judgement(this.agreement, strip.modality, number * WINDOW) ?? {};
+      lines.push(`${strip.modality}: ${WORDS[flag]}${score === null ? "" : ` (${score.toFixed(2)} of 1)`}`);
     }
     this.tooltip.replaceChildren(...lines.map((text) => element("div", { text })));
     this.tooltip.hidden = false;

@@ -46,7 +46,7 @@ def night_strip(
     at: float,
     visit: str,
     clips: Sequence[float] = (),
-    encoder: str | None,
+    agreement: str | None,
     key: str = "night",
 ) -> float | None:
     """Show a night and return the first second of the window that was chosen in it, None until one was.
@@ -61,13 +61,12 @@ def night_strip(
         Anything; when it changes the strip goes to `at`, else it stays where its user is.
     clips
         First seconds of the query's other clips in this night.
-    encoder
-        What the agreement of the modalities is judged with; None shows none.
+    agreement
+        Where the agreement of the modalities is asked for (`agreement_address`); None shows none.
     """
     epochs = max(1, int(-(-study.duration_s // EPOCH_S)))
     shown = [] if scoring is None else [scoring]
     scorings = [{"label": printable(one.label), "stages": one.scoring.stages[:epochs].tolist()} for one in shown]
-    agreement = None if encoder is None else f"{_base()}{AGREEMENT_PATH}?{urlencode({'study': study.id, 'encoder': encoder})}"
     result = _night(
         key=key,
         data={
@@ -84,7 +83,7 @@ def night_strip(
             "at": at,
             "nonce": visit,
             "clips": list(clips),
-            "agreement": agreement,
+            "agreement": None if agreement is None else _base() + agreement,
             "unscored": "Not scored yet: any five minutes can be chosen all the same",
         },
         on_place_change=lambda: None,
@@ -93,8 +92,18 @@ def night_strip(
     return float(place["at"]) if place and place["study"] == study.id else None
 
 
+def agreement_address(study: str, encoder: str, index: str) -> str:
+    """Return where the agreement of a study's modalities is asked for; another state of the index is another address."""
+    return f"{AGREEMENT_PATH}?{urlencode({'study': study, 'encoder': encoder, 'index': index})}"
+
+
 def clips_view(
-    answer: NeighbourAnswer, studies: dict[str, Study], people: dict[str, Person], *, key: str = "clips"
+    answer: NeighbourAnswer,
+    studies: dict[str, Study],
+    people: dict[str, Person],
+    *,
+    agreement: tuple[str, str] | None = None,
+    key: str = "clips",
 ) -> dict[str, Any] | None:
     """Show a query and its neighbours; return what was clicked: {"do": open|use|add, "study", "start", "nonce"}.
 
@@ -104,6 +113,8 @@ def clips_view(
         What was found.
     studies, people
         Of the query's clips and of the neighbours.
+    agreement
+        A study and where the agreement of its modalities is asked for.
     """
     query = answer.query
     asked = [_card(clip, studies, people) for clip in query.clips]
@@ -120,6 +131,7 @@ def clips_view(
             "modalities": [modality.value for modality in Modality],
             "query": {"clips": asked, "modality": query.modality.value, "target": query.target.value},
             "neighbours": found,
+            "agreement": None if agreement is None else {"study": agreement[0], "url": _base() + agreement[1]},
         },
         on_action_change=lambda: None,
     )
