@@ -44,7 +44,7 @@ def add_prepared(home: Home, inputs: Sequence[str], progress: Progress) -> tuple
                 there.append(known_study(library, text))
         files = find_recordings(paths) if paths else []
         for number, file in enumerate(files):
-            here = part(progress, number / len(files), (number + 1) / len(files))
+            here = part(progress, 0.9 * number / len(files), 0.9 * (number + 1) / len(files))
             here(0.0, f"{number} of {len(files)}: {file.name}")
             try:
                 study = library.add(file)
@@ -56,7 +56,7 @@ def add_prepared(home: Home, inputs: Sequence[str], progress: Progress) -> tuple
             except SleepFMError as error:
                 failed[str(file)] = str(error)
     for folder in (path for path in paths if path.is_dir()):
-        found = import_folder(home, {"folder": str(folder.absolute()), "stage": False}, progress)
+        found = import_folder(home, {"folder": str(folder.absolute()), "stage": False}, part(progress, 0.9, 1.0))
         failed.update({one["file"]: one["error"] for one in found["failed"]})
     return list(dict.fromkeys([*there, *studies])), [{"file": file, "error": error} for file, error in failed.items()]
 
