@@ -223,11 +223,13 @@ def show_warnings(study: Study, model: ModelChoice | None, one: StoredRisk | Non
     named = [model.name] if model is not None and model.simulated else []
     named += [one.model] if one is not None and one.result.trained_on == SIMULATED else []
     marked = [simulated_warning(name, simulated_recording=study.simulated) for name in dict.fromkeys(named)]
-    for warning in marked:
-        (st.info if study.simulated else st.warning)(plain(warning))
     others = [note for note in (*(one.result.warnings if one is not None else ()), *notes) if note not in marked]
-    if others:
-        st.caption("  \n".join(f":material/warning: {plain(note)}" for note in others))
+    if not study.simulated:  # what it says of a real night means nothing: that is more than a remark
+        for warning in marked:
+            st.warning(plain(warning))
+        marked = []
+    if marked or others:
+        st.caption("  \n".join(f":material/warning: {plain(note)}" for note in (*marked, *others)))
 
 
 def show_one_night(library: Library, top: DeltaGenerator) -> None:

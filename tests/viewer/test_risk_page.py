@@ -1,0 +1,151 @@
+"""What the risk page says where there is nothing to show, or less than usual."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from make_edf import write_edf
+from streamlit.testing.v1 import AppTest
+from viewer.made_up_risk import made_up_card, made_up_reference, made_up_result
+
+from sleepfm.inference.risk_result import RiskResult
+from sleepfm.library.library import Library
+from sleepfm.library.risks import store
+from sleepfm.models.card import SIMULATED
+from sleepfm.viewer.risk_words import ACCEPT
+
+ROOT = Path(__file__).parents[2]
+SHA256 = "0" * 64
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    monkeypatch.setenv("SLEEPFM_HOME", str(tmp_path / "home"))
+    return Library.open()
+
+
+def add_night(library: Library, tmp_path: Path) -> str:
+    study = library.add(write_edf(tmp_path / "night.edf", seconds=660))
+    library.store_hash(study.id, SHA256)
+    return study.id
+
+
+def put_model(library: Library, *, hazard: bool = True, reference: bool = True, trained_on: str = "a cohort") -> None:
+    folder = library.home.models / "risky"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text(made_up_card(hazard=hazard, trained_on=trained_on).model_dump_json(), encoding="utf-8")
+    if reference:
+        (folder / "reference.json").write_text(made_up_reference().model_dump_json(), encoding="utf-8")
+
+
+def put_result(library: Library, study: str, result: RiskResult | None = None) -> None:
+    result = made_up_result(study=study) if result is None else result
+    store(library, result, {"key": "k", "source_sha256": SHA256})
+
+
+def page(*, accept: bool = True) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    test.switch_page("pages/risk.py").run()
+    if accept:
+        next(button for button in test.button if button.label == ACCEPT).click().run()
+    assert not test.exception
+    return test
+
+
+def said(test: AppTest) -> str:
+    return "\n".join(one.value for kind in (test.info, test.warning, test.error, test.caption) for one in kind).replace("\\", "")
+
+
+def test_no_number_is_shown_before_the_notice_is_accepted(library: Library, tmp_path: Path) -> None:
+    put_model(library)
+    put_result(library, add_night(library, tmp_path))
+    test = page(accept=False)
+    assert len(test.dataframe) == len(test.selectbox) == len(test.get("plotly_chart")) == 0
+    next(button for button in test.button if button.label == ACCEPT).click().run()
+    assert len(test.dataframe) == 3
+    assert len(test.get("plotly_chart")) == 3
+    shown = test.dataframe[0].value
+    assert shown["Beside age and sex"].tolist().count("does not beat age and sex") == 1
+    assert len(shown) == 4
+
+
+@pytest.mark.usefixtures("library")
+def test_an_empty_library_leads_to_the_studies() -> None:
+    assert "No studies yet" in said(page())
+
+
+def test_without_a_disease_model_it_says_where_one_comes_from(library: Library, tmp_path: Path) -> None:
+    add_night(library, tmp_path)
+    test = page()
+    assert "no disease model on the shelf" in said(test)
+    assert "Assess" not in [button.label for button in test.button]
+
+
+def test_a_recording_that_is_gone_cannot_be_assessed_and_its_results_stay(library: Library, tmp_path: Path) -> None:
+    put_model(library)
+    put_result(library, add_night(library, tmp_path))
+    (tmp_path / "night.edf").unlink()
+    test = page()
+    assert "put the file back" in said(test)
+    assert next(button for button in test.button if button.label == "Assess").disabled
+    assert len(test.dataframe) == 3
+
+
+@pytest.mark.parametrize("why", ["no baseline hazard", "leaves them out", "no longer on the shelf"])
+def test_ranks_only_comes_with_the_reason(library: Library, tmp_path: Path, why: str) -> None:
+    study = add_night(library, tmp_path)
+    if why != "no longer on the shelf":
+        put_model(library, hazard=why != "no baseline hazard")
+    put_result(library, study, made_up_result(study=study, demographics_left_out=why == "leaves them out"))
+    test = page()
+    assert "Ranks only" in said(test)
+    assert why in said(test)
+    assert not {"Log hazard", "95 % band"} & set(test.dataframe[0].value.columns)
+    assert len(test.get("plotly_chart")) == 2  # reasons and night, no curve
+
+
+def test_a_damaged_reference_costs_only_what_it_would_have_told(library: Library, tmp_path: Path) -> None:
+    put_model(library)
+    (library.home.models / "risky" / "reference.json").write_text("{", encoding="utf-8")
+    put_result(library, add_night(library, tmp_path))
+    test = page()
+    assert "no reference" in said(test)
+    assert "Percentile" not in test.dataframe[0].value.columns
+    assert "Log hazard" in test.dataframe[0].value.columns
+
+
+def test_raw_and_relative_changes_end_at_the_same_score(library: Library, tmp_path: Path) -> None:
+    put_model(library)
+    put_result(library, add_night(library, tmp_path))
+    test = page()
+    relative = test.dataframe[2].value["Change of the score"].tolist()
+    next(one for one in test.get("button_group") if one.label == "Changes").set_value("Raw").run()
+    raw = test.dataframe[2].value["Change of the score"].tolist()
+    assert relative[-1] == raw[-1]
+    assert relative[0] != raw[0]
+    for column in (relative, raw):
+        numbers = [float(words.replace("−", "-")) for words in column]
+        assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=1e-4)
+
+
+def test_a_simulated_model_is_warned_of_on_a_real_night(library: Library, tmp_path: Path) -> None:
+    put_model(library, trained_on=SIMULATED)
+    study = add_night(library, tmp_path)
+    put_result(library, study, made_up_result(study=study, trained_on=SIMULATED))
+    test = page()
+    assert [one.value for one in test.selectbox if one.label == "Model"] == [None]
+    assert "means nothing" in test.warning[0].value.replace("\\", "")
+
+
+def test_results_are_offered_newest_first_and_can_be_removed(library: Library, tmp_path: Path) -> None:
+    put_model(library)
+    study = add_night(library, tmp_path)
+    put_result(library, study)
+    put_result(library, study, made_up_result(study=study, age=60.0))
+    test = page()
+    results = next(one for one in test.selectbox if one.label == "Result")
+    assert ["60 y" in option for option in results.options] == [True, False]
+    next(button for button in test.button if button.label == "Remove this result").click().run()
+    results = next(one for one in test.selectbox if one.label == "Result")
+    assert ["54 y" in option for option in results.options] == [True]
