@@ -17,7 +17,7 @@ from sleepfm.library.cohort_risk import CohortQuestion, CohortRisk, MatchQuestio
 from sleepfm.library.facts import Person, people
 from sleepfm.library.follow_up import conditions, outcome_table
 from sleepfm.library.library import Library
-from sleepfm.models.card import Condition
+from sleepfm.models.card import CARD_FILE, Condition
 from sleepfm.models.shelf import Shelf
 
 MOST_CONDITIONS = 25
@@ -187,20 +187,23 @@ def _assess(cohort: CohortRisk, years_nk: np.ndarray, event_nk: np.ndarray, ques
 
 def _seen(home: Home, cohort: CohortRisk) -> str:
     """Return what is known of whether the model was trained on these people."""
-    from sleepfm.evaluation.training_people import trained_on  # noqa: PLC0415 - torch
-
     shelf = Shelf(home.models)
     entry = next((one for one in shelf.entries() if one.card.weights_sha256 == cohort.weights_sha256), None)
     if entry is None:
         return (
             "The model that made these scores is no longer on the shelf: nobody can tell whether it was trained on these people."
         )
+    unknown = (
+        "Nobody can tell whether the model was trained on some of these people; of those it was, it knows what came, and the"
+        " figures look better than they are."
+    )
+    if not any(home.runs.glob(f"*/model/{CARD_FILE}")):
+        return unknown
+    from sleepfm.evaluation.training_people import trained_on  # noqa: PLC0415 - torch, slow to load
+
     training = trained_on(entry.card, home.runs, (), shelf)
     if not training.known:
-        return (
-            "Nobody can tell whether the model was trained on some of these people; of those it was, it knows what came, and the"
-            " figures look better than they are."
-        )
+        return unknown
     subjects = {dict(training.subject_of).get(study, study) for study in training.studies}
     seen = sum(one.study in training.studies or (one.known_subject and one.subject in subjects) for one in cohort.people)
     if not seen:
@@ -219,7 +222,9 @@ class MatchAnswer:
     ----------
     person, log_hazard, low, high, demographics
         The person, the score with its interval over windows, and the score from age and sex alone (NaN without one).
-    others, log_hazard_n, low_n, high_n, years_n, event_n
+    years, event
+        What came of the person; NaN and False where it is unknown.
+    others, log_hazard_n, low_n, high_n, demographics_n, years_n, event_n
         (matched,) the nearest in age first; follow-up NaN and False where it is unknown.
     within
         How many were within the caliper, those beyond the most that are shown among them.
@@ -239,6 +244,8 @@ class MatchAnswer:
     high: float
     demographics: float
     demographics_model: str
+    years: float
+    event: bool
     others: tuple[Person, ...]
     log_hazard_n: np.ndarray
     low_n: np.ndarray
@@ -281,7 +288,7 @@ def matched_answer(home: Home, question: MatchQuestion) -> MatchAnswer:
         near = every[: question.most]
         column = _follow_up_columns((cohort.conditions[k],), conditions(library))[0]
         others = tuple(cohort.people[n] for n in near)
-        years_nj, event_nj = outcome_table(library, [one.study for one in others], [column])
+        years_nj, event_nj = outcome_table(library, [own.study, *(one.study for one in others)], [column])
     score, beside, beside_n = alone.log_hazard_nk[0, k], alone.demographics_nk[0, k], cohort.demographics_nk[near, k]
     compared = bool(np.isfinite(beside) and np.isfinite(beside_n).all())
     return MatchAnswer(
@@ -295,13 +302,15 @@ def matched_answer(home: Home, question: MatchQuestion) -> MatchAnswer:
         high=float(alone.high_nk[0, k]),
         demographics=float(beside),
         demographics_model=cohort.demographics_model,
+        years=float(years_nj[0, 0]),
+        event=bool(event_nj[0, 0]),
         others=others,
         log_hazard_n=cohort.log_hazard_nk[near, k],
         low_n=cohort.low_nk[near, k],
         high_n=cohort.high_nk[near, k],
         demographics_n=beside_n,
-        years_n=years_nj[:, 0],
-        event_n=event_nj[:, 0],
+        years_n=years_nj[1:, 0],
+        event_n=event_nj[1:, 0],
         within=len(every),
         candidates=len(rows),
         standing=standing(float(score), cohort.log_hazard_nk[near, k]),

@@ -106,9 +106,10 @@ def enrichment_table(found: RiskAssessment, names: dict[str, str], demographics_
     top = 100 * next((one.enrichment.share for one in found.conditions if one.enrichment is not None), 0.2)
     years = f"{found.horizon:g} years"
     beside = (
-        f" Beside it {demographics_model}, which knows age and sex alone, on the same people."
+        f" Beside it {demographics_model}, which knows age and sex alone, on the same people; p: one-sided, of a higher C than"
+        f" its, times {found.averaged} conditions (Bonferroni)."
         if found.mean_c_baseline is not None
-        else " Nothing is known of what age and sex alone would say: no such score was stored with these."
+        else " Nothing is known of what age and sex alone would say: not everybody has such a score."
     )
     return ViewTable(
         f"What the scores were worth, condition by condition ({len(found.conditions)})",
@@ -117,8 +118,7 @@ def enrichment_table(found: RiskAssessment, names: dict[str, str], demographics_
         "conditions",
         f"C: how often the person with the higher hazard has the event first, 0.5 is chance. Top {top:g} %: share of all events"
         f" that fell on the {top:g} % of people with the highest hazard, {top:g} % by chance; ratio: their risk within {years}"
-        f" over everybody's, 1 by chance. 95 % intervals by bootstrap over people.{beside} p: one-sided, of a higher C than age"
-        f" and sex alone, times {found.averaged} conditions (Bonferroni).",
+        f" over everybody's, 1 by chance. 95 % intervals by bootstrap over people.{beside}",
     )
 
 

@@ -79,6 +79,7 @@ def matched_figure(found: MatchAnswer) -> ViewFigure:
 def matched_table(found: MatchAnswer) -> ViewTable:
     """Return the matched people, the nearest in age first; the person stands in the first row."""
     people, own_age = (found.person, *found.others), found.person.age or 0.0
+    years_n = np.array([found.years, *found.years_n])
     data = pd.DataFrame(
         {
             "model": found.model,
@@ -90,8 +91,8 @@ def matched_table(found: MatchAnswer) -> ViewTable:
             "low": [found.low, *found.low_n],
             "high": [found.high, *found.high_n],
             "age_and_sex": [found.demographics, *found.demographics_n],
-            "event": [np.nan, *np.where(np.isfinite(found.years_n), found.event_n, np.nan)],
-            "years": [np.nan, *found.years_n],
+            "event": np.where(np.isfinite(years_n), [found.event, *found.event_n], np.nan),
+            "years": years_n,
         }
     )
     shown = pd.DataFrame(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from lifelines.utils import concordance_index
 from sksurv.compare import compare_survival
 from sksurv.util import Surv
@@ -24,11 +26,14 @@ from sleepfm.library.cohort_risk import (
     queue_risks,
     several_nights,
 )
+from sleepfm.library.follow_up import outcomes
 from sleepfm.library.library import Library
 from sleepfm.library.night_pair import night_pair
 from sleepfm.models.bundled import ENVIRONMENT
 from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.training.run_folder import CONFIG_FILE
 from tests.library.followed_library import CONDITIONS, followed_library, store_risk
+from tests.viewer.made_up_risk import made_up_card
 
 PEOPLE = 60
 
@@ -117,6 +122,27 @@ def test_a_score_made_from_other_bytes_counts_no_more(own_library: Library) -> N
     assert "n005" not in {one.study for one in collect(own_library, "risky").people}
 
 
+def test_people_that_the_model_was_trained_on_are_counted(own_library: Library) -> None:
+    home = own_library.home
+    question = CohortQuestion("risky", "SIM-01")
+    assert "no longer on the shelf" in cohort_answer(home, question).seen
+    card = made_up_card(3).model_dump_json()
+    (home.models / "risky").mkdir()
+    (home.models / "risky" / "model.json").write_text(card)
+    assert "Nobody can tell" in cohort_answer(home, question).seen
+    run = home.runs / "risky"
+    (run / "model").mkdir(parents=True)
+    (run / "model" / "model.json").write_text(card)
+    splits, cohort = run / "splits.json", run / "cohort.csv"
+    splits.write_text(json.dumps({"train": ["n000b", "n003", "elsewhere"], "validation": [], "test": ["n004"]}))
+    cohort.write_text("Study ID,Subject ID\nn000b,p000\nn003,p003\n")
+    data = {"splits": str(splits), "cohort": str(cohort), "lists": ["train"]}
+    (run / CONFIG_FILE).write_text(yaml.safe_dump({"data": data, "training": {"seed": 0}}))
+    assert "trained on 2 of these 12 people" in cohort_answer(home, question).seen, "another night of a person counts"
+    splits.write_text(json.dumps({"train": ["elsewhere"]}))
+    assert cohort_answer(home, question).seen == "The model was trained on none of these people."
+
+
 def test_matched_people_are_others_of_the_same_sex_and_about_the_same_age(library: Library) -> None:
     found = matched_answer(library.home, MatchQuestion("n010", "risky", "SIM-02", caliper_years=4.0, most=5))
     everyone = facts.people(library)
@@ -132,6 +158,10 @@ def test_matched_people_are_others_of_the_same_sex_and_about_the_same_age(librar
     assert found.candidates == PEOPLE - 1
     assert found.standing.lower == int((found.log_hazard_n < found.log_hazard).sum())
     assert found.standing.share_lower.n == 5
+    assert (found.event, found.years) == outcomes(library, "SIM-02")["n010"]
+    assert [(bool(e), y) for e, y in zip(found.event_n, found.years_n, strict=True)] == [
+        outcomes(library, "SIM-02")[one.study] for one in found.others
+    ]
     assert found.standing_demographics.lower == found.standing.lower
     second = matched_answer(library.home, MatchQuestion("n010b", "risky", "SIM-02", caliper_years=4.0, most=5))
     assert second.log_hazard == pytest.approx(found.log_hazard + 0.3)
