@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 def in_resident(home: Home, function: Callable[..., Answer], *arguments: Any, timeout_s: float = 60.0) -> Answer:
     """Return `function(home, *arguments)`, computed in the helper process.
 
-    Questions are answered one after the other. One that was waiting when the process died is asked once more.
+    Questions are answered one after the other. One that finds the process dead is asked once more.
 
     Parameters
     ----------
@@ -33,61 +33,55 @@ def in_resident(home: Home, function: Callable[..., Answer], *arguments: Any, ti
     function
         A function at the top level of a module; it, its arguments and its answer are pickled.
     timeout_s
-        How long to wait in seconds, the questions before this one included.
+        How long to wait for the questions before this one, and then for the answer, in seconds.
 
     Raises
     ------
     SleepFMError
-        Raised by the function (of its own kind), or: the answer took too long, or the process died of the question.
+        Raised by the function (of its own kind), or: the wait was too long, or the process died of the question.
     """
-    for _ in range(2):
-        helper = _helper()
-        try:
-            answer: Future[Answer] = helper.submit(function, home, *arguments)
-        except RuntimeError:  # it was given up between the two lines
-            _give_up(helper)
-            continue
-        try:
-            return answer.result(timeout_s)
-        except BrokenProcessPool:
-            _give_up(helper)
-        except TimeoutError:
-            if answer.done():  # the function's own error, not ours
-                raise
-            _end(helper)
-            raise SleepFMError(
-                f"no answer within {timeout_s:g} s: the machine is busy, or the index must first be read from a slow disk;"
-                " try again"
-            ) from None
+    if not _turn.acquire(timeout=timeout_s):
+        raise SleepFMError(f"other questions took more than {timeout_s:g} s; try again in a moment")
+    try:
+        for _ in range(2):
+            try:
+                return _ask(timeout_s, function, home, *arguments)
+            except BrokenProcessPool:
+                _end()
+    finally:
+        _turn.release()
     raise SleepFMError("the process that looks things up died twice (out of memory?); close other programs and try again")
 
 
-_lock = threading.Lock()
-_current: ProcessPoolExecutor | None = None
+_turn = threading.Lock()
+"""Held by the one who asks."""
+_helper: ProcessPoolExecutor | None = None
 
 
-def _helper() -> ProcessPoolExecutor:
-    """Return the pool of the one process, made when there is none; the process itself starts with its first question."""
-    global _current  # noqa: PLW0603 - one helper a process
-    with _lock:
-        if _current is None:
-            _current = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_live_with_the_app)
-        return _current
+def _ask(timeout_s: float, function: Callable[..., Answer], *arguments: Any) -> Answer:
+    global _helper  # noqa: PLW0603 - one helper a process
+    if _helper is None:
+        _helper = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_live_with_the_app)
+    answer: Future[Answer] = _helper.submit(function, *arguments)
+    try:
+        return answer.result(timeout_s)
+    except TimeoutError:
+        if answer.done():  # the function's own error, not ours
+            raise
+        _end()
+        raise SleepFMError(
+            f"no answer within {timeout_s:g} s: the machine is busy, or the index must first be read from a slow disk; try again"
+        ) from None
 
 
-def _give_up(helper: ProcessPoolExecutor) -> None:
-    global _current  # noqa: PLW0603
-    with _lock:
-        if _current is helper:
-            _current = None
-    helper.shutdown(wait=False)
-
-
-def _end(helper: ProcessPoolExecutor) -> None:
-    """Kill the process of a question that takes too long; others that wait for it are asked again."""
-    for process in list((helper._processes or {}).values()):  # before Python 3.14 a pool has no way to end its processes
-        process.kill()
-    _give_up(helper)
+def _end() -> None:
+    """End the process, whatever it is doing; the next question starts another one."""
+    global _helper  # noqa: PLW0603
+    if _helper is not None:
+        for process in list((_helper._processes or {}).values()):  # before Python 3.14 a pool has no way to end its processes
+            process.kill()
+        _helper.shutdown(wait=False)
+        _helper = None
 
 
 def _live_with_the_app() -> None:

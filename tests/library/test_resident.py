@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -58,9 +59,7 @@ def gone(pid: int) -> bool:
 @pytest.fixture(scope="module", autouse=True)
 def _ended_afterwards() -> Iterator[None]:
     yield
-    helper = resident._current
-    if helper is not None:
-        resident._give_up(helper)
+    resident._end()
 
 
 def test_one_process_that_stays_answers() -> None:
@@ -98,6 +97,18 @@ def test_a_question_that_takes_too_long_is_given_up_with_its_process() -> None:
         in_resident(HOME, sleep, 600.0, timeout_s=0.2)
     assert gone(before)
     assert in_resident(HOME, pid_of) != before
+
+
+def test_a_question_that_waits_too_long_for_another_leaves_that_one_alone() -> None:
+    before = in_resident(HOME, pid_of)
+    with ThreadPoolExecutor(1) as pool:
+        long_one = pool.submit(in_resident, HOME, sleep, 2.0)
+        while not resident._turn.locked():
+            time.sleep(0.01)
+        with pytest.raises(SleepFMError, match="other questions took more than"):
+            in_resident(HOME, pid_of, timeout_s=0.1)
+        assert long_one.result() is None
+    assert in_resident(HOME, pid_of) == before
 
 
 APP = """
