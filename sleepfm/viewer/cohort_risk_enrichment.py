@@ -180,12 +180,11 @@ def _data(one: ConditionRisk, names: dict[str, str]) -> dict[str, object]:
     return row
 
 
-def words(estimate: Estimate, *, percent: bool = False) -> str:
-    """Return "0.71 (0.62 to 0.80)", in per cent where asked for; the reason where there is no value."""
+def words(estimate: Estimate, *, percent: bool = False, digits: int = 2) -> str:
+    """Return "0.71 (0.62 to 0.80)", in whole per cent where asked for; the reason where there is no value."""
     if estimate.value is None:
         return f"– ({estimate.reason})"
-    factor, digits = (100.0, 0) if percent else (1.0, 2)
-    unit = " %" if percent else ""
+    factor, digits, unit = (100.0, 0, " %") if percent else (1.0, digits, "")
     if estimate.low is None or estimate.high is None:
         return f"{minus(factor * estimate.value, digits)}{unit}"
     return f"{minus(factor * estimate.value, digits)}{unit} ({interval(factor * estimate.low, factor * estimate.high, digits)})"

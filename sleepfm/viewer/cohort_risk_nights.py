@@ -135,16 +135,52 @@ def distance_figure(pair: NightPair) -> ViewFigure | None:
     )
     figure.update_xaxes(title="distance of the nights' mean embeddings (1 - cosine)", gridcolor=GRID, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", gridcolor=GRID)
-    said = [
-        f"{label}: {one.standing.lower} of {one.standing.share_lower.n} nights of other people are nearer to the first night than"
-        f" the second is ({words(one.standing.share_lower, percent=True)})."
-        for label, one in others
-    ]
-    return ViewFigure(
-        "Embeddings",
-        figure,
+    return ViewFigure("Embeddings", figure, "nights-embeddings", "Interval: bootstrap over the 5-min windows of both nights.")
+
+
+def distance_table(pair: NightPair) -> ViewTable | None:
+    """Return the distances by modality beside those to other people's nights; None without embeddings."""
+    if not pair.distances:
+        return None
+    shown = pd.DataFrame(
+        [
+            {
+                "Modality": PLAYER_WORDS[one.modality],
+                "Encoder": printable(one.encoder),
+                "Between the nights": words(one.distance, digits=3),
+                "Windows": one.distance.n,
+                "To other people (median)": None if one.others is None else minus(one.others, 3),
+                "Other people": one.standing.share_lower.n,
+                "Nearer than the second night": None if one.others is None else words(one.standing.share_lower, percent=True),
+            }
+            for one in pair.distances
+        ]
+    ).dropna(axis="columns", how="all")
+    data = pd.DataFrame(
+        [
+            {
+                "first_study": pair.nights[0].person.study,
+                "second_study": pair.nights[1].person.study,
+                "encoder": one.encoder,
+                "modality": one.modality.value,
+                "distance": one.distance.value,
+                "low": one.distance.low,
+                "high": one.distance.high,
+                "windows": one.distance.n,
+                "others_median": one.others,
+                "others": one.standing.share_lower.n,
+                "others_nearer": one.standing.lower,
+            }
+            for one in pair.distances
+        ]
+    )
+    return ViewTable(
+        "How far apart the nights are",
+        shown,
+        data,
         "nights-embeddings",
-        " ".join(["Interval: bootstrap over the 5-min windows of both nights.", *said]),
+        "Distance: 1 minus the cosine of the nights' mean 5-min embeddings. Other people: one night each, at most 100 drawn by a"
+        " fixed seed; nearer: which share of them lies nearer to the first night than the second night does.",
     )
 
 

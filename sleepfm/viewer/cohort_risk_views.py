@@ -24,6 +24,7 @@ from sleepfm.viewer.cohort_risk_enrichment import beside_words, enrichment_figur
 from sleepfm.viewer.cohort_risk_matched import matched_figure, matched_table
 from sleepfm.viewer.cohort_risk_nights import (
     distance_figure,
+    distance_table,
     measure_table,
     night_words,
     score_figure,
@@ -62,7 +63,7 @@ def nights_view(home: Home, first: str, second: str, model: str | None) -> RiskV
     if not pair.distances:
         warnings.append("The nights were not both embedded by one encoder: assess or index both to see how far apart they are.")
     figures = (stage_figure(pair), score_figure(pair), distance_figure(pair))
-    tables = (measure_table(pair), score_table(pair))
+    tables = (score_table(pair), measure_table(pair), distance_table(pair))
     return RiskView(
         words=(said, "Differences between two nights are changes of numbers; nothing here says why they changed."),
         figures=tuple(one for one in figures if one is not None),

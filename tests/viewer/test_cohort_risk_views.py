@@ -161,8 +161,10 @@ def test_two_nights_show_stages_scores_and_how_far_apart_they_are(library: Libra
     distances = view.figures[2].figure.data[0]
     assert distances.y == ("Brain and eyes (BAS)", "Heart (EKG)")
     assert distances.x[0] < view.figures[2].figure.data[1].x[0], "the same person's brain is nearer than other people's"
-    assert "0 of 3 nights of other people are nearer" in said
-    measures, scores = view.tables
+    scores, measures, apart = view.tables
+    assert list(apart.data["others"]) == [3, 3]
+    assert apart.data["others_nearer"].iloc[0] == 0
+    assert apart.shown["Nearer than the second night"].iloc[0] == "0 % (0 to 56)"
     assert {"Sleep time", "ahi"} <= set(measures.data["measure"])
     assert list(scores.data["phecode"]) == ["SIM-01", "SIM-02", "SIM-03"]
     np.testing.assert_allclose(scores.data["change"], 0.3)
