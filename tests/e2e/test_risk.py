@@ -13,8 +13,11 @@ from e2e.conftest import RunningApp, free_port, start_app, stop_app
 from explore_home import SHIPPED, explore_home
 from make_edf import write_edf
 
+from sleepfm.library.facts import store
+from sleepfm.library.job_risk import assess
 from sleepfm.library.library import Library
 from sleepfm.library.risks import risks
+from sleepfm.progress import silent
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.runs.table import JobState, Lane
 from sleepfm.viewer.risk_words import ACCEPT
@@ -22,21 +25,25 @@ from sleepfm.viewer.risk_words import ACCEPT
 pytestmark = pytest.mark.browser
 
 SECONDS = 120_000
-NIGHTS = ("sim-3-0001", "sim-3-0002")
+NIGHTS = ("sim-3-0001", "sim-3-0002", "sim-3-0003")
+MODEL = "demo-disease"
 VIEWER = '[data-sleepfm="viewer"]'
 STEPS = "The steps as numbers"
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Give an app with a small simulated cohort, and a night that could be real."""
+    """Give an app with a small simulated cohort, two nights of it of one person, and a night that could be real."""
     folder = tmp_path_factory.mktemp("risk")
     home = explore_home(folder / "home", studies=4, hours=0.5)
     with Library(home) as library:
         study = library.add(write_edf(folder / "real.edf", seconds=660))
         library.store_hash(study.id, fingerprint(study.path))
+        for night in NIGHTS[:2]:
+            store(library, night, {"subject": "sim-3-p0001"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLEEPFM_BUNDLED_MODELS", str(SHIPPED))
+        assess(home, {"study": NIGHTS[1], "model": MODEL, "age": 63.4, "sex": "male", "demographic_players": False}, silent)
         running = start_app(home.root, free_port())
     yield running
     stop_app(running)
@@ -163,17 +170,32 @@ def test_a_real_night_waits_for_a_simulated_model_to_be_named_and_for_age_and_se
 
 
 def test_what_went_wrong_is_said_and_a_waiting_one_can_be_cancelled(tab: Any, app: RunningApp) -> None:
-    parameters = {"study": NIGHTS[1]}
+    parameters = {"study": NIGHTS[2]}
     with Library.open(app.home) as library:
-        job = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[1], parameters=parameters)
+        job = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[2], parameters=parameters)
         library.jobs.end(job.id, JobState.FAILED, error="disk [full]: free some space")
-        open_risk(tab, app, NIGHTS[1])
+        open_risk(tab, app, NIGHTS[2])
         tab.get_by_text("This night could not be assessed: disk [full]: free some space").wait_for()
-        waiting = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[1], parameters=parameters)
-        open_risk(tab, app, NIGHTS[1])
+        waiting = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[2], parameters=parameters)
+        open_risk(tab, app, NIGHTS[2])
         tab.get_by_role("button", name="Cancel").click()
         tab.get_by_role("button", name="Assess").wait_for()
         assert library.jobs.get(waiting.id).state is JobState.STOPPED
     tab.goto(f"{app.url}/risk?study=nobody")
     tab.get_by_role("button", name=ACCEPT).click()
     tab.get_by_text("no study 'nobody' in the library").wait_for()
+
+
+def test_two_nights_of_a_person_a_person_among_others_and_a_cohort_are_shown_with_their_tables(tab: Any, app: RunningApp) -> None:
+    open_risk(tab, app, NIGHTS[0])
+    tab.get_by_text("Compare nights", exact=True).click()
+    assert tab.get_by_role("combobox", name="Second night").input_value() == f"{NIGHTS[1]} (same person)"
+    tab.get_by_text("Stages and indices").wait_for()
+    tab.locator(".js-plotly-plot").first.wait_for()
+    tab.get_by_text("A person among matched people").click()
+    tab.get_by_role("combobox", name="Condition").wait_for()
+    tab.get_by_text("Cohort", exact=True).click()
+    tab.get_by_role("combobox", name="Risk groups").wait_for()
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="As CSV").first.click()
+    assert download.value.suggested_filename.endswith(".csv")
