@@ -141,7 +141,7 @@ class RiskResult:
             When there is no such file, or it is damaged or of another version.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = json.loads(file["about"].tobytes())
                 arrays: dict[str, Any] = {name: file[name] for name in _ARRAYS if name in file or name != _MAY_BE_NONE}
             if about["format"] != FORMAT:
@@ -175,7 +175,7 @@ class RiskSummary:
 def read_summary(path: Path) -> RiskSummary:
     """Read the scores of a stored result without its reasons; errors as `RiskResult.load`."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             about = json.loads(file["about"].tobytes())
             arrays: dict[str, Any] = {name: file[name] for name in ("log_hazard_k", "low_k", "high_k")}
             arrays[_MAY_BE_NONE] = file.get(_MAY_BE_NONE)
@@ -197,7 +197,7 @@ def _conditions(names: tuple[tuple[str, str], ...]) -> tuple[Condition, ...]:
 def read_scores(path: Path) -> tuple[np.ndarray, bool]:
     """Return the (condition,) log hazards in a stored result, and whether they leave age and sex out; errors as `load`."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return file["log_hazard_k"], bool(json.loads(file["about"].tobytes())["demographics_left_out"])
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise _unreadable(path, error) from None
