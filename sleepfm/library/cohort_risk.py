@@ -10,12 +10,11 @@ import numpy as np
 
 from sleepfm.analysis.horizon import HORIZON_YEARS, TOP_SHARE
 from sleepfm.errors import ModelError, RequestError, SleepFMError
-from sleepfm.inference.risk_result import RiskSummary
 from sleepfm.library import facts, subsets
 from sleepfm.library.facts import Person
 from sleepfm.library.job_risk import submit_risk
 from sleepfm.library.library import Library
-from sleepfm.library.risks import summaries
+from sleepfm.library.risks import newest_summaries
 from sleepfm.models.card import Condition, Task
 from sleepfm.models.shelf import Shelf
 from sleepfm.text import printable
@@ -152,10 +151,7 @@ def collect(library: Library, model: str, studies: Iterable[str] | None = None) 
         When the risks were made by different weights under this name: scores of different models are never compared.
     """
     who = facts.people(library, studies)
-    newest: dict[str, RiskSummary] = {}
-    for stored in summaries(library, model=model, study=next(iter(who)) if len(who) == 1 else None):
-        if stored.study in who:
-            newest.setdefault(stored.study, stored)
+    newest = newest_summaries(library, model, who)
     if not newest:
         raise RequestError(f"none of these {len(who)} studies has a risk by {printable(model)}; assess them first")
     weights = Counter(stored.weights_sha256 for stored in newest.values())
