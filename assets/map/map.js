@@ -113,11 +113,11 @@ class CohortMap {
     this.axisY.textContent = data.axes[1] ?? "";
     if (!this.mode) this.setMode("move");
     if (before?.places !== data.places) {
-      this.key = data.column;
+      this.columnKey = data.column;
       this.open(data.selection);
-    } else if (this.key !== data.column && before.column !== data.column) this.recolour(data.column);
-    else if (this.key === data.column && this.column && this.column.digest !== data.digest) this.recolour(data.column);
-    this.legend.offer(data.offered, this.key);
+    } else if (this.columnKey !== data.column && before.column !== data.column) this.recolour(data.column);
+    else if (this.columnKey === data.column && this.column && this.column.digest !== data.digest) this.recolour(data.column);
+    this.legend.offer(data.offered, this.columnKey);
     return this.visit;
   }
 
@@ -136,7 +136,7 @@ class CohortMap {
       this.view.fit(this.points.bounds);
       this.painter.lastShown = this.points.n;
       this.root.dataset.points = String(this.points.n);
-      await this.recolour(this.key);
+      await this.recolour(this.columnKey);
       if (selection) await this.select(selection);
     } catch (error) {
       if (error.name !== "AbortError") this.say(error.message);
@@ -161,11 +161,11 @@ class CohortMap {
   }
 
   async recolour(key) {
-    this.key = key;
+    this.columnKey = key;
     if (!this.points) return;
     try {
       const column = await this.fetchColumn(key);
-      if (this.key !== key || column.points !== this.points) return;
+      if (this.columnKey !== key || column.points !== this.points) return;
       this.column = column;
       this.legend.open(column, this.data.unit);
       this.say("");
@@ -276,7 +276,7 @@ class CohortMap {
       const { x, y } = this.at(event);
       this.zoom(Math.exp(-event.deltaY * (event.deltaMode === 1 ? 0.05 : 0.0015)), x, y);
     }, { passive: false });
-    stage.addEventListener("keydown", (event) => this.key(event));
+    stage.addEventListener("keydown", (event) => this.pressed(event));
   }
 
   at(event) {
@@ -358,7 +358,7 @@ class CohortMap {
 
   // the keyboard
 
-  key(event) {
+  pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.points) return;
     const act = {
       ArrowLeft: () => this.view.pan(STEP, 0),

@@ -119,7 +119,8 @@ def _pca(x_ne: np.ndarray, seed: int) -> Projection:
     from sklearn.decomposition import PCA  # noqa: PLC0415 - a second of imports that a page does not need
 
     model = PCA(n_components=2, svd_solver="covariance_eigh", random_state=seed)
-    places_f2 = model.fit_transform(x_ne.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # rows that are all the same have no variance to share out
+        places_f2 = model.fit_transform(x_ne.astype(np.float64))
     basis_be = np.vstack([model.mean_, model.components_])
     explained = tuple(float(share) for share in np.nan_to_num(model.explained_variance_ratio_))
     return Projection(Method.PCA, basis_be, places_f2.astype(np.float32), explained)

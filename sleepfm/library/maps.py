@@ -241,7 +241,7 @@ def read_projection(home: Home, identifier: str) -> Projection:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             yield json.loads(bytes(arrays["words"])), arrays
     except FileNotFoundError:
         raise RequestError("this map was not made yet, or was deleted; make it again") from None

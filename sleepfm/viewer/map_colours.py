@@ -11,9 +11,9 @@ from sleepfm.library.maps import StoredMap
 from sleepfm.viewer.theme import STAGE_COLOURS
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT
 
-GROUP_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#30363d")
-"""After Okabe and Ito (Color Universal Design, 2008), the black a little lighter."""
-OTHERS_COLOUR = "#8a7d6b"
+GROUP_COLOURS = ("#0072b2", "#e69f00", "#56b4e9", "#30363d", "#cc79a7", "#d55e00", "#009e73", "#f0e442")
+"""After Okabe and Ito (Color Universal Design, 2008), the black a little lighter, those first that lie furthest apart."""
+OTHERS_COLOUR = "#774a28"
 UNKNOWN_COLOUR = "#d3d7dd"
 RAMP = ("#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838")
 """Ten steps of cividis (Nuñez, Anderton and Renslow 2018, doi 10.1371/journal.pone.0199239): it gets lighter evenly, whatever

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +25,21 @@ WIDTH = 8
 
 def mapped_library(folder: Path, *, people: int = 6, nights: int = 2, windows: int = 5) -> Library:
     """Return an open library: people p0, p1, … at the sites A and B in turn, each with some nights `p0-1`, `p0-2`, …."""
-    (folder / "edf").mkdir(parents=True, exist_ok=True)
-    library = Library.open(folder / "home")
-    add_nights(
-        library, folder / "edf", [f"p{person}-{night}" for person in range(people) for night in range(1, nights + 1)], windows
-    )
-    return library
+    shutil.copytree(_original(people, nights, windows) / "home", folder / "home")
+    (folder / "edf").mkdir()
+    return Library.open(folder / "home")
+
+
+@cache
+def _original(people: int, nights: int, windows: int) -> Path:
+    """Make the library once: an index is flushed to the disk again and again."""
+    folder = Path(tempfile.mkdtemp(prefix="sleepfm-mapped-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "edf").mkdir()
+    names = [f"p{person}-{night}" for person in range(people) for night in range(1, nights + 1)]
+    with Library.open(folder / "home") as library:
+        add_nights(library, folder / "edf", names, windows)
+    return folder
 
 
 def add_nights(library: Library, folder: Path, names: Sequence[str], windows: int = 5) -> None:
