@@ -68,8 +68,9 @@ def choose_study(library: Library) -> Study | None:
     try:
         study = library.study(wanted or ids[0])
     except SleepFMError as error:
-        st.error(plain(str(error)))
-        st.page_link("pages/studies.py", label="To the studies")
+        with st.container():
+            st.error(plain(str(error)))
+            st.page_link("pages/studies.py", label="To the studies")
         return None
     if study.id not in ids:
         ids.insert(0, study.id)

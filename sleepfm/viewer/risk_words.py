@@ -50,8 +50,14 @@ def signed(number: float, digits: int = 2) -> str:
 
 
 def minus(number: float, digits: int = 2) -> str:
-    """Return a number with a real minus sign; a dash where it is not finite."""
-    return "–" if not math.isfinite(number) else f"{number:.{digits}f}".replace("-", "−")
+    """Return a number with a real minus sign and no minus zero; a dash where it is not finite.
+
+    Examples
+    --------
+    >>> minus(-1.234), minus(-0.001)
+    ('−1.23', '0.00')
+    """
+    return signed(number, digits).removeprefix("+")
 
 
 def interval(low: float | None, high: float | None, digits: int = 2) -> str:
