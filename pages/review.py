@@ -204,6 +204,10 @@ def show_notices(study: Study, engine: EngineChoice | None) -> None:
 def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, revision: str, unscored: str) -> None:
     """Show the viewer; only this part runs again when its user pages."""
 
+    def go_to_similar(epoch: int, modality: str | None) -> None:
+        address = {"study": study.id, "at": str(int(window_of((epoch - 1) * EPOCH_S)))}
+        st.switch_page("pages/similar.py", query_params=address | ({"query": modality} if modality else {}))
+
     @st.fragment
     def viewer() -> None:
         epoch = trace_viewer(
@@ -213,18 +217,13 @@ def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, re
             scorings=[str(one.id) for one in scorings],
             revision=revision,
             unscored=unscored,
-            similar=lambda epoch: st.switch_page("pages/similar.py", query_params={"study": study.id, "at": window_at(epoch)}),
+            similar=go_to_similar,
         )
         if epoch is not None and st.query_params.get("epoch") != str(epoch):
             paged(st.session_state, study.id, epoch)
             st.query_params["epoch"] = str(epoch)
 
     viewer()
-
-
-def window_at(epoch: int) -> str:
-    """Return the first second of the 5-min window that an epoch (1-based) lies in, as the page of neighbours reads it."""
-    return str(int(window_of((epoch - 1) * EPOCH_S)))
 
 
 def main() -> None:

@@ -14,8 +14,7 @@ export class ClipCard {
     this.shared = shared;
     this.act = act;
     this.canvas = element("canvas");
-    this.notice = element("p", { className: "notice" });
-    this.notice.hidden = true;
+    this.notice = element("p", { className: "notice", text: "Loading …" });
     this.box = element("div", { className: "drawing" }, [this.canvas, this.notice]);
     this.extra = element("div", { className: "extra" });
     const data = { sleepfm: "clip", study: about.study, start: String(about.start), role: about.role };

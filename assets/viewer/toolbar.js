@@ -26,7 +26,7 @@ export class Toolbar {
     ]);
     this.controls = element("span", { className: "controls" }, [
       this.span, this.montage, gain, this.filter, this.notch, this.polarity, this.grid,
-      this.opinion, this.button("Similar", "Where else it looks like these five minutes", { similar: true }),
+      this.opinion, this.button("Similar", "Where else it looks like these five minutes (in the selected channel, else in breathing)", { similar: true }),
       this.button("?", "All keys (?)", { help: true }),
     ]);
     this.root = element("div", { className: "toolbar" }, [this.position, this.stages, this.time, this.controls]);

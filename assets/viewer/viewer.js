@@ -151,7 +151,7 @@ class Viewer {
       if (action.page) this.turnPage(action.page, action.held);
       if (action.next) this.nextToReview();
       if (action.opinion) this.toggleOpinion();
-      if (action.similar) this.setTriggerValue("similar", { study: this.data.study, epoch: this.navigation.target });
+      if (action.similar) this.goToSimilar();
       if (action.change) this.change(action.change, action.value);
     }
     if (action.refocus !== false) this.keyboard.focus();
@@ -163,6 +163,13 @@ class Viewer {
     this.toolbar.refresh();
     this.panel.relayout();
     this.navigation.redraw();
+  }
+
+  /** Ask where else it looks like this: with the selected channel's modality, if there is one. */
+  goToSimilar() {
+    const { selected, traces } = this.settings;
+    const modality = selected === null ? null : traces.get(selected).modality;
+    this.setTriggerValue("similar", { study: this.data.study, epoch: this.navigation.target, modality });
   }
 
   toggleOpinion() {

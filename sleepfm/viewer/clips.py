@@ -47,10 +47,9 @@ def clip(source: StudySource, study_id: str, start_s: float, modalities: Sequenc
     stop_s = start_s + WINDOW_S
     report = source.quality(study_id)
     rows = ROWS.get(len(modalities), 2)
-    chosen = [(modality, one) for modality in modalities for one in _telling(_traces_of(recording, modality), rows)]
-    traces = describe_traces(recording, [one for _, one in chosen])
-    for trace, (modality, one) in zip(traces, chosen, strict=True):
-        trace["modality"] = modality.value
+    chosen = [one for modality in modalities for one in _telling(_traces_of(recording, modality), rows)]
+    traces = describe_traces(recording, chosen)
+    for trace, one in zip(traces, chosen, strict=True):
         trace["bad"] = "" if report is None else _found(report, one.plus, start_s, stop_s)
     scoring = next(iter(source.scorings(study_id)), None)
     return {

@@ -36,7 +36,7 @@ def trace_viewer(
     scorings: Sequence[str] = (),
     revision: str = "",
     unscored: str = "",
-    similar: Callable[[int], None] = lambda _epoch: None,
+    similar: Callable[[int, str | None], None] = lambda _epoch, _modality: None,
     key: str = "viewer",
 ) -> int | None:
     """Show a study and return the epoch on the screen (1-based), None until the viewer has said so.
@@ -58,7 +58,8 @@ def trace_viewer(
     unscored
         What stands in place of the hypnogram when there is no scoring.
     similar
-        Called with the epoch on the screen when somebody asks where else it looks like this.
+        Called when somebody asks where else it looks like this, with the epoch on the screen and the modality of the selected
+        channel, None when no channel is selected or it belongs to none.
     """
     base = f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
     upper, lower = [*scorings, "", ""][:2]
@@ -83,7 +84,7 @@ def trace_viewer(
         on_similar_change=lambda: None,
     )
     if result.similar is not None and result.similar["study"] == study_id:
-        similar(int(result.similar["epoch"]))
+        similar(int(result.similar["epoch"]), result.similar["modality"])
     place = result.place
     # Until the viewer has spoken, the state is that of the study before.
     return int(place["epoch"]) if place and place["study"] == study_id else None

@@ -90,6 +90,7 @@ def describe_traces(recording: Recording, derivations: Sequence[Derivation]) -> 
                 "key": trace_key(derivation.plus, derivation.minus),
                 "label": printable(derivation.label),
                 "kind": derivation.kind.value,
+                "modality": derivation.modality,
                 "unit": channel.unit,
                 "rate_hz": channel.rate_hz,
                 "channels": [printable(recording.channel(index).label) for index in (derivation.plus, *derivation.minus)],
