@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sleepfm.analysis.spectrogram import multitaper, write_spectrogram
 from sleepfm.errors import ScoringError
@@ -16,23 +19,34 @@ from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.quality import assess
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.edf_annotations import stages_from_annotations
+from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.signals.envelopes import displayed_traces, write_envelopes
 from sleepfm.signals.trace_windows import trace_key
 from sleepfm.vocabulary import Kind
 
+TRUE_STAGES = "True stages (simulated)"
+"""What the scoring of a simulated recording is called."""
 _MIN_EEG_RATE_HZ = 40.0
 """Below it an EEG channel says nothing about spindles or alpha; a spectrogram of it would mislead."""
 
 
 def prepare(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Hash a study's file, take over the scoring that it holds, assess its quality, compute what the screen shows of it."""
+    """Hash a study's file, take over the scoring that it holds, assess its quality, compute what the screen shows of it.
+
+    Parameters
+    ----------
+    parameters
+        `study`, and where one came with the recording, the file of its `scoring`.
+    """
     identifier = parameters["study"]
     with Library(home) as library, closing(library.recording(identifier, mapped=True)) as recording:
         library.require_unchanged(identifier)
         digest = fingerprint(recording.path, part(progress, 0.0, 0.05))
         library.store_hash(identifier, digest)
-        _store_own_scoring(library, identifier, recording, digest)
+        own = _store_own_scoring(library, identifier, recording, digest)
+        if "scoring" in parameters:
+            _store_scoring_beside(library, identifier, recording, own=own, file=Path(parameters["scoring"]), sha256=digest)
         report = assess(recording, part(progress, 0.05, 0.3))
         report.save(library.quality_file(identifier))
         _store_spectrograms(library, identifier, recording, part(progress, 0.3, 0.5))
@@ -62,35 +76,40 @@ def _store_spectrograms(library: Library, identifier: str, recording: Recording,
             old.unlink(missing_ok=True)
 
 
-def own_scoring(recording: Recording) -> Scoring | None:
-    """Return the stages among a recording's annotations, None when there are none.
-
-    Raises
-    ------
-    ScoringError
-        When they contradict each other.
-    """
+def _store_own_scoring(library: Library, identifier: str, recording: Recording, sha256: str) -> Scoring | None:
+    """Store the stages among the recording's annotations, and return them, when there are any and they can be read."""
     annotations = recording.annotations()
     if not any("sleep stage" in annotation.text.lower() for annotation in annotations):
         return None
-    label = "True stages (simulated)" if recording.simulated else "Scoring in the file"
-    return stages_from_annotations(annotations, duration_s=recording.duration_s, scorer=label)
-
-
-def _store_own_scoring(library: Library, identifier: str, recording: Recording, sha256: str) -> None:
-    """Store the stages among the recording's annotations, when there are any and they can be read."""
+    label = TRUE_STAGES if recording.simulated else "Scoring in the file"
     try:
-        scoring = own_scoring(recording)
+        scoring = stages_from_annotations(annotations, duration_s=recording.duration_s, scorer=label)
     except ScoringError as error:
         print(f"{identifier}: the stages in the file cannot be used: {error}")
-        return
-    if scoring is None:
-        return
+        return None
     provenance = {
         "engine": OWN_SCORING,
-        "label": scoring.scorer,
+        "label": label,
         "note": "from the recording's annotations",
         "source_sha256": sha256,
         "warnings": scoring.warnings,
     }
     library.store_scoring(identifier, scoring, engine=OWN_SCORING, model="", provenance=provenance)
+    return scoring
+
+
+def _store_scoring_beside(
+    library: Library, identifier: str, recording: Recording, *, own: Scoring | None, file: Path, sha256: str
+) -> None:
+    """Store a scoring file that came with the recording, unless the recording itself holds the same stages."""
+    scoring = read_scoring(file, duration_s=recording.duration_s)
+    if own is not None and np.array_equal(own.stages, scoring.stages):
+        return
+    provenance = {
+        "engine": OWN_SCORING,
+        "label": TRUE_STAGES if recording.simulated else f"Scoring {file.name}",
+        "note": f"from {file}",
+        "source_sha256": sha256,
+        "warnings": scoring.warnings,
+    }
+    library.store_scoring(identifier, scoring, engine=OWN_SCORING, model=file.name, provenance=provenance)

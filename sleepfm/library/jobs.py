@@ -16,11 +16,10 @@ def submit_study(library: Library, identifier: str, *, stage: bool) -> None:
     ensure_running(library.home)
 
 
-def queue_study(library: Library, identifier: str, *, stage: bool) -> None:
-    """Queue what every new study needs: looking it through, and staging when wanted."""
-    library.jobs.add(
-        "prepare", lane=Lane.QUICK, title=f"Prepare {identifier}", subject=identifier, parameters={"study": identifier}
-    )
+def queue_study(library: Library, identifier: str, *, stage: bool, scoring: Path | None = None) -> None:
+    """Queue what every new study needs: looking it through, with a scoring that lies beside it, and staging when wanted."""
+    parameters = {"study": identifier} | ({} if scoring is None else {"scoring": str(scoring)})
+    library.jobs.add("prepare", lane=Lane.QUICK, title=f"Prepare {identifier}", subject=identifier, parameters=parameters)
     if stage:
         _queue_staging(library, identifier, "auto", None)
 

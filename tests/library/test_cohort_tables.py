@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import edfio
 import numpy as np
 import pytest
 
@@ -198,10 +199,42 @@ def test_importing_a_folder_takes_tables_and_scorings_along(tmp_path: Path) -> N
         assert "model's probabilities" in said
         assert len(result["failed"]) == 3
         assert follow_up.outcomes(library, "x") == {"n1": (True, 2.0)}
+        assert library.scorings("n1") == []
+        (job,) = [one for one in library.jobs.list() if one.subject == "n1"]
+        prepare(library.home, job.parameters, silent)
         (stored,) = library.scorings("n1")
         assert (stored.engine, stored.label) == ("file", "Scoring n1.csv")
         np.testing.assert_array_equal(stored.scoring.stages, stages)
-        assert library.scorings("n2") == library.scorings("n3") == []
-        prepare(library.home, {"study": "n1"}, silent)
-        import_folder(library.home, {"folder": str(folder), "stage": False}, silent)
-        assert len(library.scorings("n1")) == 1, "the preparation keeps it and reading it again replaces it"
+        again = import_folder(library.home, {"folder": str(folder), "stage": False}, silent)
+        assert again["scored"] == [], "it is there already"
+        write_scoring(Scoring(stages[::-1]), folder / "n1.csv", to="sleepfm")
+        again = import_folder(library.home, {"folder": str(folder), "stage": False}, silent)
+        assert again["scored"] == ["n1"], "it was changed"
+        prepare(library.home, job.parameters, silent)
+        (stored,) = library.scorings("n1")
+        np.testing.assert_array_equal(stored.scoring.stages, stages[::-1])
+
+
+def test_a_scoring_beside_a_recording_never_replaces_the_recordings_own(tmp_path: Path) -> None:
+    own, other = np.array([0, 2, 4], np.int8), np.array([0, 2, 3], np.int8)
+    for name in ("same", "different"):
+        write_edf(tmp_path / "data" / f"{name}.edf", seconds=90, labels=("C4-M1",))
+        edf = edfio.read_edf(tmp_path / "data" / f"{name}.edf")
+        texts = [f"Sleep stage {letter}" for letter in ("W", "N2", "R")]
+        edf.set_annotations([edfio.EdfAnnotation(30.0 * k, 30.0, text) for k, text in enumerate(texts)])
+        edf.write(tmp_path / "data" / f"{name}.edf")
+    write_scoring(Scoring(own), tmp_path / "data" / "same.csv", to="sleepfm")
+    write_scoring(Scoring(other), tmp_path / "data" / "different.csv", to="sleepfm")
+    with Library.open(tmp_path / "home") as library:
+        import_folder(library.home, {"folder": str(tmp_path / "data"), "stage": False}, silent)
+        for job in library.jobs.list():
+            prepare(library.home, job.parameters, silent)
+        found = {
+            name: {one.label: one.scoring.stages.tolist() for one in library.scorings(name)} for name in ("same", "different")
+        }
+        again = import_folder(library.home, {"folder": str(tmp_path / "data"), "stage": False}, silent)
+        assert again["scored"] == [], "there is nothing new to store"
+        assert found == {
+            "same": {"Scoring in the file": own.tolist()},
+            "different": {"Scoring in the file": own.tolist(), "Scoring different.csv": other.tolist()},
+        }
