@@ -284,12 +284,15 @@ def main() -> None:
         persist_state="session",
     )
     with Library.open() as library:
-        if view == ONE_NIGHT:
-            show_one_night(library, top)
-        elif view == COMPARE:
-            show_several(library)
-        else:
-            show_cohort(library)
+        try:
+            if view == ONE_NIGHT:
+                show_one_night(library, top)
+            elif view == COMPARE:
+                show_several(library)
+            else:
+                show_cohort(library)
+        except SleepFMError as error:  # a file of the library or the shelf is damaged: the line names it
+            st.error(plain(str(error)))
     st.caption("Research use. Nothing here is a diagnosis; a change of the score is not a cause.")
 
 

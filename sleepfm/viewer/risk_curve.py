@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from sleepfm.inference.risk_curves import Curve
@@ -50,3 +52,20 @@ def event_free_figure(curve: Curve, demographics: Curve | None, *, year: float |
     figure.update_xaxes(title="years after the night", gridcolor=GRID, range=[0, float(curve.years[-1]) * 1.02], zeroline=False)
     figure.update_yaxes(title="probability of no event", gridcolor=GRID, range=[0, 1.02], zeroline=False)
     return figure
+
+
+def curve_csv(study: str, model: str, phecode: str, curve: Curve, demographics: Curve | None) -> str:
+    """Return both curves as a CSV file, a row for each time of the first."""
+    beside = [np.nan if demographics is None else (demographics.at(year) or [np.nan])[0] for year in curve.years]
+    columns = {
+        "study": study,
+        "model": model,
+        "phecode": phecode,
+        "years": curve.years,
+        "event_free": curve.event_free,
+        "low": curve.low,
+        "high": curve.high,
+        "event_free_age_and_sex": beside,
+    }
+    text: str = pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
+    return text

@@ -11,7 +11,7 @@ import streamlit as st
 
 from sleepfm.library.study import Study
 from sleepfm.text import plain, printable
-from sleepfm.viewer.risk_curve import event_free_figure
+from sleepfm.viewer.risk_curve import curve_csv, event_free_figure
 from sleepfm.viewer.risk_night import night_figure, strongest, window_changes, window_words, windows_csv
 from sleepfm.viewer.risk_reasons import reasons, reasons_csv, reasons_table
 from sleepfm.viewer.risk_table import Assessment, condition_table, found, in_order, result_name, screen_table, years_known
@@ -204,7 +204,16 @@ def _show_curve(of: Assessment, k: int, stem: str) -> None:
         alt=f"Probability of no event over {curve.years[-1]:g} years, with 95 % band",
     )
     missing = "" if beside is not None else " There is no model of age and sex alone to set beside it."
-    st.caption(plain(f"{BAND_WORDS}{missing}"))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(plain(f"{BAND_WORDS}{missing}"), width="stretch")
+        st.download_button(
+            "Curve as CSV",
+            curve_csv(of.result.study, of.result.model, of.result.conditions[k].phecode, curve, beside),
+            f"{stem}_event-free.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def _show_reasons(of: Assessment, k: int, stem: str, number: int) -> None:

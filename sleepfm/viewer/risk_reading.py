@@ -33,5 +33,9 @@ def read_beside(library: Library, result: RiskResult) -> tuple[Assessment, list[
             demographics = shelf.get(result.demographics_model).card
         except SleepFMError as error:
             notes.append(f"The curve of age and sex alone cannot be shown: {error}")
-    among = ranks(library, result)
+    try:
+        among = ranks(library, result)
+    except SleepFMError as error:
+        notes.append(f"No ranks among the library's nights: {error}")
+        return Assessment(result, card, reference, demographics), notes
     return Assessment(result, card, reference, demographics, among.rank_k, among.of), notes

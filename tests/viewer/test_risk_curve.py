@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from viewer.made_up_risk import YEARS, made_up_assessment, made_up_card, made_up
 from sleepfm.models.card import SIMULATED, UNKNOWN, ModelCard
 from sleepfm.models.shelf import Shelf
 from sleepfm.viewer.risk_choices import chosen_at_first, model_choices, players_refused, result_words
-from sleepfm.viewer.risk_curve import event_free_figure
+from sleepfm.viewer.risk_curve import curve_csv, event_free_figure
 
 
 def test_the_curve_stands_in_its_band_beside_that_of_age_and_sex() -> None:
@@ -31,6 +33,19 @@ def test_the_curve_stands_in_its_band_beside_that_of_age_and_sex() -> None:
     assert figure.layout.xaxis.title.text == "years after the night"
     assert figure.layout.yaxis.range[0] == 0
     assert "age and sex alone" not in {trace.name for trace in event_free_figure(curve, None).data}
+
+
+def test_the_file_has_both_curves() -> None:
+    of = made_up_assessment()
+    curve, beside = of.curve(0), of.demographics_curve(0)
+    assert curve is not None
+    assert beside is not None
+    rows = list(csv.DictReader(io.StringIO(curve_csv("night-1", "risky", "100.1", curve, beside))))
+    assert [float(row["years"]) for row in rows] == [0.0, *YEARS]
+    assert [float(row["event_free"]) for row in rows] == curve.event_free.tolist()
+    assert [float(row["event_free_age_and_sex"]) for row in rows] == beside.event_free.tolist()
+    alone = list(csv.DictReader(io.StringIO(curve_csv("night-1", "risky", "100.1", curve, None))))
+    assert {row["event_free_age_and_sex"] for row in alone} == {""}
 
 
 def put(root: Path, card: ModelCard) -> None:

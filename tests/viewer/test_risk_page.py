@@ -115,6 +115,15 @@ def test_a_damaged_reference_costs_only_what_it_would_have_told(library: Library
     assert "Log hazard" in test.dataframe[0].value.columns
 
 
+def test_a_damaged_result_is_named_and_the_page_stands(library: Library, tmp_path: Path) -> None:
+    put_model(library)
+    study = add_night(library, tmp_path)
+    put_result(library, study)
+    (damaged,) = library.study_folder(study).glob("risks/*.npz")
+    damaged.write_bytes(b"nothing")
+    assert f"{damaged}" in said(page())
+
+
 def test_raw_and_relative_changes_end_at_the_same_score(library: Library, tmp_path: Path) -> None:
     put_model(library)
     put_result(library, add_night(library, tmp_path))
