@@ -17,7 +17,7 @@ from tests.make_edf import write_edf
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    ["inspect"], ["simulate"], ["convert"], ["embed"], ["stage"], ["run"], ["agree"], ["bench"], ["app"],
+    ["inspect"], ["simulate"], ["convert"], ["embed"], ["stage"], ["run"], ["agree"], ["index"], ["similar"], ["bench"], ["app"],
     ["models", "list"], ["models", "import"], ["models", "fetch"], ["models", "export"],
     ["runs", "list"], ["runs", "show"], ["runs", "stop"], ["runs", "logs"],
 )  # fmt: skip
