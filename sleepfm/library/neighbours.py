@@ -99,7 +99,8 @@ class NeighbourAnswer:
     ----------
     true_partner_rank
         Rank of the query clip's own window of the target modality among all candidates and itself, 1 is best: one more than the
-        number of candidates that are more similar. None for several clips, or when that window cannot be used.
+        number of candidates that are more similar. None for several clips, for a target that is the query's own modality, or when
+        that window cannot be used.
     candidates
         How many clips were compared.
     seconds
