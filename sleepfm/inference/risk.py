@@ -140,8 +140,8 @@ def night_risk(
             " import it with --age-scale and --sex-code"
         )
     groups = _groups(card.demographics, None if left_out else person, models.reference if demographic_players else None)
-    value_ck = _values(taken_apart, groups, np.ones((1, taken_apart.windows)))[0]
-    intervals = _intervals(taken_apart, groups, resamples, value_ck.size)
+    value_ck = coalition_scores(taken_apart, groups, np.ones((1, taken_apart.windows)))[0]
+    intervals = window_intervals(taken_apart, groups, resamples, value_ck.size)
     occluded_wk = taken_apart.occluded(groups[-1], part(progress, 0.4, 1.0))
     players = (*(modality.value for modality in taken_apart.modalities), *((AGE, SEX) if demographic_players else ()))
     conditions = conditions_of(card, value_ck.shape[1])
@@ -245,32 +245,32 @@ def _groups(coding: DemographicCoding | None, person: tuple[float, Sex] | None, 
     return [*(People(people_n2, share_n) for people_n2 in (coded_n2, with_age_n2, with_sex_n2)), People.one(age, sex)]
 
 
-def _values(taken_apart: NightCoalitions, groups: Sequence[People], weights_bw: np.ndarray) -> np.ndarray:
+def coalition_scores(taken_apart: NightCoalitions, groups: Sequence[People], weights_bw: np.ndarray) -> np.ndarray:
     """Return (night, coalition, condition) scores: the modalities' bits come first, then age's, then sex's."""
     value_bgck = taken_apart.values(weights_bw, groups)
     return value_bgck.reshape(len(weights_bw), -1, value_bgck.shape[-1])
 
 
 @dataclass(frozen=True, eq=False)
-class _Intervals:
+class Intervals:
     """(1 + 2 players, condition): of the score, of every player's Shapley value, of every player's ablation."""
 
     low: np.ndarray
     high: np.ndarray
 
 
-def _intervals(taken_apart: NightCoalitions, groups: Sequence[People], resamples: int, cells: int) -> _Intervals:
+def window_intervals(taken_apart: NightCoalitions, groups: Sequence[People], resamples: int, cells: int) -> Intervals:
     """Return percentile intervals over nights whose windows are drawn from this one's; NaN for a single window."""
     windows = taken_apart.windows
     weights_bw = np.random.default_rng(0).multinomial(windows, np.full(windows, 1 / windows), size=resamples)
     step = max(1, _CELLS_AT_ONCE // cells)
     found = []
     for first in range(0, resamples, step):
-        value_bck = _values(taken_apart, groups, weights_bw[first : first + step])
+        value_bck = coalition_scores(taken_apart, groups, weights_bw[first : first + step])
         found.append(np.concatenate([value_bck[:, -1:], shapley_values(value_bck), leave_one_out(value_bck)], axis=1))
     tail = (1 - _CONFIDENCE) / 2
     low, high = np.quantile(np.concatenate(found), (tail, 1 - tail), axis=0)
-    return _Intervals(low, high) if windows > 1 else _Intervals(np.full_like(low, np.nan), np.full_like(low, np.nan))
+    return Intervals(low, high) if windows > 1 else Intervals(np.full_like(low, np.nan), np.full_like(low, np.nan))
 
 
 def _by_demographics(
