@@ -21,7 +21,7 @@ from sleepfm.models.card import CARD_FILE, Condition
 from sleepfm.models.shelf import Shelf
 
 MOST_CONDITIONS = 25
-"""In the table over conditions; those with the most events."""
+"""In the table over conditions: those with the most events, and the one that was asked for."""
 RESAMPLES = 400
 """Of the bootstrap over people: somebody is waiting. `sleepfm evaluate disease` draws 1,000."""
 NO_FOLLOW_UP = "without a follow-up of this condition"
@@ -46,7 +46,8 @@ class CohortAnswer:
     demographics_groups
         The same people by age and sex alone; None without such a score of everybody.
     assessment
-        C-index and enrichment of the conditions with the most events, beside those of age and sex alone; None without events.
+        C-index and enrichment of the condition that was asked for and of those with the most events, beside those of age and sex
+        alone; None without events.
     conditions_followed
         How many of the model's conditions anybody has a follow-up of.
     scored
@@ -156,7 +157,11 @@ def _follow_up_columns(of_model: tuple[Condition, ...], known: list[str]) -> lis
 def _assess(cohort: CohortRisk, years_nk: np.ndarray, event_nk: np.ndarray, question: CohortQuestion) -> RiskAssessment | None:
     usable_nk = np.isfinite(years_nk) & np.isfinite(cohort.log_hazard_nk)
     events_k = (event_nk & usable_nk).sum(axis=0)
-    most = sorted(np.flatnonzero(events_k).tolist(), key=lambda k: (-events_k[k], k))[:MOST_CONDITIONS]
+    asked = cohort.index(question.phecode)
+    every = sorted(np.flatnonzero(events_k).tolist(), key=lambda k: (-events_k[k], k))
+    most = every[:MOST_CONDITIONS]
+    if asked in every and asked not in most:
+        most[-1] = asked
     if not most:
         return None
     beside_nk = cohort.demographics_nk[:, most]

@@ -13,7 +13,7 @@ from sksurv.compare import compare_survival
 from sksurv.util import Surv
 
 from sleepfm.errors import ModelError, RequestError
-from sleepfm.library import facts, job_risk, subsets
+from sleepfm.library import cohort_answers, facts, job_risk, subsets
 from sleepfm.library.cohort_answers import cohort_answer, matched_answer
 from sleepfm.library.cohort_risk import (
     LATER_NIGHT,
@@ -77,6 +77,13 @@ def test_answers_are_those_of_other_libraries(library: Library) -> None:
     assert list(found.assessment.unusable) == []
     assert found.conditions_followed == 3
     assert len(found.assessment.conditions) == 2, "nobody had SIM-03"
+
+
+def test_the_table_holds_the_condition_that_was_asked_for(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cohort_answers, "MOST_CONDITIONS", 1)
+    for phecode in ("SIM-01", "SIM-02"):
+        found = cohort_answer(library.home, CohortQuestion("risky", phecode))
+        assert [one.name for one in found.assessment.conditions] == [phecode]
 
 
 def test_no_events_no_follow_up_and_unknown_conditions_are_said(library: Library, own_library: Library) -> None:
