@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sleepfm.analysis.risk_groups import RiskGroups
-from sleepfm.text import printable
+from sleepfm.viewer.cohort_risk_view import figure_text
 from sleepfm.viewer.theme import GRID, INK
 
 GROUP_COLOURS: dict[int, tuple[str, ...]] = {
@@ -73,7 +73,7 @@ def survival_figure(found: RiskGroups, condition: str) -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
     )
     figure.update_xaxes(gridcolor=GRID, showticklabels=True, title="years after the night", **years, row=1, col=1)
-    figure.update_yaxes(title=f"share without {printable(condition)[:40]}", gridcolor=GRID, range=[0, 1.02], row=1, col=1)
+    figure.update_yaxes(title=f"share without {figure_text(condition[:40])}", gridcolor=GRID, range=[0, 1.02], row=1, col=1)
     figure.update_xaxes(showgrid=False, showticklabels=False, **years, row=2, col=1)
     figure.update_yaxes(
         title="at risk",

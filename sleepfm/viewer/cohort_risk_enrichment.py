@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from sleepfm.analysis.estimates import Estimate
 from sleepfm.analysis.risk import ConditionRisk, RiskAssessment
-from sleepfm.viewer.cohort_risk_view import ViewFigure, ViewTable
+from sleepfm.viewer.cohort_risk_view import ViewFigure, ViewTable, figure_text
 from sleepfm.viewer.risk_words import NO_BETTER, interval, minus
 from sleepfm.viewer.theme import GRID, INK, QUIET_INK
 
@@ -51,7 +51,7 @@ def enrichment_figure(found: RiskAssessment, names: dict[str, str]) -> ViewFigur
     figure.update_xaxes(title=f"events that fell on the top {100 * share:g} % by hazard (%)", gridcolor=GRID, range=[0, 102])
     figure.update_yaxes(
         tickvals=list(range(len(shown))),
-        ticktext=[f"{names.get(one.name, one.name)[:40]} ({one.events})" for one in shown],
+        ticktext=[f"{figure_text(names.get(one.name, one.name)[:40])} ({one.events})" for one in shown],
         gridcolor=GRID,
         range=[-0.6, len(shown) - 0.4],
         zeroline=False,
@@ -84,7 +84,7 @@ def _add_shares(
         marker={"color": colour, "size": 9, "symbol": symbol},
         error_x={"type": "data", "array": high - value, "arrayminus": value - low, "symmetric": False, "color": colour},
         name=name,
-        customdata=[(one.name, one.subjects, one.events, low[k], high[k]) for k, one in enumerate(shown)],
+        customdata=[(figure_text(one.name), one.subjects, one.events, low[k], high[k]) for k, one in enumerate(shown)],
         hovertemplate="%{customdata[0]}: %{x:.0f} % of the events (%{customdata[3]:.0f} to %{customdata[4]:.0f} %),"
         f" n = %{{customdata[1]}}, %{{customdata[2]}} events<extra>{name}</extra>",
     )

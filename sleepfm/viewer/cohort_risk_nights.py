@@ -12,7 +12,7 @@ from sleepfm.inference.risk_result import RiskResult
 from sleepfm.library.night_pair import NightPair, OneNight
 from sleepfm.text import printable
 from sleepfm.viewer.cohort_risk_enrichment import words
-from sleepfm.viewer.cohort_risk_view import ViewFigure, ViewTable, condition_words
+from sleepfm.viewer.cohort_risk_view import ViewFigure, ViewTable, condition_words, figure_text
 from sleepfm.viewer.risk_words import PLAYER_WORDS, interval, minus, signed
 from sleepfm.viewer.theme import GRID, HYPNOGRAM_ORDER, QUIET_INK, STAGE_COLOURS
 from sleepfm.vocabulary import STAGE_SHORT
@@ -103,7 +103,7 @@ def distance_figure(pair: NightPair) -> ViewFigure | None:
     if not pair.distances:
         return None
     several = len({one.encoder for one in pair.distances}) > 1
-    labels = [PLAYER_WORDS[one.modality] + (f", {printable(one.encoder)}" if several else "") for one in pair.distances]
+    labels = [PLAYER_WORDS[one.modality] + (f", {figure_text(one.encoder)}" if several else "") for one in pair.distances]
     value = np.array([one.distance.value for one in pair.distances], dtype=float)
     low = np.array([np.nan if one.distance.low is None else one.distance.low for one in pair.distances])
     high = np.array([np.nan if one.distance.high is None else one.distance.high for one in pair.distances])
@@ -202,7 +202,7 @@ def score_figure(pair: NightPair) -> ViewFigure | None:
     change = [abs(float(second.log_hazard_k[other] - first.log_hazard_k[k])) for k, other in places]
     chosen = [places[n] for n in np.argsort(change, kind="stable")[::-1][:_MOST_DRAWN]]
     chosen.sort()
-    labels = [condition_words(first.conditions[k])[:44] for k, _ in chosen]
+    labels = [figure_text(condition_words(first.conditions[k])[:44]) for k, _ in chosen]
     figure = go.Figure()
     ks = ([k for k, _ in chosen], [other for _, other in chosen])
     _add_scores(figure, first, ks[0], name=night_words(pair.nights[0]), colour=FIRST, shift=-0.12)

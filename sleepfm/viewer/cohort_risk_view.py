@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -87,3 +88,14 @@ def condition_words(condition: Condition) -> str:
     """
     unnamed = condition.phenotype in (condition.phecode, UNKNOWN)
     return printable(condition.phecode if unnamed else f"{condition.phecode} {condition.phenotype}")
+
+
+def figure_text(text: str) -> str:
+    """Return a text for a figure: printable, and what Plotly would take for tags or links as plain signs.
+
+    Examples
+    --------
+    >>> figure_text("a <b>")
+    'a &lt;b&gt;'
+    """
+    return html.escape(printable(text), quote=False)

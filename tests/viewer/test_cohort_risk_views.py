@@ -17,6 +17,7 @@ from sleepfm.library.cohort_answers import cohort_answer
 from sleepfm.library.cohort_risk import CohortQuestion, MatchQuestion
 from sleepfm.library.library import Library
 from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.viewer.cohort_risk_curves import survival_figure
 from sleepfm.viewer.cohort_risk_view import RiskView
 from sleepfm.viewer.cohort_risk_views import cohort_view, matched_view, nights_view
 from sleepfm.vocabulary import Modality
@@ -106,6 +107,15 @@ def test_cohort_shows_groups_beside_age_and_sex_and_what_the_top_had(library: Li
     assert "does not beat age and sex" in conditions.shown.set_index("Condition").loc["SIM-01", "Beside age and sex"]
     assert list(people.data["log_hazard"]) == sorted(found.log_hazard_n, reverse=True)
     assert set(people.data["group"]) == {"lowest half", "highest half"}
+
+
+def test_names_of_conditions_are_no_markup_in_figures(library: Library) -> None:
+    groups = cohort_answer(library.home, CohortQuestion("risky", "SIM-01")).groups
+    assert groups is not None
+    drawn = survival_figure(groups, '<a href="http://x">\u202eclick</a>').to_json()
+    assert "<a href" not in drawn
+    assert "\u202e" not in drawn
+    assert "\\\\u202e" in drawn
 
 
 def test_cohort_without_events_or_simulated_or_of_unknown_people_says_so(tmp_path: Path) -> None:
