@@ -39,11 +39,17 @@ class RiskGroup:
     at_risk_t: np.ndarray
 
     def event_free_at(self, years: float) -> tuple[float, float, float] | None:
-        """Return the share event-free after so many years with its band; None beyond the group's follow-up."""
+        """Return the share event-free after so many years with its band; None beyond the group's follow-up.
+
+        Before the first event the band is NaN: Greenwood's variance is 0 there, which would claim certainty.
+        """
         if not 0 <= years <= self.curve.years_t[-1]:
             return None
         here = int(np.searchsorted(self.curve.years_t, years, side="right")) - 1
-        return float(self.curve.event_free_t[here]), float(self.curve.low_t[here]), float(self.curve.high_t[here])
+        free = float(self.curve.event_free_t[here])
+        if free == 1.0:
+            return free, np.nan, np.nan
+        return free, float(self.curve.low_t[here]), float(self.curve.high_t[here])
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,10 @@ def _group(label: str, years_n: np.ndarray, event_n: np.ndarray, score_n: np.nda
     years_t = fitted.survival_function_.index.to_numpy(dtype=np.float64)
     band_tc = fitted.confidence_interval_survival_function_.to_numpy(dtype=np.float64)
     event_free_t = fitted.survival_function_.to_numpy(dtype=np.float64)[:, 0]
-    # before the first event there is no variance: the band is the curve
-    low_t, high_t = (np.where(event_free_t == 1.0, 1.0, band_tc[:, column]) for column in (0, 1))
+    # before the first event there is no variance: the band is the curve; where nobody is left it reaches as high as just before
+    low_t = np.where(event_free_t == 1.0, 1.0, band_tc[:, 0])
+    high_t = np.where(event_free_t == 1.0, 1.0, np.where(event_free_t > 0.0, band_tc[:, 1], np.nan))
+    high_t = np.fmin.accumulate(high_t)
     at_risk_t = fitted.event_table["at_risk"].to_numpy(dtype=np.int64)
     return RiskGroup(
         label=label,

@@ -74,7 +74,14 @@ def test_one_score_or_no_event_is_nothing_to_test() -> None:
     calm = risk_groups(years_n, np.zeros(30, bool), score_n)
     assert calm.log_rank is None
     assert "no events" in calm.reason
-    assert all(one.event_free_at(0.5) == (1, 1, 1) for one in calm.groups)
+    for one in calm.groups:
+        np.testing.assert_array_equal(one.event_free_at(0.1), (1, np.nan, np.nan))
+
+
+def test_a_curve_that_ends_at_nobody_claims_no_certainty() -> None:
+    (low, _) = risk_groups(np.arange(1.0, 7.0), np.ones(6, bool), np.arange(6.0), 2).groups
+    np.testing.assert_allclose(low.event_free_at(2.5)[2], low.event_free_at(3.0)[2])
+    assert low.event_free_at(3.0)[:2] == (0, 0)
 
 
 @pytest.mark.parametrize("spoil", [np.nan, np.inf])
