@@ -99,7 +99,7 @@ def condition_facts(row: Mapping[Hashable, Any], reference: str) -> list[tuple[s
         facts.append(("Log hazard", of_night, ""))
     if math.isfinite(row["percentile"]):
         facts.append(("Percentile", f"higher than {row['percentile']:.0f} % of the reference people", ""))
-    if math.isfinite(row["rank"]):
+    if math.isfinite(row["rank"]) and row["ranked"] > 1:  # the first among one says nothing
         facts.append(("Rank in the library", f"{row['rank']:.0f} of {row['ranked']:.0f} nights, 1 the highest score", ""))
     if math.isfinite(row["event_free"]):
         of_night = f"{100 * row['event_free']:.1f} % ({interval(100 * row['event_free_low'], 100 * row['event_free_high'], 1)})"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pytest
 from viewer.made_up_risk import YEARS, made_up_assessment, made_up_card, made_up_reference, made_up_result
 
 from sleepfm.models.card import SIMULATED, UNKNOWN, ModelCard
 from sleepfm.models.shelf import Shelf
-from sleepfm.viewer.risk_choices import chosen_at_first, model_choices, players_refused, result_words
+from sleepfm.runs.table import Job, JobState, Lane
+from sleepfm.viewer.risk_choices import batch_seconds_left, chosen_at_first, model_choices, players_refused, result_words
 from sleepfm.viewer.risk_curve import curve_csv, event_free_figure
 
 
@@ -83,3 +85,20 @@ def test_a_stored_result_says_of_whom_it_was_made() -> None:
     words = result_words(made_up_result(players=True), datetime(2026, 11, 20, 17, 40, tzinfo=UTC))
     assert words.endswith("· risky · 54 y, female · age and sex as players")
     assert result_words(made_up_result(age=None, sex=None), datetime.now(UTC)).endswith("· risky")
+
+
+def test_the_time_left_for_many_nights_comes_from_how_long_the_last_ones_took() -> None:
+    start = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+
+    def job(seconds: float | None) -> Job:
+        ended = None if seconds is None else start + timedelta(seconds=seconds)
+        states = {"state": JobState.QUEUED if ended is None else JobState.FINISHED, "started_at": start, "finished_at": ended}
+        rest = dict.fromkeys(("subject", "result", "error", "pid", "pid_started"))
+        texts = dict.fromkeys(("id", "kind", "title", "message"), "")
+        return Job(
+            **texts, **rest, **states, lane=Lane.HEAVY, parameters={}, progress=0.0, stop_requested=False, created_at=start
+        )
+
+    waiting = [job(None)] * 5
+    assert batch_seconds_left(waiting, [job(10.0), job(20.0)]) == pytest.approx(75.0)
+    assert batch_seconds_left(waiting, []) is None

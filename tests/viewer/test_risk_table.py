@@ -11,7 +11,7 @@ from viewer.made_up_risk import YEARS, made_up_assessment, made_up_card, made_up
 
 from sleepfm.models.card import Condition
 from sleepfm.viewer.risk_table import condition_table, found, in_order, result_name, screen_table, years_known
-from sleepfm.viewer.risk_words import condition_facts
+from sleepfm.viewer.risk_words import condition_facts, interval, minus, signed
 
 
 def test_probabilities_are_those_of_the_cards_baseline_hazard() -> None:
@@ -121,3 +121,18 @@ def test_facts_say_who_the_reference_people_are() -> None:
     assert by_name["Reference people"] == ("n 219, 41 events; a cohort, test", "")
     assert by_name["C-index of the model"] == ("0.74 (0.68 to 0.80)", "0.70 (0.63 to 0.76)")
     assert by_name["Beside age and sex"] == ("does not beat age and sex (p = 0.4)", "")
+
+
+def test_numbers_have_a_real_minus_and_no_minus_zero() -> None:
+    assert [minus(number) for number in (-1.236, -0.001, 0.5, math.nan)] == ["−1.24", "0.00", "0.50", "–"]
+    assert [signed(number) for number in (-0.066, 0.066, -0.001)] == ["−0.07", "+0.07", "0.00"]
+    assert interval(-0.5, 0.25) == "−0.50 to 0.25"
+    assert interval(None, 0.25) == "–"
+
+
+def test_the_rank_of_the_only_night_is_not_shown() -> None:
+    alone = condition_table(replace(made_up_assessment(), reference=None, ranked=1), 5.0)
+    assert "Rank" not in screen_table(alone).columns
+    assert "Rank in the library" not in [name for name, _, _ in condition_facts(alone.iloc[0].to_dict(), "")]
+    among = condition_table(replace(made_up_assessment(), reference=None, ranked=7), 5.0)
+    assert screen_table(among)["Rank"].tolist() == ["1 of 7", "2 of 7", "3 of 7", "4 of 7"]
