@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import torch
 
 from sleepfm.inference.embedding_files import Embeddings
 from sleepfm.inference.risk import RiskModels
-from sleepfm.models.card import Condition, DemographicCoding, ModelCard
+from sleepfm.models.card import SIMULATED, Condition, DemographicCoding, EncoderLink, ModelCard, Task
 from sleepfm.models.networks import Model
-from sleepfm.models.reference import AgeSex, ConditionReference, DemographicsLink, Reference
+from sleepfm.models.reference import REFERENCE_FILE, AgeSex, ConditionReference, DemographicsLink, Reference
+from sleepfm.models.shelf import Shelf
 from sleepfm.vocabulary import Modality
 from tests.inference.small_models import small_disease_head
 from tests.inference.test_heads import night
@@ -77,3 +79,23 @@ def answer(of: Model, embeddings: Embeddings, members: tuple[Modality, ...], age
 
 def a_night(**about: Any) -> Embeddings:
     return night(TOKENS, **about)
+
+
+def bundle_disease(folder: Path, trained_on: str = SIMULATED, **about: Any) -> Path:
+    """Add `demo-disease` with its reference to a folder of models that holds `demo-encoder`, and return it."""
+    shelf = Shelf(folder, folder / "nothing came with the software")
+    encoder = shelf.get("demo-encoder")
+    of = head()
+    card = {
+        "task": Task.DISEASE,
+        "architecture": of.card.architecture,
+        "parameters": of.card.parameters,
+        "encoder": EncoderLink(name=encoder.name, weights_sha256=encoder.card.weights_sha256),
+        "labels": CONDITIONS,
+        "demographics": CODING,
+        "trained_on": trained_on,
+    }
+    entry = shelf.add("demo-disease", of.network.state_dict(), card | about)
+    made = reference(of).model_copy(update={"weights_sha256": entry.card.weights_sha256})
+    (entry.folder / REFERENCE_FILE).write_text(made.model_dump_json())
+    return folder

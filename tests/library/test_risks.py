@@ -15,12 +15,10 @@ from sleepfm.inference.risk_result import RiskResult
 from sleepfm.library.job_risk import assess, submit_risk
 from sleepfm.library.library import Library
 from sleepfm.library.risks import ranks, remove, risks, scores, store
-from sleepfm.models.card import SIMULATED, EncoderLink, Task
 from sleepfm.models.reference import REFERENCE_FILE
-from sleepfm.models.shelf import Shelf
 from sleepfm.progress import silent
 from sleepfm.vocabulary import Kind
-from tests.inference.risk_material import CODING, CONDITIONS, a_night, head, models, reference
+from tests.inference.risk_material import a_night, bundle_disease, head, models
 from tests.library.simulated_models import bundle
 from tests.make_edf import write_edf
 
@@ -91,26 +89,7 @@ def test_scores_are_ranked_among_the_newest_of_the_same_weights(library: Library
 
 @pytest.fixture
 def with_models(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
-    folder = bundle(tmp_path / "bundled")
-    monkeypatch.setenv("SLEEPFM_BUNDLED_MODELS", str(folder))
-    shelf = Shelf(folder, tmp_path / "nothing")
-    encoder = shelf.get("demo-encoder")
-    of = head()
-    entry = shelf.add(
-        "demo-disease",
-        of.network.state_dict(),
-        {
-            "task": Task.DISEASE,
-            "architecture": of.card.architecture,
-            "parameters": of.card.parameters,
-            "encoder": EncoderLink(name=encoder.name, weights_sha256=encoder.card.weights_sha256),
-            "labels": CONDITIONS,
-            "demographics": CODING,
-            "trained_on": SIMULATED,
-        },
-    )
-    made = reference(of).model_copy(update={"weights_sha256": entry.card.weights_sha256})
-    (entry.folder / REFERENCE_FILE).write_text(made.model_dump_json())
+    monkeypatch.setenv("SLEEPFM_BUNDLED_MODELS", str(bundle_disease(bundle(tmp_path / "bundled"))))
     return library
 
 
