@@ -22,21 +22,23 @@ import numpy as np
 
 CHANCE = 0.5
 """Agreement of a signal that knows nothing of its partners, and likeness of one that lies between two modalities."""
-LEAST_USUAL = 0.6
+LEAST_USUAL = 0.55
 """Where other people's nights stay below this in the median, the encoder cannot tell, and nothing is judged by it."""
-FEWEST_PEOPLE = 8
+FEWEST_PEOPLE = 6
 """With fewer other people nothing is judged."""
 FEWEST_WINDOWS = 4
 """A night of fewer windows has too few candidates for a rank to mean anything."""
 SMOOTHED = 5
 """Windows that a running mean is taken over: the rank of a single window is left to chance too much."""
-NEIGHBOURS = 20
+FEWEST_NEIGHBOURS, NEIGHBOURS = 5, 20
 BANK_WINDOWS = 500
 """Windows of other people that neighbours are looked up in, for each modality; spread evenly over the nights."""
 LOWEST_SHARE = 0.01
-"""Part of other people's windows that counts as unusually low."""
-ALARMING, DOUBTFUL = 0.5, 0.75
-"""An unusually low value is alarming (doubtful) when less than this part is left of what others have above chance."""
+"""Part of other people's windows whose values count as unusually low."""
+AGREEMENT_LEFT = (0.75, 0.5)
+"""An unusually low agreement is doubtful (alarming) when less than this part is left of what others have above chance."""
+LIKENESS_LIMITS = (0.5, 0.25)
+"""An unusually low likeness is doubtful (alarming) below this: another modality has as many (three times as many) neighbours."""
 ALARMING_SHARE, DOUBTFUL_SHARE = 0.25, 0.1
 """Part of a night's windows that must be alarming for the night to be so, and part that makes it doubtful."""
 
@@ -72,7 +74,7 @@ class Usual:
     Attributes
     ----------
     median, low
-        Median over windows, and the value that only `LOWEST_SHARE` of them stay below; NaN where there is none.
+        Median over windows, and the value that only `LOWEST_SHARE` of them do not exceed; NaN where there is none.
     people
         How many people that rests on.
     """
@@ -91,13 +93,14 @@ class Usual:
         """Whether good nights stand out from chance at all."""
         return self.enough and self.median >= LEAST_USUAL
 
-    def flags(self, value_w: np.ndarray) -> np.ndarray:
-        """Return (window,) 0 good, 1 doubtful, 2 alarm; 0 where the value is NaN or nobody can tell."""
-        if not self.tells:
-            return np.zeros(value_w.shape, dtype=int)
-        left_w = (value_w - CHANCE) / (self.median - CHANCE)
-        low_w = value_w < self.low
-        return (low_w & (left_w < DOUBTFUL)).astype(int) + (low_w & (left_w < ALARMING))
+    def left(self, value_w: np.ndarray) -> np.ndarray:
+        """Return (window,) how much is left of what others have above chance, 1 as usual; NaN where nobody can tell."""
+        return (value_w - CHANCE) / (self.median - CHANCE) if self.tells else np.full(value_w.shape, np.nan)
+
+    def level(self, value_w: np.ndarray, limits: Sequence[float]) -> np.ndarray:
+        """Return (window,) how many of the limits an unusually low value is below; 0 where nobody can tell."""
+        low_w = (value_w <= self.low) & self.tells
+        return np.sum([low_w & (value_w < limit) for limit in limits], axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +137,8 @@ class Judgement:
     like_w
         (window,) index of the modality that each window is most like; -1 where nobody can tell.
     score_w
-        (window,) the lower of the two, of those that can be judged; NaN where neither can.
+        (window,) how much is left of what other people's windows have above chance, 0 to 1, of the worse of the two; NaN where
+        neither can be judged.
     flag_w
         (window,) None where neither can be judged.
     flag
@@ -242,7 +246,9 @@ def gather_others(nights: Sequence[np.ndarray], people: Sequence[str]) -> Others
         people=int(person_n.max()) + 1,
         windows=all_mwe.shape[1],
     )
-    likeness = tuple(_usual(_likeness(rows[m], m, others, person[m])[0], person[m]) for m in range(modalities))
+    likeness = tuple(
+        _usual(_running_mean_each(_likeness(rows[m], m, others, person[m])[0], person[m]), person[m]) for m in range(modalities)
+    )
     return replace(others, likeness=likeness)
 
 
@@ -268,16 +274,17 @@ def _judge(m: int, unit_we: np.ndarray, agreement_w: np.ndarray, others: Others)
     likeness_w[usable_w], like_w[usable_w] = _likeness(unit_we[usable_w], m, others)
     likeness_w = np.where(usable_w, _running_mean(likeness_w), np.nan)
     agreement_w = np.where(usable_w, agreement_w, np.nan)
-    usual_k = others.agreement[m], others.likeness[m]
-    values_kw = np.stack([np.where(u.tells, v, np.nan) for u, v in zip(usual_k, (agreement_w, likeness_w), strict=True)])
-    level_kw = np.stack([usual.flags(values_w) for usual, values_w in zip(usual_k, values_kw, strict=True)])
-    judged_w = np.isfinite(values_kw).any(axis=0)
+    agreed, alike = others.agreement[m], others.likeness[m]
+    agreement_limits = [CHANCE + left * (agreed.median - CHANCE) for left in AGREEMENT_LEFT]
+    level_kw = np.stack([agreed.level(agreement_w, agreement_limits), alike.level(likeness_w, LIKENESS_LIMITS)])
+    score_w = np.clip(np.fmin(agreed.left(agreement_w), alike.left(likeness_w)), 0.0, 1.0)
+    judged_w = np.isfinite(score_w)
     level_w = level_kw.max(axis=0)
     return Judgement(
         agreement_w,
         likeness_w,
         like_w,
-        score_w=np.fmin(*values_kw),
+        score_w,
         flag_w=tuple(tuple(Flag)[level] if known else None for level, known in zip(level_w, judged_w, strict=True)),
         flag=_night_flag(level_w[judged_w]),
         disagrees_w=level_kw[0] > 0,
@@ -304,7 +311,7 @@ def _likeness(unit_qe: np.ndarray, m: int, others: Others, person_q: np.ndarray 
     kept_r = np.isin(others.modality_r, known)
     bank_re, modality_r, person_r = others.bank_re[kept_r], others.modality_r[kept_r], others.person_r[kept_r]
     rows_c = np.bincount(modality_r, minlength=len(others.likeness))
-    k = max(1, min(NEIGHBOURS, min(rows_c[c] for c in known) // 10))
+    k = min(max(min(rows_c[c] for c in known) // 10, FEWEST_NEIGHBOURS), NEIGHBOURS)
     similarity_qr = unit_qe @ bank_re.T
     if person_q is not None:
         similarity_qr[person_q[:, None] == person_r] = -np.inf
@@ -323,6 +330,13 @@ def _usual(values_n: np.ndarray, person_n: np.ndarray) -> Usual:
     found_n = values_n[known_n]
     people = np.unique(person_n[known_n]).size
     return Usual(float(np.median(found_n)), float(np.quantile(found_n, LOWEST_SHARE)), people)
+
+
+def _running_mean_each(values_r: np.ndarray, person_r: np.ndarray) -> np.ndarray:
+    found_r = np.empty(values_r.shape)
+    for one in np.unique(person_r):
+        found_r[person_r == one] = _running_mean(values_r[person_r == one])
+    return found_r
 
 
 def _running_mean(values_w: np.ndarray) -> np.ndarray:

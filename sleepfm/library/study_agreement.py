@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,15 +20,22 @@ from sleepfm.analysis.modality_agreement import (
 )
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
+from sleepfm.inference.simulated_models import simulated_warning
+from sleepfm.library.comparable import comparable_studies, unnamed_note
 from sleepfm.library.embedding_index import Block, EmbeddingIndex
-from sleepfm.library.facts import people
+from sleepfm.library.encoder_choice import choose_encoder
+from sleepfm.library.facts import person
 from sleepfm.library.library import Library
+from sleepfm.models.card import SIMULATED
 from sleepfm.models.shelf import Shelf
 from sleepfm.vocabulary import WINDOW_S, Modality
 
 MODALITIES: tuple[Modality, ...] = tuple(Modality)
 MOST_PEOPLE = 50
 """So many other people say what is usual; more would only take longer."""
+FEW_PEOPLE = 20
+"""With fewer, good nights light up now and then (150 simulated nights of 2 h: 6 alarms and 13 doubtful with 6 people, 0 and 16
+with 10, 0 and 2 with 20 or 50)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +47,8 @@ class ModalityStrip:
     modality
         As the study's channels are labelled.
     score_w
-        (window,) 1 at best, 0.5 where nothing agrees (`sleepfm.analysis.modality_agreement`); NaN where it cannot be judged.
+        (window,) 1 as in other people's nights, 0 where nothing agrees (`sleepfm.analysis.modality_agreement`); NaN where it
+        cannot be judged.
     flag_w
         (window,) the flag of each window; "" where it cannot be judged.
     flag
@@ -72,7 +80,7 @@ class StudyAgreement:
     candidates
         By (query, target): how many windows stood in the race.
     strips
-        One a modality that the study has, in the vocabulary's order.
+        One for each modality of which the recording has channels, in the vocabulary's order.
     other_people, other_windows
         With whom the study was compared.
     notes
@@ -107,45 +115,50 @@ def study_agreement(home: Home, encoder: str, study: str) -> StudyAgreement:
     RequestError
         No such study or encoder, the study is not in the encoder's index, or it has no whole window.
     """
-    entry = Shelf(home.models).get(encoder)
+    entry = choose_encoder(Shelf(home.models), encoder)
     with Library(home) as library:
-        library.study(study)
+        known = library.study(study)
         index = EmbeddingIndex(library, entry.card.weights_sha256)
         block = index.block(study)
         if block is None:
-            raise RequestError(f"{study} is not in the index of {encoder}: index it first (sleepfm index)")
-        person_of = people(library)
-        subject_of = {name: person.subject for name, person in person_of.items()}
+            raise RequestError(f"{study} is not indexed for {encoder}, or changed since: index it first (`sleepfm index`)")
+        subject_of = comparable_studies(library, known)
         chosen = _other_nights(index.blocks(), block, subject_of)
         unit_mwe = _night(index, block)
         others = None
         if len(chosen) >= FEWEST_PEOPLE:
             others = gather_others([_night(index, one) for one in chosen], [subject_of[one.study] for one in chosen])
+        named = person(library, study).known_subject
     if not np.isfinite(unit_mwe).any():
         raise RequestError(f"{study} has no whole 5-min window without a gap: there is nothing to compare")
     ranks = partner_ranks(unit_mwe)
     pairs = [(a, b) for a, _ in enumerate(MODALITIES) for b, _ in enumerate(MODALITIES) if ranks.candidates_ab[a, b]]
-    unnamed = any(not person_of[one.study].known_subject for one in (block, *chosen))
+    notes = (
+        simulated_warning(entry.name, simulated_recording=known.simulated) if entry.card.trained_on == SIMULATED else "",
+        f"Compared with {len(chosen)} other people only: false alarms are to be expected."
+        if others is not None and len(chosen) < FEW_PEOPLE
+        else "",
+        "" if named else unnamed_note(study),
+    )
     return StudyAgreement(
         study=study,
         encoder=encoder,
         window_start_s=np.arange(unit_mwe.shape[1]) * WINDOW_S,
         rank_w={(MODALITIES[a], MODALITIES[b]): ranks.rank_abw[a, b] for a, b in pairs},
         candidates={(MODALITIES[a], MODALITIES[b]): int(ranks.candidates_ab[a, b]) for a, b in pairs},
-        strips=_not_judged(unit_mwe, len(chosen)) if others is None else _judged(unit_mwe, others),
+        strips=_strips(unit_mwe, others, len(chosen), known.modalities),
         other_people=len(chosen),
         other_windows=sum(one.rows for one in chosen),
-        notes=("Some studies name no subject: each of these counts as a person of its own.",) if unnamed else (),
+        notes=tuple(note for note in notes if note),
     )
 
 
 def _other_nights(blocks: Sequence[Block], own: Block, subject_of: dict[str, str]) -> list[Block]:
     """Return one night each of up to `MOST_PEOPLE` other people, spread evenly; first those with all the study's modalities."""
     of_person: dict[str, Block] = {}
-    for block in sorted(blocks, key=lambda one: one.study):
+    for block in sorted((one for one in blocks if one.study in subject_of), key=lambda one: one.study):
         subject = subject_of[block.study]
-        best = of_person.get(subject)
-        if subject != subject_of[own.study] and (best is None or _shared(block, own) > _shared(best, own)):
+        if subject not in of_person or _shared(block, own) > _shared(of_person[subject], own):
             of_person[subject] = block
     complete = [one for one in of_person.values() if _shared(one, own) == len(own.modalities)]
     partial = [one for one in of_person.values() if _shared(one, own) < len(own.modalities)]
@@ -168,24 +181,24 @@ def _night(index: EmbeddingIndex, block: Block) -> np.ndarray:
     return np.stack([rows.get(modality, absent) for modality in MODALITIES])
 
 
-def _not_judged(unit_mwe: np.ndarray, other_people: int) -> tuple[ModalityStrip, ...]:
+def _strips(
+    unit_mwe: np.ndarray, others: Others | None, other_people: int, channels: Mapping[str, int]
+) -> tuple[ModalityStrip, ...]:
+    """Return a strip for each modality that has a usable window, or of which the recording has channels all the same."""
+    nothing_w, no_flags = np.full(unit_mwe.shape[1], np.nan), ("",) * unit_mwe.shape[1]
     usable_m = np.isfinite(unit_mwe).all(axis=2).any(axis=1)
-    windows = unit_mwe.shape[1]
-    why = f"Not enough other nights to compare: {_people(other_people)} in the index, {FEWEST_PEOPLE} are needed."
-    return tuple(
-        ModalityStrip(modality, np.full(windows, np.nan), ("",) * windows, Flag.DOUBTFUL, why)
-        for modality, usable in zip(MODALITIES, usable_m, strict=True)
-        if usable
-    )
-
-
-def _judged(unit_mwe: np.ndarray, others: Others) -> tuple[ModalityStrip, ...]:
-    found = judge(unit_mwe, others)
+    found = (None,) * len(MODALITIES) if others is None else judge(unit_mwe, others)
     strips = []
-    for m, one in enumerate(found):
-        if one is not None:
+    for m, (modality, one) in enumerate(zip(MODALITIES, found, strict=True)):
+        if one is not None and others is not None:
             why = _why(m, one, found, others) if one.judged else _why_not_judged(m, others)
-            strips.append(ModalityStrip(MODALITIES[m], one.score_w, tuple(flag or "" for flag in one.flag_w), one.flag, why))
+            strips.append(ModalityStrip(modality, one.score_w, tuple(flag or "" for flag in one.flag_w), one.flag, why))
+        elif usable_m[m]:
+            why = f"Not enough other nights to compare: {_people(other_people)} in the index, {FEWEST_PEOPLE} are needed."
+            strips.append(ModalityStrip(modality, nothing_w, no_flags, Flag.DOUBTFUL, why))
+        elif channels.get(modality):
+            why = f"There are {modality} channels, but not one could be embedded: failing most of the night, or mislabelled?"
+            strips.append(ModalityStrip(modality, nothing_w, no_flags, Flag.ALARM, why))
     return tuple(strips)
 
 
