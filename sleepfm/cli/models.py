@@ -35,7 +35,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     imported.add_argument("--encoder", metavar="NAME", help="the encoder of a head (default: the latest imported that fits)")
     imported.add_argument("--labels", type=Path, metavar="CSV", help="label_idx,phecode,phenotype of a disease head")
     imported.add_argument("--age-scale", type=positive_float, metavar="YEARS", help="years that stand for 1.0 in a disease head")
-    imported.add_argument("--sex-code", type=str, metavar="CODE", help="as a disease head takes it: female=0,male=1")
+    imported.add_argument(
+        "--sex-code",
+        type=str,
+        metavar="CODE",
+        help="as a disease head takes it: female=0,male=1, with unknown=0.5 where it knows that",
+    )
     add_home(imported)
 
     fetched = command(

@@ -123,7 +123,7 @@ def night_coalitions(
     rows
         (token, E) float32 of each modality that is there, finite.
     window_n
-        (token,) the window of each token, from 0, none left out.
+        (token,) the window of each token, from 0, rising, none left out.
     precision
         Of the widest matrix products of coalitions that lack a modality (see `CoalitionPooling`).
 
@@ -142,16 +142,15 @@ def night_coalitions(
     raise ModelError(f"{model.card.name} ({model.card.architecture}): this network's answers cannot be taken apart by modality")
 
 
-def _sums(x_ne: Tensor, window_n: Tensor, windows: int) -> Tensor:
-    """Return (…, window, E) float64 sums over the tokens of each window of (…, token, E)."""
-    sums = torch.zeros(*x_ne.shape[:-2], windows, x_ne.shape[-1], dtype=torch.float64)
-    return sums.index_add_(-2, window_n, x_ne.double())
+def _sums(x_xne: Tensor, counts_w: np.ndarray) -> Tensor:
+    """Return (x, window, E) float64 sums over the tokens of each window of (x, token, E)."""
+    return torch.stack([part.sum(dim=1, dtype=torch.float64) for part in x_xne.split(counts_w.tolist(), dim=1)], dim=1)
 
 
-def _weighted(sums_xwe: Tensor, counts_w: Tensor, weights_bw: np.ndarray) -> Tensor:
+def _weighted(sums_xwe: Tensor, counts_w: np.ndarray, weights_bw: np.ndarray) -> Tensor:
     """Return (night, x, E) means over the windows, each counted as often as its weight says."""
-    weights = torch.from_numpy(np.asarray(weights_bw, np.float64))
-    return torch.einsum("bw,xwe->bxe", weights, sums_xwe) / (weights @ counts_w)[:, None, None]
+    tokens_b11 = torch.from_numpy(weights_bw @ counts_w.astype(np.float64))[:, None, None]
+    return torch.einsum("bw,xwe->bxe", torch.from_numpy(weights_bw.astype(np.float64)), sums_xwe) / tokens_b11
 
 
 class _RecurrentNight(NightCoalitions):
@@ -166,7 +165,7 @@ class _RecurrentNight(NightCoalitions):
         self.windows = int(window_n[-1]) + 1
         self._head = head
         self._window_n = torch.from_numpy(window_n)
-        self._counts_w = torch.bincount(self._window_n, minlength=self.windows).double()
+        self._counts_w = np.bincount(window_n)
         z_mse = torch.from_numpy(np.stack(list(rows.values())))
         coalitions = [np.flatnonzero(in_p).tolist() for in_p in members(len(rows))[1:]]
         with workers() as side_by_side, torch.inference_mode():
@@ -184,7 +183,7 @@ class _RecurrentNight(NightCoalitions):
 
     def _window_sums(self, pooled_cse: Tensor) -> Tensor:
         out_cse = run_lstm(self._head.lstm, pooled_cse, torch.full((len(pooled_cse),), pooled_cse.shape[1]))
-        return _sums(out_cse, self._window_n, self.windows)
+        return _sums(out_cse, self._counts_w)
 
     def values(self, weights_bw: np.ndarray, people: Sequence[People]) -> np.ndarray:
         night_bck = _weighted(self._sums_cwe, self._counts_w, weights_bw) @ self._night_ke.T
@@ -237,9 +236,8 @@ class _MeanNight(NightCoalitions):
         self.modalities = tuple(rows)
         self.windows = int(window_n[-1]) + 1
         self.additive_demographics = not head.demographics
-        window = torch.from_numpy(window_n)
-        self._counts_w = torch.bincount(window, minlength=self.windows).double()
-        self._sums_mwe = _sums(torch.from_numpy(np.stack(list(rows.values()))), window, self.windows)
+        self._counts_w = np.bincount(window_n)
+        self._sums_mwe = _sums(torch.from_numpy(np.stack(list(rows.values()))), self._counts_w)
         self._in_cm = torch.from_numpy(members(len(rows))).double()
         self._head = head
         first, last = cast(nn.Linear, head.network[0]), cast(nn.Linear, head.network[-1])

@@ -10,7 +10,7 @@ import torch
 
 from sleepfm.analysis.shapley import leave_one_out, shapley_values
 from sleepfm.errors import ModelError, RecordingError
-from sleepfm.inference.device import Precision
+from sleepfm.inference.device import Precision, one_thread_each
 from sleepfm.inference.embedding_files import Embeddings
 from sleepfm.inference.heads import check_fits, looked_at
 from sleepfm.inference.night_coalitions import NightCoalitions, People, night_coalitions
@@ -140,8 +140,9 @@ def night_risk(
             " import it with --age-scale and --sex-code"
         )
     groups = _groups(card.demographics, None if left_out else person, models.reference if demographic_players else None)
-    value_ck = coalition_scores(taken_apart, groups, np.ones((1, taken_apart.windows)))[0]
-    intervals = window_intervals(taken_apart, groups, resamples, value_ck.size)
+    with one_thread_each():
+        value_ck = coalition_scores(taken_apart, groups, np.ones((1, taken_apart.windows)))[0]
+        intervals = window_intervals(taken_apart, groups, resamples, value_ck.size)
     occluded_wk = taken_apart.occluded(groups[-1], part(progress, 0.4, 1.0))
     players = (*(modality.value for modality in taken_apart.modalities), *((AGE, SEX) if demographic_players else ()))
     conditions = conditions_of(card, value_ck.shape[1])

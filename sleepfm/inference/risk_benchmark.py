@@ -105,7 +105,8 @@ def benchmark_risk(
 
     runs = [_timed(all_coalitions) for _ in range(repeats)]
     night, value_ck = runs[-1][1]
-    intervals = [_timed(lambda: window_intervals(night, [_PERSON], RESAMPLES, value_ck.size))[0] for _ in range(repeats)]
+    with one_thread_each():
+        intervals = [_timed(lambda: window_intervals(night, [_PERSON], RESAMPLES, value_ck.size))[0] for _ in range(repeats)]
     occluded = [_timed(lambda: night.occluded(_PERSON))[0] for _ in range(repeats if occlusion else 0)]
     return RiskBenchmark(
         tuple(seconds for seconds, _ in runs), tuple(intervals), tuple(occluded), _difference(model, rows, value_ck)
