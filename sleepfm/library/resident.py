@@ -9,10 +9,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, TypeVar
 
 from sleepfm.errors import SleepFMError
@@ -62,7 +65,8 @@ def _ask(timeout_s: float, function: Callable[..., Answer], *arguments: Any) -> 
     global _helper  # noqa: PLW0603 - one helper a process
     if _helper is None:
         _helper = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_live_with_the_app)
-    answer: Future[Answer] = _helper.submit(function, *arguments)
+    with _without_the_script():
+        answer: Future[Answer] = _helper.submit(function, *arguments)
     try:
         return answer.result(timeout_s)
     except TimeoutError:
@@ -72,6 +76,17 @@ def _ask(timeout_s: float, function: Callable[..., Answer], *arguments: Any) -> 
         raise SleepFMError(
             f"no answer within {timeout_s:g} s: the machine is busy, or the index must first be read from a slow disk; try again"
         ) from None
+
+
+@contextmanager
+def _without_the_script() -> Iterator[None]:
+    """Start processes that do not run the main module again: in the app that is the page's script, with all that it loads."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _end() -> None:

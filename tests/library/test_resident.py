@@ -136,3 +136,19 @@ def test_it_ends_when_the_app_is_killed(tmp_path: Path) -> None:
         app.kill()
         app.communicate()
     assert gone(helper)
+
+
+def test_the_script_that_asks_is_not_run_again_by_the_process_that_answers(tmp_path: Path) -> None:
+    # the app asks from a page's script, which stands in for the main module while it runs
+    script = tmp_path / "page.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from sleepfm.home import Home\n"
+        "from sleepfm.library.resident import in_resident\n"
+        "print('the script runs')\n"
+        "print(in_resident(Home(Path('3')), isinstance, Home))\n"
+    )
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, cwd=root, env=environment)
+    assert ran.stdout.splitlines() == ["the script runs", "True"]
