@@ -54,7 +54,7 @@ def choose_study(library: Library) -> Study | None:
     with st.container(horizontal=True):
         st.page_link("pages/studies.py", label="Add recordings", icon=":material/folder_open:")
         offer_demo_cohort(library)
-    show_jobs(library)
+    show_jobs(library, None)
     return None
 
 
@@ -181,14 +181,14 @@ def show_query(study: Study, asked: Asked, others: list[Clip]) -> None:
             )
 
 
-def show_jobs(library: Library) -> None:
+def show_jobs(library: Library, study: Study | None) -> None:
     """Show the indexing that runs, with time left and a way to stop it, or what went wrong with the last one."""
     jobs = library.jobs.list(kinds=JOBS, limit=1)
     if not jobs:
         return
     job, home = jobs[0], library.home
     if not job.open:
-        say_what_failed(job)
+        say_what_failed(job, study)
         return
 
     @st.fragment(run_every=1.0)
@@ -205,16 +205,17 @@ def show_jobs(library: Library) -> None:
     progress()
 
 
-def say_what_failed(job: Job) -> None:
+def say_what_failed(job: Job, study: Study | None) -> None:
     """Say why the last indexing did not do everything, until somebody closes it."""
     failed = (job.result or {}).get("failed", [])
     if st.session_state.get("similar read") == job.id or not (job.error or failed):
         return
+    here = study is not None and any(one.get("study") == study.id for one in failed)
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.error:
             st.error(plain(f"{job.title}: {job.error}"))
         else:
-            with st.expander(plain(f"{job.title}: {len(failed)} could not be indexed")):
+            with st.expander(plain(f"{job.title}: {len(failed)} could not be indexed"), expanded=here):
                 rows = [
                     {"Study": printable(one.get("study", one.get("file", ""))), "Why": printable(one["error"])} for one in failed
                 ]
@@ -347,7 +348,7 @@ def main() -> None:
             st.query_params["at"] = str(int(picked))
             asked = replace(asked, at=picked)
         show_query(study, asked, others)
-        show_jobs(library)
+        show_jobs(library, study)
         if library.count() == 1:
             show_alone(library)
         elif encoder is not None:

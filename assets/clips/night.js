@@ -185,7 +185,7 @@ class Night {
   place() {
     const box = (node, start) => Object.assign(node.style, {
       left: `${GUTTER + start * this.perSecond}px`,
-      width: `${Math.max(4, WINDOW * this.perSecond)}px`,
+      width: `${Math.max(4, Math.min(WINDOW, this.data.night.epochs * 30 - start) * this.perSecond)}px`,
       height: `${this.height - AXIS}px`,
     });
     const start = this.window * WINDOW;
