@@ -156,7 +156,7 @@ def offer_map(library: Library, spec: MapSpec, studies: int) -> None:
     takes = "some seconds" if spec.method is Method.PCA else "about a minute, for 20,000 windows two"
     st.info(f"This map of the {unit} of {studies:,} studies was not made yet; it takes {takes}.", icon=":material/scatter_plot:")
     if st.button("Make the map", type="primary"):
-        submit_map(library, spec)
+        submit_map(library, spec, anew=True)  # one that is damaged is no map to place studies on
         st.rerun()
 
 

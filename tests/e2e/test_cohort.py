@@ -8,29 +8,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from e2e.conftest import RunningApp, free_port, start_app, stop_app
 
 from sleepfm.library import facts, subsets
 from sleepfm.library.library import Library
-from sleepfm.library.maps import MapSpec, map_file
+from sleepfm.library.map_making import make
+from sleepfm.library.maps import MapSpec, map_file, read_map
 from tests.library.mapped_library import ENCODER, add_nights, mapped_library
 
 pytestmark = pytest.mark.browser
 
 MAP = '[data-sleepfm="map"]'
+NIGHTS = MapSpec(encoder=ENCODER)
 
 
-@pytest.fixture
-def cohort(tmp_path: Path) -> Iterator[RunningApp]:
-    mapped_library(tmp_path, people=12).close()
-    running = start_app(tmp_path / "home", free_port())
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """Give an app whose library has an index, and a map of its nights."""
+    folder = tmp_path_factory.mktemp("cohort")
+    with mapped_library(folder, people=12) as library:
+        make(library, NIGHTS)
+    running = start_app(folder / "home", free_port())
     yield running
     stop_app(running)
 
 
-def make_map(page: Any) -> None:
-    page.get_by_role("button", name="Make the map").click()
+def drawn(page: Any) -> None:
     page.locator(f"{MAP}[data-colour]").wait_for(timeout=90_000)
 
 
@@ -38,6 +43,18 @@ def selected(page: Any, count: int) -> None:
     """Wait until the browser and the server agree on how many are selected."""
     page.locator(f'{MAP}[data-selected="{count}"]').wait_for()
     page.get_by_text(re.compile(rf"Selected: {count} nights of {count} studies")).wait_for()
+
+
+def place_of_first_night(app: RunningApp, box: dict[str, float]) -> tuple[float, float]:
+    """Return where the whole map, fitted into its box with a margin, shows the first of its nights."""
+    with Library.open(app.home) as library:
+        stored = read_map(library.home, NIGHTS.identifier)
+    assert stored is not None
+    x_n, y_n = stored.x_n, stored.y_n
+    scale = min((box["width"] - 52) / np.ptp(x_n), (box["height"] - 52) / np.ptp(y_n))
+    right = scale * (x_n[0] - (x_n.min() + x_n.max()) / 2)
+    up = scale * (y_n[0] - (y_n.min() + y_n.max()) / 2)
+    return float(box["x"] + box["width"] / 2 + right), float(box["y"] + box["height"] / 2 - up)
 
 
 def lasso_left_half(page: Any) -> int:
@@ -56,7 +73,7 @@ def lasso_left_half(page: Any) -> int:
 
 def test_from_the_map_by_lasso_to_a_subset_and_a_split_with_people_apart(cohort: RunningApp, page: Any) -> None:
     page.goto(f"{cohort.url}/cohort")
-    make_map(page)
+    drawn(page)
     assert page.locator(MAP).get_attribute("data-colour") == "fact:site"
     assert page.locator(MAP).get_attribute("data-points") == "24"
     page.get_by_text("by chance").first.wait_for()
@@ -89,7 +106,7 @@ def test_from_the_map_by_lasso_to_a_subset_and_a_split_with_people_apart(cohort:
 
 def test_everything_can_be_selected_from_the_keyboard_and_a_point_opens_its_night(cohort: RunningApp, page: Any) -> None:
     page.goto(f"{cohort.url}/cohort")
-    make_map(page)
+    drawn(page)
     stage = page.locator(f"{MAP} .stage")
     stage.focus()
     page.keyboard.press("a")
@@ -112,15 +129,8 @@ def test_everything_can_be_selected_from_the_keyboard_and_a_point_opens_its_nigh
     selected(page, 4)
     page.get_by_text("in the same fifth of Age").wait_for()
 
-    page.locator(MAP).get_by_role("button", name="Move").click()
-    box = stage.bounding_box()
-    for step in range(40):
-        page.mouse.move(box["x"] + box["width"] * (0.3 + 0.01 * step), box["y"] + box["height"] / 2)
-        if page.locator(f"{MAP} .tooltip").is_visible():
-            break
-        page.mouse.move(box["x"] + box["width"] * (0.3 + 0.01 * step), box["y"] + box["height"] * 0.4)
-        if page.locator(f"{MAP} .tooltip").is_visible():
-            break
+    page.locator(MAP).get_by_role("button", name="Whole map").click()
+    page.mouse.move(*place_of_first_night(cohort, stage.bounding_box()))
     study = page.locator(f"{MAP} .tooltip .study").inner_text()
     page.mouse.down()
     page.mouse.up()
@@ -129,11 +139,9 @@ def test_everything_can_be_selected_from_the_keyboard_and_a_point_opens_its_nigh
     page.wait_for_url(f"**/review?study={study}*", timeout=20_000)
 
 
-def test_a_table_brings_colours_new_nights_are_placed_and_a_broken_map_is_made_again(
-    cohort: RunningApp, page: Any, tmp_path: Path
-) -> None:
+def test_a_table_brings_colours_new_nights_are_placed_and_a_broken_map_is_made_again(cohort: RunningApp, page: Any) -> None:
     page.goto(f"{cohort.url}/cohort")
-    make_map(page)
+    drawn(page)
     page.get_by_role("button", name="Table").click()
     table = {"name": "wards.csv", "mimeType": "text/csv", "buffer": b"Study ID,Ward\np0-1,North\np1-1,South\n"}
     page.locator("input[type=file]").set_input_files(table)
@@ -144,17 +152,18 @@ def test_a_table_brings_colours_new_nights_are_placed_and_a_broken_map_is_made_a
     assert "22" in page.locator(MAP).get_by_role("button", name=re.compile("^not known")).inner_text()
 
     with Library.open(cohort.home) as library:
-        add_nights(library, tmp_path / "edf", ["p12-1"])
+        add_nights(library, cohort.home.parent / "edf", ["p12-1"])
     page.reload()
     page.get_by_text("1 studies came since this map was made").wait_for()
     page.get_by_role("button", name="Place them on the map").click()
     page.locator(f'{MAP}[data-points="25"]').wait_for(timeout=60_000)
 
     with Library.open(cohort.home) as library:
-        map_file(library.home, MapSpec(encoder=ENCODER).identifier).write_bytes(b"broken")
+        map_file(library.home, NIGHTS.identifier).write_bytes(b"broken")
     page.reload()
     page.get_by_text("is no map or is damaged").wait_for()
-    make_map(page)
+    page.get_by_role("button", name="Make the map").click()
+    drawn(page)
 
 
 def test_an_empty_library_says_what_to_do(app: RunningApp, page: Any) -> None:
