@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shap
 import torch
 
 from sleepfm.errors import Cancelled, ModelError, RecordingError, RequestError, SleepFMError
@@ -42,6 +43,18 @@ def test_every_coalition_is_the_heads_own_answer(kind: str, without: tuple[Modal
     everybody = len(result.coalition_ck) - 1
     for i in range(len(result.players)):
         np.testing.assert_allclose(result.ablation_pk[i], result.log_hazard_k - result.coalition_ck[everybody & ~(1 << i)])
+
+
+def test_shares_are_those_that_shap_finds_by_asking_the_head() -> None:
+    of, embeddings = head(), a_night()
+    result = night_risk(embeddings, models(of), age=57, sex="male", resamples=5)
+
+    def game(present_np: np.ndarray) -> np.ndarray:
+        return np.stack([answer(of, embeddings, tuple(compress(Modality, row > 0)), 57, "male") for row in present_np])
+
+    explained = shap.explainers.Exact(game, shap.maskers.Independent(np.zeros((1, 4))))(np.ones((1, 4)))
+    np.testing.assert_allclose(result.shapley_pk, explained.values[0], atol=1e-6)
+    np.testing.assert_allclose(result.base_k, explained.base_values[0], atol=1e-6)
 
 
 def test_the_score_is_that_of_night_hazards() -> None:
