@@ -175,8 +175,7 @@ def _show_condition(of: Assessment, table: pd.DataFrame, k: int, number: int) ->
     stem = f"{result_name(result)}_{result.conditions[k].phecode}"
     left, right = st.columns(2, gap="medium")
     with left:
-        reference = "" if of.reference is None else printable(of.reference.data)
-        facts = condition_facts(table.iloc[k].to_dict(), reference)
+        facts = condition_facts(table.iloc[k].to_dict())
         st.dataframe(
             pd.DataFrame(facts, columns=["", "This night", "Age and sex alone"]),
             hide_index=True,
@@ -185,6 +184,8 @@ def _show_condition(of: Assessment, table: pd.DataFrame, k: int, number: int) ->
             key=f"risk facts {number}",
             alt="What is known of this condition",
         )
+        if of.reference is not None:
+            st.caption(plain(f"Reference people: {of.reference.data}."))
         if years_known(of) and (why := of.ranks_only(k)):
             st.info(plain(f"Ranks only. {why}"), icon=":material/format_list_numbered:")
     with right:

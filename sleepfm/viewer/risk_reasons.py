@@ -14,6 +14,8 @@ from sleepfm.vocabulary import Modality
 DIGITS = 5
 """Behind the point in the table: what stands there adds up to the score to 1e-4, however many steps there are."""
 
+_SEEN = 0.5 * 10**-DIGITS
+
 MEAN_SCORE = "Mean of the reference"
 NO_SIGNAL = "Without any signal"
 NO_PLAYER = "No signal, average age and sex"
@@ -98,9 +100,10 @@ def reasons(result: RiskResult, k: int, reference: Reference | None) -> Reasons:
         for modality, mean in of_people.mean_shapley.items()
         if modality not in result.players
     ]
-    # where age and sex are players, the starts differ by little: both are averages over the reference people
-    first = Step(OTHER_START if people_play else AGE_AND_SEX, "", base - of_people.mean_base)
-    return Reasons(MEAN_SCORE, of_people.mean_score, (first, *shifted, *absent), score, low, high)
+    moved = base - of_people.mean_base
+    # where age and sex are players both starts are averages over the reference people: the same, unless those have changed
+    first = [Step(OTHER_START if people_play else AGE_AND_SEX, "", moved)] if not people_play or abs(moved) >= _SEEN else []
+    return Reasons(MEAN_SCORE, of_people.mean_score, (*first, *shifted, *absent), score, low, high)
 
 
 _MODALITIES = frozenset(Modality)

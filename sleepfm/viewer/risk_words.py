@@ -88,10 +88,10 @@ def night_words(*, staged: bool) -> str:
     )
 
 
-def condition_facts(row: Mapping[Hashable, Any], reference: str) -> list[tuple[str, str, str]]:
+def condition_facts(row: Mapping[Hashable, Any]) -> list[tuple[str, str, str]]:
     """Return what is known of one condition, as rows of three: what, of this night, of age and sex alone.
 
-    The row is of `risk_table.condition_table`; `reference` says who the reference people are.
+    The row is of `risk_table.condition_table`.
     """
     facts = []
     if math.isfinite(row["log_hazard"]):
@@ -108,7 +108,7 @@ def condition_facts(row: Mapping[Hashable, Any], reference: str) -> list[tuple[s
     if math.isfinite(row["c_index"]):
         facts.append(("C-index of the model", _with_interval(row, "c_index"), _with_interval(row, "c_index_age_and_sex")))
     if math.isfinite(row["n"]):
-        facts.append(("Reference people", f"n {row['n']:.0f}, {row['events']:.0f} events; {reference}", ""))
+        facts.append(("Reference people", f"n {row['n']:.0f}, {row['events']:.0f} events", ""))
     p = f" (p = {row['p']:.2g})" if math.isfinite(row["p"]) else ""
     facts.append(("Beside age and sex", f"{row['beside_age_and_sex']}{p}", ""))
     return facts

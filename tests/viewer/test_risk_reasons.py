@@ -40,7 +40,7 @@ def seen(words: str) -> float:
 @given(results(), st.booleans(), st.integers(0, 2))
 def test_what_stands_in_the_table_adds_up_to_the_score(result: RiskResult, relative: bool, k: int) -> None:
     of = reasons(result, k, REFERENCE if relative else None)
-    assert of.start + sum(step.change for step in of.steps) == pytest.approx(result.log_hazard_k[k], abs=1e-9)
+    assert of.start + sum(step.change for step in of.steps) == pytest.approx(result.log_hazard_k[k], abs=1e-5)
     people = REFERENCE.conditions[k]
     assert people is not None
     assert of.start == pytest.approx(people.mean_score if relative else result.base_k[k])
@@ -89,6 +89,14 @@ def test_age_and_sex_have_steps_of_their_own_when_they_are_players() -> None:
     of = reasons(made_up_result(players=True), 0, REFERENCE)
     assert [step.name for step in of.steps][-2:] == ["Age", "Sex"]
     assert "Age and sex" not in [step.name for step in of.steps]
+    people = REFERENCE.conditions[0]
+    assert people is not None
+    assert of.steps[0].name == "Other starting point"  # the made-up reference is of other people than the game
+    result = made_up_result(players=True)
+    same = REFERENCE.model_copy(
+        update={"conditions": (people.model_copy(update={"mean_base": float(result.base_k[0])}), *REFERENCE.conditions[1:])}
+    )
+    assert [step.player for step in reasons(result, 0, same).steps] == ["BAS", "RESP", "EKG", "EMG", "age", "sex"]
 
 
 def test_a_signal_that_the_night_lacks_takes_away_what_the_reference_people_have_from_it() -> None:

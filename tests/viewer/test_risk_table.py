@@ -73,7 +73,7 @@ def test_without_a_baseline_hazard_or_age_coding_there_are_ranks_only(why: str) 
     assert all(of.ranks_only(k) and of.curve(k) is None for k in range(4))
     shown = screen_table(table)
     assert not {"Log hazard", "95 % interval", "Free at nan y, %"} & set(shown.columns)
-    facts = {name for name, _, _ in condition_facts(table.iloc[0].to_dict(), "people")}
+    facts = {name for name, _, _ in condition_facts(table.iloc[0].to_dict())}
     assert "Rank in the library" in facts
     assert not {"Log hazard", "No event in 5 years"} & facts
 
@@ -115,10 +115,10 @@ def test_a_files_name_says_what_was_simulated() -> None:
     assert result_name(simulated) == "night-1_risky_simulated-model_simulated"
 
 
-def test_facts_say_who_the_reference_people_are() -> None:
-    facts = condition_facts(condition_table(made_up_assessment(), 5.0).iloc[1].to_dict(), "a cohort, test")
+def test_facts_stand_beside_those_of_age_and_sex() -> None:
+    facts = condition_facts(condition_table(made_up_assessment(), 5.0).iloc[1].to_dict())
     by_name = {name: (night, alone) for name, night, alone in facts}
-    assert by_name["Reference people"] == ("n 219, 41 events; a cohort, test", "")
+    assert by_name["Reference people"] == ("n 219, 41 events", "")
     assert by_name["C-index of the model"] == ("0.74 (0.68 to 0.80)", "0.70 (0.63 to 0.76)")
     assert by_name["Beside age and sex"] == ("does not beat age and sex (p = 0.4)", "")
 
@@ -133,6 +133,6 @@ def test_numbers_have_a_real_minus_and_no_minus_zero() -> None:
 def test_the_rank_of_the_only_night_is_not_shown() -> None:
     alone = condition_table(replace(made_up_assessment(), reference=None, ranked=1), 5.0)
     assert "Rank" not in screen_table(alone).columns
-    assert "Rank in the library" not in [name for name, _, _ in condition_facts(alone.iloc[0].to_dict(), "")]
+    assert "Rank in the library" not in [name for name, _, _ in condition_facts(alone.iloc[0].to_dict())]
     among = condition_table(replace(made_up_assessment(), reference=None, ranked=7), 5.0)
     assert screen_table(among)["Rank"].tolist() == ["1 of 7", "2 of 7", "3 of 7", "4 of 7"]
