@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sleepfm.analysis.estimates import Estimate
-from sleepfm.analysis.risk import ConditionRisk, RiskAssessment
+from sleepfm.analysis.risk import FEWEST_EVENTS, ConditionRisk, RiskAssessment
 from sleepfm.viewer.cohort_risk_view import ViewFigure, ViewTable, figure_text
 from sleepfm.viewer.risk_words import NO_BETTER, interval, minus
 from sleepfm.viewer.theme import GRID, INK, QUIET_INK
@@ -107,7 +107,7 @@ def enrichment_table(found: RiskAssessment, names: dict[str, str], demographics_
     years = f"{found.horizon:g} years"
     beside = (
         f" Beside it {demographics_model}, which knows age and sex alone, on the same people; p: one-sided, of a higher C than"
-        f" its, times {found.averaged} conditions (Bonferroni)."
+        f" its, times the {found.averaged} conditions with at least {FEWEST_EVENTS} events (Bonferroni)."
         if found.mean_c_baseline is not None
         else " Nothing is known of what age and sex alone would say: not everybody has such a score."
     )

@@ -142,9 +142,11 @@ def cohort_view(home: Home, question: CohortQuestion) -> RiskView:
         tables.append(_group_table(found))
     if found.assessment is not None and found.assessment.conditions:
         this = next((one for one in found.assessment.conditions if one.name == found.condition.phecode), None)
-        beside_said = None if this is None else beside_words(this)
-        if beside_said:
-            said.append(f"{name}: C-index {words(this.model.c_index) if this else ''}; the model {beside_said}.")
+        if this is not None and this.baseline is not None:
+            said.append(
+                f"{name}: C-index {words(this.model.c_index)}, by age and sex alone {words(this.baseline.c_index)}:"
+                f" {beside_words(this)}."
+            )
         figures.append(enrichment_figure(found.assessment, names))
         tables.append(enrichment_table(found.assessment, names, printable(found.demographics_model)))
         if found.conditions_followed > len(found.assessment.conditions):

@@ -18,6 +18,7 @@ from sleepfm.library.cohort_risk import CohortQuestion, MatchQuestion
 from sleepfm.library.library import Library
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.viewer.cohort_risk_curves import survival_figure
+from sleepfm.viewer.cohort_risk_enrichment import words
 from sleepfm.viewer.cohort_risk_view import RiskView
 from sleepfm.viewer.cohort_risk_views import cohort_view, matched_view, nights_view
 from sleepfm.vocabulary import Modality
@@ -83,9 +84,11 @@ def test_cohort_shows_groups_beside_age_and_sex_and_what_the_top_had(library: Li
     view, found = cohort_view(library.home, question), cohort_answer(library.home, question)
     said = looked_at(view)
     events = int(found.event_n.sum())
+    c_index = words(next(one for one in found.assessment.conditions if one.name == "SIM-01").model.c_index)
     assert f"{PEOPLE} people with a risk by risky" in said
     assert f"{events} events" in said
     assert f"chi-squared {found.groups.log_rank.statistic:.1f}, 1 degrees of freedom" in said
+    assert f"SIM-01: C-index {c_index}, by age and sex alone {c_index}: does not beat age and sex." in said
     assert "4 later nights of people who are there already" in said
     assert [one.name for one in view.figures] == ["event-free-by-groups", "event-free-by-groups-age-and-sex", "enrichment"]
     curves = view.figures[0].figure
@@ -185,8 +188,8 @@ def test_two_nights_that_nobody_staged_assessed_or_embedded_say_so(library: Libr
     view = nights_view(library.home, "n020", "n020b", "other-model")
     said = looked_at(view)
     assert view.figures == ()
-    for words in ("has no risk by other-model yet", "was not staged", "were not both embedded"):
-        assert words in said
+    for lacking in ("has no risk by other-model yet", "was not staged", "were not both embedded"):
+        assert lacking in said
     library.store_hash("n010b", "f" * 64)
     assert "were not both embedded" in looked_at(nights_view(library.home, "n010", "n010b", None)), "of other bytes"
     library.store_hash("n010b", f"{PEOPLE + 1:064d}")
