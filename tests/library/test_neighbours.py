@@ -122,10 +122,10 @@ def test_the_same_time_of_the_same_night_is_never_a_neighbour(library: Library, 
 @pytest.mark.usefixtures("nights")
 def test_the_helper_process_answers_the_same(library: Library) -> None:
     query = ask(("night_0", 1234.0), top=3)
-    here, there = find_neighbours(library.home, query), in_resident(library.home, find_neighbours, query)
+    here, there = find_neighbours(library.home, query), in_resident(library.home, find_neighbours, query, timeout_s=300)
     assert replace(there, seconds=here.seconds) == here
     with pytest.raises(RequestError, match="outside the night"):
-        in_resident(library.home, find_neighbours, ask(("night_0", 1e6)))
+        in_resident(library.home, find_neighbours, ask(("night_0", 1e6)), timeout_s=300)
 
 
 @pytest.mark.usefixtures("nights")
