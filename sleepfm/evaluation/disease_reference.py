@@ -102,7 +102,7 @@ def disease_reference(
         people=len(score_pk),
         conditions=tuple(conditions),
         demographics=DemographicsLink(name=baseline.name, weights_sha256=baseline.weights_sha256) if baseline and alone else None,
-        ages_sexes=_ages_sexes(model.card, nights),
+        ages_sexes=_ages_sexes(model.card, [nights[n] for n in np.flatnonzero(usable_n)]),
     )
 
 
@@ -137,7 +137,12 @@ def _followed(outcomes: Outcomes, column: int | None, person_n: np.ndarray, eval
     worth = every.get(outcomes.conditions[column], {})
     measured = {name: _measured(worth.get(name)) for name in ("c_index", "demographics_c_index", "difference")}
     counts = {"n": len(np.unique(person_n[known_n])), "events": len(np.unique(person_n[event_n]))}
-    return {**counts, **measured, "p": worth.get("p"), "few_events": worth.get("few_events", True)}
+    return {
+        **counts,
+        **measured,
+        "p": None if worth.get("p") is None else _rounded(worth["p"]),
+        "few_events": worth.get("few_events", True),
+    }
 
 
 def _measured(estimate: Mapping[str, Any] | None) -> Measured | None:

@@ -201,7 +201,7 @@ def _worth(people: ConditionReference | None) -> dict[str, Any]:
     return {
         **_measured("c_index", None if people is None else people.c_index),
         **_measured("c_index_age_and_sex", None if people is None else people.demographics_c_index),
-        "p": None if people is None else people.p,
+        "p": None if people is None else _rounded(people.p),
         "n": None if people is None else people.n,
         "events": None if people is None else people.events,
     }

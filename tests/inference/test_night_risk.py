@@ -12,9 +12,11 @@ import shap
 import torch
 
 from sleepfm.errors import Cancelled, ModelError, RecordingError, RequestError, SleepFMError
+from sleepfm.inference.device import Precision
 from sleepfm.inference.embedding_files import Embeddings
 from sleepfm.inference.heads import night_hazards
 from sleepfm.inference.risk import night_risk
+from sleepfm.inference.risk_benchmark import benchmark_risk
 from sleepfm.inference.risk_result import RiskResult, read_scores
 from sleepfm.models.card import DemographicCoding
 from sleepfm.vocabulary import Modality
@@ -43,6 +45,13 @@ def test_every_coalition_is_the_heads_own_answer(kind: str, without: tuple[Modal
     everybody = len(result.coalition_ck) - 1
     for i in range(len(result.players)):
         np.testing.assert_allclose(result.ablation_pk[i], result.log_hazard_k - result.coalition_ck[everybody & ~(1 << i)])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_benchmark_measures_what_the_published_size_says(precision: Precision) -> None:
+    measured = benchmark_risk(hours=0.2, repeats=1, precision=precision)
+    assert measured.difference < (1e-5 if precision == "fp32" else 1e-3)
+    assert len(measured.coalitions_s) == len(measured.intervals_s) == len(measured.occlusion_s) == 1
 
 
 def test_shares_are_those_that_shap_finds_by_asking_the_head() -> None:
