@@ -10,7 +10,7 @@ from sleepfm.home import Home
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library import facts, subsets
 from sleepfm.library.embedding_index import EmbeddingIndex
-from sleepfm.library.job_demo_cohort import submit_demo_cohort
+from sleepfm.library.job_demo_cohort import SIZE_MB, STUDIES, submit_demo_cohort
 from sleepfm.library.job_index import submit_index
 from sleepfm.library.job_map import submit_map
 from sleepfm.library.library import Library
@@ -20,11 +20,12 @@ from sleepfm.library.maps import MapGrain, MapSpec, StoredMap, read_map, standin
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import Job
 from sleepfm.text import plain, printable
-from sleepfm.viewer.map_component import UNITS, chosen_column, cohort_map
+from sleepfm.viewer.map_component import chosen_column, cohort_map
 from sleepfm.viewer.map_encoders import MapEncoder, map_encoders
 from sleepfm.viewer.map_purity import ColumnPurity, column_purity, purity_figure, purity_words
 from sleepfm.viewer.map_selection_table import balance_table, selection_table
 from sleepfm.viewer.map_uploads import import_uploads, import_words
+from sleepfm.viewer.map_words import UNITS, made_words, standing_words
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.similar_encoders import encoder_choices
 from sleepfm.viewer.words import time_left_words
@@ -61,7 +62,8 @@ def pick(label: str, options: list[Any], *, width: int, words: Any = str, key: s
 
 def offer_demo_cohort(library: Library) -> None:
     """Offer simulated nights to somebody who has too few of their own."""
-    if st.button("Make a simulated cohort to try this with", icon=":material/science:"):
+    takes = f"{STUDIES} simulated nights with what is known of their people; some minutes, about {SIZE_MB} MB on the disk."
+    if st.button("Make a simulated cohort to try this with", icon=":material/science:", help=takes):
         submit_demo_cohort(library.home)
         st.rerun()
 
@@ -210,20 +212,8 @@ def show_standing(library: Library, stored: StoredMap, encoder: MapEncoder) -> N
     missing = len(EmbeddingIndex(library, stored.spec.encoder).missing())
     if now.current and not missing:
         return
-    said = []
-    if now.new:
-        said.append(f"{len(now.new)} studies came since this map was made")
-    if now.gone:
-        said.append(f"{len(now.gone)} are gone")
-    if now.people_changed:
-        said.append("people are known better")
-    if now.scored_anew:
-        said.append(f"{now.scored_anew} studies have another scoring")
-    if missing:
-        said.append(f"{missing} studies of the library are not in this encoder's index")
     with st.container(horizontal=True, vertical_alignment="center", key="standing"):
-        words = "; ".join(said)
-        st.caption(words[:1].upper() + words[1:] + ".", width="content")
+        st.caption(plain(standing_words(now, missing)), width="content")
         if not now.current:
             update = "Place them on the map" if now.new else "Update the map"
             if st.button(update, type="primary", help="What is on the map stays where it is."):
@@ -400,18 +390,7 @@ def read_or_say(library: Library, spec: MapSpec) -> StoredMap | None:
 
 def show_caption(library: Library, stored: StoredMap, encoder: MapEncoder) -> None:
     """Say what the map leaves out, how it was made, and what to think of it."""
-    unit = UNITS[stored.spec.grain]
-    fitted = stored.n - int(stored.placed_n.sum())
-    said = [f"{stored.n:,} {unit} of {len(stored.studies):,} studies by {encoder.label}; {fitted:,} fitted"]
-    if fitted < stored.n:
-        said.append(f"{stored.n - fitted:,} placed (rings)")
-    if stored.left_out:
-        said.append(f"{stored.left_out:,} windows left out (gaps, not whole, or not recorded)")
-    if stored.thinned:
-        said.append(f"{stored.thinned:,} windows not drawn: a sample of {stored.n:,} is shown")
-    if stored.empty_studies:
-        said.append(f"{len(stored.empty_studies)} studies have no usable window")
-    st.caption(plain("; ".join(said) + f". Made {stored.created_at:%Y-%m-%d %H:%M} UTC. Research use."))
+    st.caption(plain(made_words(stored, encoder.label)))
     if encoder.simulated and encoder.name is not None:
         real = library.connection.execute("SELECT COUNT(*) FROM studies WHERE simulated = 0").fetchone()[0]
         (st.warning if real else st.caption)(plain(simulated_warning(encoder.name, simulated_recording=not real)))
@@ -419,13 +398,12 @@ def show_caption(library: Library, stored: StoredMap, encoder: MapEncoder) -> No
 
 def main() -> None:
     """Draw the page."""
-    st.html(TIGHT + WRAPPED)
     with Library.open() as library:
         if map_encoders(library):
+            st.html(TIGHT + WRAPPED)
             show_messages()
             explore(library.home)
         else:
-            st.markdown("### Cohort")
             show_messages()
             if not show_jobs(library):
                 show_empty(library)

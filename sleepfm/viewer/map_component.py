@@ -17,6 +17,7 @@ from sleepfm.text import printable
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.assets import app_folder, asset_text
 from sleepfm.viewer.map_routes import COLUMN_PATH, PLACES_PATH
+from sleepfm.viewer.map_words import UNITS
 from sleepfm.vocabulary import EPOCH_S, WINDOW_S
 
 _LOADER = """
@@ -25,7 +26,6 @@ export default async function (component) {
   return mount(component);
 }
 """
-UNITS = {MapGrain.NIGHT: "nights", MapGrain.WINDOW: "windows"}
 
 
 @dataclass(frozen=True)

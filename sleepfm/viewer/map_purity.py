@@ -52,7 +52,7 @@ def purity_words(one: ColumnPurity, unit: str) -> tuple[str, str]:
     """Return the number with its interval beside chance, and a sentence on what it says; plain text."""
     share, chance = one.found.share, one.found.chance
     if share.value is None or chance is None:
-        return f"{one.title}: no purity", share.reason
+        return "no purity", share.reason
     interval = "" if share.low is None or share.high is None else f" ({_percent(share.low)} to {_percent(share.high)})"
     head = f"{_percent(share.value)} %{interval}, by chance {_percent(chance)} %"
     same = f"lie in the same fifth of {one.title}" if one.fifths else f"are of the same {one.title.lower()}"

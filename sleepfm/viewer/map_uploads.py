@@ -11,6 +11,7 @@ from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.library.cohort_tables import EVENT_FILE, PEOPLE_FILES, TIME_FILE, TableImport, import_table
 from sleepfm.library.library import Library
 from sleepfm.text import printable
+from sleepfm.viewer.map_words import counted
 
 MOST_BYTES = 100_000_000
 
@@ -61,11 +62,12 @@ def _named(library: Library, path: Path, name: str) -> TableImport:
 
 def import_words(name: str, done: TableImport) -> str:
     """Return what a table brought, in a sentence."""
-    words = f"{printable(name)}: {len(done.studies)} studies of the library"
+    words = f"{printable(name)}: {counted(len(done.studies), 'study', 'studies')} of the library"
     if done.columns:
         words += f", columns {', '.join(printable(column) for column in done.columns)}"
     if done.outcomes:
         words += f", {done.outcomes} follow-ups"
     if done.unknown_studies:
-        words += f"; {len(done.unknown_studies)} rows name no study of the library, such as {printable(done.unknown_studies[0])}"
+        rows = counted(len(done.unknown_studies), "row names", "rows name")
+        words += f"; {rows} no study of the library, such as {printable(done.unknown_studies[0])}"
     return words

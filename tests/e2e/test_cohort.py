@@ -154,7 +154,7 @@ def test_a_table_brings_colours_new_nights_are_placed_and_a_broken_map_is_made_a
     with Library.open(cohort.home) as library:
         add_nights(library, cohort.home.parent / "edf", ["p12-1"])
     page.reload()
-    page.get_by_text("1 studies came since this map was made").wait_for()
+    page.get_by_text("1 study came since this map was made").wait_for()
     page.get_by_role("button", name="Place them on the map").click()
     page.locator(f'{MAP}[data-points="25"]').wait_for(timeout=60_000)
 

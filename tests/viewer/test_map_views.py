@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from sleepfm.library.library import Library
 from sleepfm.library.map_columns import column
 from sleepfm.library.map_making import make
 from sleepfm.library.map_selection import studies_of
-from sleepfm.library.maps import MapGrain, MapSpec, StoredMap
+from sleepfm.library.maps import MapGrain, MapSpec, Standing, StoredMap
 from sleepfm.viewer.map_colours import GROUP_COLOURS, OTHERS_COLOUR, RAMP, UNKNOWN_COLOUR
 from sleepfm.viewer.map_component import axis_words
 from sleepfm.viewer.map_encoders import map_encoders
 from sleepfm.viewer.map_purity import column_purity, purity_figure, purity_words
 from sleepfm.viewer.map_selection_table import balance_table, selection_table
 from sleepfm.viewer.map_uploads import import_uploads, import_words
+from sleepfm.viewer.map_words import made_words, standing_words
 from tests.library.mapped_library import ENCODER, mapped_library
 
 
@@ -71,7 +73,7 @@ def test_one_site_has_no_purity_and_says_why(library: Library, nights: StoredMap
     for study in nights.studies:
         facts.store(library, study, {"site": "A"})
     found = column_purity(nights, column(library, nights, "fact:site"))
-    assert purity_words(found, "nights") == ("Site: no purity", "fewer than two groups: there is nothing to tell apart")
+    assert purity_words(found, "nights") == ("no purity", "fewer than two groups: there is nothing to tell apart")
     assert purity_figure(found) is None
 
 
@@ -101,7 +103,7 @@ def test_an_uploaded_table_becomes_columns_and_its_mistakes_are_named_by_its_nam
     ((name, done),) = import_uploads(library, {"my table.csv": table})
     words = import_words(name, done)
     assert "2 studies of the library" in words
-    assert "1 rows name no study" in words
+    assert "1 row names no study" in words
     assert facts.column(library, "Ward") == {"p0-1": "North", "p1-1": "South"}
     assert [note.split(",")[0] for note in done.notes] == ["my table.csv"]
     with pytest.raises(SleepFMError, match=r"^broken\.csv"):
@@ -126,3 +128,18 @@ def test_an_encoder_that_left_the_shelf_is_still_offered_by_its_hash(library: Li
     (only,) = map_encoders(library)
     assert (only.weights_sha256, only.name, only.studies) == (ENCODER, None, 40)
     assert ENCODER[:12] in only.label
+
+
+def test_what_changed_since_a_map_was_made_is_said_in_one_sentence(nights: StoredMap) -> None:
+    as_it_was = Standing(new=(), gone=(), people_changed=False, scored_anew=0)
+    assert standing_words(as_it_was, 0) == ""
+    changed = Standing(new=("a",), gone=("b", "c"), people_changed=True, scored_anew=1)
+    assert standing_words(changed, 1200) == (
+        "1 study came since this map was made; 2 studies are gone; more is known of the people; 1 study has another scoring;"
+        " 1,200 studies of the library not in this encoder's index."
+    )
+    placed_n = np.arange(nights.n) < 3
+    words = made_words(replace(nights, placed_n=placed_n, left_out=1, thinned=7, empty_studies=(("x", "why"),)), "encoder")
+    assert words.startswith("40 nights of 40 studies by encoder; 37 fitted; 3 placed (rings); 1 window left out")
+    assert "7 windows not drawn" in words
+    assert "1 study has no usable window" in words
