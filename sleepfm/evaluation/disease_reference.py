@@ -102,7 +102,7 @@ def disease_reference(
         people=len(score_pk),
         conditions=tuple(conditions),
         demographics=DemographicsLink(name=baseline.name, weights_sha256=baseline.weights_sha256) if baseline and alone else None,
-        ages_sexes=_ages_sexes(model.card, [nights[n] for n in np.flatnonzero(usable_n)]),
+        ages_sexes=_ages_sexes(model.card, [nights[n] for n in np.flatnonzero(usable_n).tolist()]),
     )
 
 
