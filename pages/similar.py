@@ -23,7 +23,7 @@ from sleepfm.viewer.clips_component import agreement_address, clips_view, epoch_
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.similar_encoders import EncoderChoice, encoder_choices, first_choice, offered_by_name
 from sleepfm.viewer.similar_query import Asked, read_address
-from sleepfm.viewer.similar_retrieval import retrieval_rows
+from sleepfm.viewer.similar_retrieval import retrieval_rows, retrieval_words
 from sleepfm.viewer.similar_words import clip_words, elapsed, found_words, neighbours_csv, read_time, sentences, window_of
 from sleepfm.viewer.visits import arrive, last_study, paged
 from sleepfm.viewer.words import time_left_words
@@ -308,6 +308,7 @@ def show_retrieval(library: Library, encoder: EncoderChoice, stamp: str) -> None
             kept = (encoder.name, stamp, found)
             st.session_state["similar retrieval"] = kept
         st.dataframe(retrieval_rows(kept[2]), hide_index=True)
+        st.markdown(f":small[{plain(retrieval_words(kept[2]))}]")
 
 
 def main() -> None:

@@ -12,20 +12,28 @@ def retrieval_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
     An interval that people are too few for is left out; a number that is not defined says why.
     """
     sizes = {int(size): pairs for size, pairs in found["by_candidates"].items()}
-    return [_row(size, name, one) for size in sorted(sizes) for name, one in sizes[size].items()]
+    return [_row(name, one) for size in sorted(sizes) for name, one in sizes[size].items()]
 
 
-def _row(size: int, name: str, one: Mapping[str, Any]) -> dict[str, str]:
+def retrieval_words(found: Mapping[str, Any]) -> str:
+    """Return what must be read with the table: what the intervals are, and the evaluation's own warnings."""
+    told = (
+        "In brackets: 95 % intervals over resampled people. Top-1: the same five minutes were the most similar of all candidates."
+    )
+    return " ".join([told, *(f"{warning[0].upper()}{warning[1:].rstrip('.')}." for warning in found["warnings"])])
+
+
+def _row(name: str, one: Mapping[str, Any]) -> dict[str, str]:
     query, _, target = name.partition(">")
     return {
-        "Candidates": f"{size:,}",
+        "Candidates": f"{one['candidates']:,}",
         "Asked with": query,
         "Looked for": target,
         "Windows": f"{one['n']:,}",
         "People": f"{one['subjects']:,}",
-        "First of all": _share(one, "top1"),
+        "Top-1": _share(one, "top1"),
         "by chance": f"{100 * one['chance']['top1']:.2g} %",
-        "Among the first ten": _share(one, "top10"),
+        "Top-10": _share(one, "top10"),
         "by chance ": f"{100 * one['chance']['top10']:.2g} %",
         "Median rank": _rank(one),
         "by chance  ": f"{one['chance']['median_rank']:,.0f}",

@@ -19,7 +19,7 @@ from sleepfm.recording.fingerprint import fingerprint
 
 pytestmark = pytest.mark.browser
 
-SECONDS = 60_000
+SECONDS = 120_000
 ENCODER = "demo-encoder"
 VIEWER = '[data-sleepfm="viewer"]'
 NIGHT = '[data-sleepfm="night"]'
