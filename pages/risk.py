@@ -28,6 +28,7 @@ from sleepfm.viewer.words import time_left_words
 
 CHOICES = 200  # studies offered in the list at the top; the others are reached from the Studies page or by the address
 ONE_NIGHT, COMPARE, COHORT = "One night", "Compare nights", "Cohort"
+FROM_TABLE = " (from the cohort table)"
 UNREADABLE = (StudyStatus.MISSING, StudyStatus.CHANGED)
 ACCEPTED, STUDY = "risk notice accepted", "risk study"
 
@@ -102,26 +103,34 @@ def choose_model(library: Library, study: Study, choices: list[ModelChoice]) -> 
 def ask_person(library: Library, study: Study, model: ModelChoice) -> tuple[float | None, Sex | None, bool]:
     """Ask for age and sex, filled in only with what the cohort's table says; and whether they are players."""
     known = person(library, study.id)
+    offered = sexes_of(model.card)
+    known_age = known.age if known.age is not None and YOUNGEST <= known.age <= OLDEST else None
+    known_sex = known.sex if known.sex in offered else None
+    # another answer of the table is another question: what was typed before it came does not stand in its place
+    age_key, sex_key = f"risk age {study.id} {known_age}", f"risk sex {study.id} {known_sex} {'unknown' in offered}"
+    from_table = {
+        key: told is not None and st.session_state.get(key, told) == told
+        for key, told in ((age_key, known_age), (sex_key, known_sex))
+    }
     age = st.number_input(
-        "Age (years)" if known.age is None else "Age (from the cohort table)",
+        f"Age{FROM_TABLE}" if from_table[age_key] else "Age (years)",
         YOUNGEST,
         OLDEST,
-        known.age if known.age is not None and YOUNGEST <= known.age <= OLDEST else None,
+        known_age,
         1.0,
         format="%g",
         placeholder="years",
-        key=f"risk age {study.id}",
+        key=age_key,
         width=170,
         persist_state="session",
     )
-    offered = sexes_of(model.card)
     sex = st.selectbox(
-        "Sex" if known.sex is None else "Sex (from the cohort table)",
+        f"Sex{FROM_TABLE}" if from_table[sex_key] else "Sex",
         offered,
-        index=offered.index(known.sex) if known.sex in offered else None,
+        index=None if known_sex is None else offered.index(known_sex),
         placeholder="choose",
         help=None if "unknown" in offered else "This model has no code for an unknown sex.",
-        key=f"risk sex {study.id} {'unknown' in offered}",
+        key=sex_key,
         width=170,
         persist_state="session",
     )

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from viewer.made_up_risk import made_up_card, made_up_reference, made_up_result
 
 from sleepfm.inference.risk_result import RiskResult
+from sleepfm.library import facts
 from sleepfm.library.library import Library
 from sleepfm.library.risks import store
 from sleepfm.models.card import SIMULATED
@@ -158,3 +159,20 @@ def test_results_are_offered_newest_first_and_can_be_removed(library: Library, t
     next(button for button in test.button if button.label == "Remove this result").click().run()
     results = next(one for one in test.selectbox if one.label == "Result")
     assert ["54 y" in option for option in results.options] == [True]
+
+
+def test_age_and_sex_come_from_the_cohort_table_or_from_whoever_asks_never_from_elsewhere(
+    library: Library, tmp_path: Path
+) -> None:
+    put_model(library)
+    study = add_night(library, tmp_path)
+    test = page()
+    assert [(one.label, one.value) for one in test.number_input] == [("Age (years)", None)]
+    assert next(one for one in test.selectbox if one.label == "Sex").value is None
+    facts.store(library, study, {"age": "61", "sex": "f"})
+    test.run()
+    assert [(one.label, one.value) for one in test.number_input] == [("Age (from the cohort table)", 61.0)]
+    assert next(one for one in test.selectbox if one.label == "Sex (from the cohort table)").value == "female"
+    test.number_input[0].set_value(62.0).run()
+    assert [(one.label, one.value) for one in test.number_input] == [("Age (years)", 62.0)]
+    assert not next(button for button in test.button if button.label == "Assess").disabled
