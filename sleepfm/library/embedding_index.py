@@ -7,7 +7,6 @@ flushed first, then their block is stored, so what a crash leaves behind is over
 
 from __future__ import annotations
 
-import bisect
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from sleepfm.errors import ModelError, RecordingError, RequestError, SleepFMErro
 from sleepfm.inference.cache import key
 from sleepfm.inference.embedding_files import Embeddings
 from sleepfm.inference.index_rows import epoch_rows, window_rows
+from sleepfm.library.index_layout import Block, IndexLayout, kept_layout
 from sleepfm.library.library import Library
 from sleepfm.runs.database import transaction
 from sleepfm.vocabulary import EPOCH_S, WINDOW_S, Kind, Modality
@@ -42,22 +42,6 @@ class Grain(StrEnum):
     def row_s(self) -> float:
         """Seconds a row."""
         return WINDOW_S if self is Grain.WINDOW else EPOCH_S
-
-
-@dataclass(frozen=True)
-class Block:
-    """The rows of one study: `rows` rows from `first_row` of the index; row k of them begins at k × `Grain.row_s` seconds.
-
-    Attributes
-    ----------
-    modalities
-        Those that have a row that can be used.
-    """
-
-    study: str
-    first_row: int
-    rows: int
-    modalities: tuple[Modality, ...]
 
 
 @dataclass(frozen=True)
@@ -125,15 +109,15 @@ class EmbeddingIndex:
         A block counts while the study's file and the users' corrections of its channels are those it was made from, and its rows
         are in the files.
         """
-        return self._blocks("")
+        return list(self._layout().blocks)
 
     def block(self, study: str) -> Block | None:
         """Return a study's block, None when it has none that counts."""
-        return next(iter(self._blocks("AND b.study = ?", study)), None)
+        return self._layout().of_study.get(study)
 
     def missing(self) -> list[str]:
         """Return the studies of the library that have no block that counts, in the order of their ids."""
-        there = {block.study for block in self.blocks()}
+        there = self._layout().of_study
         studies = self._library.connection.execute("SELECT id FROM studies ORDER BY id")
         return [row["id"] for row in studies if row["id"] not in there]
 
@@ -189,21 +173,19 @@ class EmbeddingIndex:
         """
         from sleepfm.inference.window_search import RowFiles, search  # noqa: PLC0415 - torch
 
-        blocks, state = self.blocks(), self._state()
-        if state is None or not blocks:
+        layout, state = self._layout(), self._state()
+        if state is None or not layout.blocks:
             return Nearest((), 0, None if ranked_e is None else 0)
         if query_e.shape != (state.width,):
             raise ModelError(f"the query has {query_e.size} numbers, the index {state.width}: they are of different encoders")
-        end = blocks[-1].first_row + blocks[-1].rows
         (found,) = search(
-            RowFiles(self._half(modality), self._exact(modality), end, state.width),
+            RowFiles(self._half(modality), self._exact(modality), layout.end, state.width),
             query_e[None],
             top,
-            without=_stretches(blocks, set(without), without_rows or {}),
+            without=_stretches(layout, without, without_rows or {}),
             ranked_qe=None if ranked_e is None else ranked_e[None],
         )
-        firsts = [block.first_row for block in blocks]
-        owners = [blocks[bisect.bisect_right(firsts, row) - 1] for row in found.row_k]
+        owners = [layout.owner(row) for row in found.row_k]
         hits = tuple(
             Hit(owner.study, int(row) - owner.first_row, float(similarity))
             for owner, row, similarity in zip(owners, found.row_k, found.similarity_k, strict=True)
@@ -286,11 +268,15 @@ class EmbeddingIndex:
         ).fetchone()
         return None if row is None else _State(row["recipe"], row["embed_dim"], row["rows"])
 
-    def _blocks(self, condition: str, *values: str) -> list[Block]:
+    def _layout(self) -> IndexLayout:
         state = self._state()
         if state is None:
-            return []
+            return IndexLayout(())
         in_files = self._rows_in_files(state.width)
+        name = (self.weights_sha256, self.grain, in_files)
+        return kept_layout(self._library.home.database, name, lambda: IndexLayout(tuple(self._blocks(state, in_files))))
+
+    def _blocks(self, state: _State, in_files: int) -> list[Block]:
         right = _Corrections(self._library)
         of_montage: dict[str, str] = {}
         modalities: dict[str, tuple[Modality, ...]] = {}
@@ -298,8 +284,8 @@ class EmbeddingIndex:
         for study, first_row, rows, names, made_from, montage in self._library.connection.execute(
             "SELECT b.study, b.first_row, b.rows, b.modalities, b.embeddings_key, s.montage FROM index_blocks b"
             " JOIN studies s ON s.id = b.study AND s.sha256 = b.source_sha256"
-            f" WHERE b.encoder = ? AND b.grain = ? {condition} ORDER BY b.first_row",
-            (self.weights_sha256, self.grain.value, *values),
+            " WHERE b.encoder = ? AND b.grain = ? ORDER BY b.first_row",
+            (self.weights_sha256, self.grain.value),
         ):
             if montage not in of_montage:
                 of_montage[montage] = self._made_from(state.recipe, right.of(montage))
@@ -401,17 +387,16 @@ def _append(path: Path, rows_ne: np.ndarray, first_row: int) -> None:
         os.fsync(file.fileno())
 
 
-def _stretches(blocks: list[Block], without: set[str], without_rows: Mapping[str, Sequence[range]]) -> list[tuple[int, int]]:
+def _stretches(
+    layout: IndexLayout, without: Collection[str], without_rows: Mapping[str, Sequence[range]]
+) -> list[tuple[int, int]]:
     """Return the rows of the files, as (first, behind the last), that are no candidates."""
-    out = []
-    end = 0
-    for block in blocks:
-        start = block.first_row
-        if start > end:  # rows of a study that was removed or indexed anew
-            out.append((end, start))
-        end = start + block.rows
-        if block.study in without:
-            out.append((start, end))
-        for rows in without_rows.get(block.study, ()):
-            out.append((start + max(rows.start, 0), start + min(rows.stop, block.rows)))
-    return out
+    of_study = layout.of_study
+    whole = [of_study[study] for study in without if study in of_study]
+    parts = [
+        (of_study[study].first_row + max(rows.start, 0), of_study[study].first_row + min(rows.stop, of_study[study].rows))
+        for study, several in without_rows.items()
+        if study in of_study
+        for rows in several
+    ]
+    return [*layout.holes, *((block.first_row, block.first_row + block.rows) for block in whole), *parts]

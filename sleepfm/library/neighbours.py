@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -289,9 +290,12 @@ def _answer(
 
 def _same_subject(library: Library, studies: Collection[str]) -> set[str]:
     """Return the studies and every other one of the same people, as far as somebody stated who they are."""
-    subject_of = facts.column(library, facts.SUBJECT)
-    subjects = {subject_of[study] for study in studies if study in subject_of}
-    return {study for study, subject in subject_of.items() if subject in subjects} | set(studies)
+    same = library.connection.execute(
+        "SELECT study FROM facts WHERE name = ? AND value IN"
+        " (SELECT value FROM facts WHERE name = ? AND study IN (SELECT value FROM json_each(?)))",
+        (facts.SUBJECT, facts.SUBJECT, json.dumps(sorted(studies))),
+    )
+    return {row["study"] for row in same} | set(studies)
 
 
 def _nothing(index: EmbeddingIndex, query: NeighbourQuery, without: set[str]) -> str:

@@ -84,7 +84,7 @@ _MIGRATIONS: tuple[str, ...] = (
         value TEXT NOT NULL,
         PRIMARY KEY (study, name)
     );
-    CREATE INDEX facts_name ON facts (name);
+    CREATE INDEX facts_name ON facts (name, value);
     CREATE TABLE outcomes (
         study TEXT NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
         condition TEXT NOT NULL,
@@ -92,6 +92,7 @@ _MIGRATIONS: tuple[str, ...] = (
         years REAL NOT NULL,
         PRIMARY KEY (study, condition)
     );
+    CREATE INDEX outcomes_condition ON outcomes (condition);
     CREATE TABLE subsets (
         name TEXT PRIMARY KEY,
         studies TEXT NOT NULL,

@@ -238,3 +238,17 @@ def test_a_writer_killed_before_its_block_is_stored_leaves_the_index_right(
     assert (index.folder / "EMG.float32").stat().st_size == 15 * WIDTH * 4
     for number, night in enumerate([*filled, rows]):
         np.testing.assert_allclose(index.rows(index.blocks()[number].study, EMG), normalised(night[EMG]), atol=1e-6)
+
+
+def test_what_another_program_changes_is_seen_at_once(library: Library, index: EmbeddingIndex, tmp_path: Path) -> None:
+    fill(library, index, tmp_path, 2)
+    assert [block.study for block in index.blocks()] == ["night_0", "night_1"]
+    with Library.open(library.home.root) as other:
+        study = add_study(other, tmp_path, "night_2", seed=2)
+        EmbeddingIndex(other, WEIGHTS).add(study, embeddings_of(other, study, random_rows(6, seed=2)))
+        assert [block.study for block in index.blocks()] == ["night_0", "night_1", "night_2"]
+        other.remove("night_1")
+        other.store_hash("night_0", "0" * 64)
+    assert [block.study for block in index.blocks()] == ["night_2"]
+    query_e = random_rows(6, seed=1)[Modality.BAS][3]
+    assert best(index, query_e, Modality.BAS)[0] == "night_2"
