@@ -36,10 +36,18 @@ BENCHMARKS: dict[str, str] = {
     "similar_1m": "the nearest of 1,000,000 windows, with numpy's product beside it",
     "similar_6m": "the nearest of 6,200,000 windows (65,000 nights), 1.6 GB on disk while it runs",
     "retrieval_90k": "evaluation of retrieval among 90,000 windows, one pair both ways, with the bare product beside it",
+    "coalitions": "all 16 coalitions of a night's modalities under a published-size disease head, from the embeddings",
+    "coalitions_bf16": "the same with coalitions that lack a modality in bfloat16",
     "map_1m": "cohort page with 1,000,000 windows: address asked for to first picture, in headless Chromium; moves beside it",
 }
 """What is measured, by name; what `_RUNS_WITH` names comes out of one run with another."""
-_RUNS_WITH = {"plain_forward": "embed", "train_bf16": "train", "train_plain": "train", "page_turn": "open_study"}
+_RUNS_WITH = {
+    "plain_forward": "embed",
+    "train_bf16": "train",
+    "train_plain": "train",
+    "page_turn": "open_study",
+    "coalitions_bf16": "coalitions",
+}
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sleepfm.cli.explore_benchmarks import map_1m, retrieval_90k, similar_1m, similar_6m
+from sleepfm.cli.explore_benchmarks import coalitions, map_1m, retrieval_90k, similar_1m, similar_6m
 from sleepfm.errors import SleepFMError
 from sleepfm.inference.memory import peak_memory_mb
 
@@ -164,7 +164,7 @@ WORKERS: dict[str, Callable[[Path, float, int], list[Result]]] = {
     work.__name__: work
     for work in (
         *(matmul, convert, embed, train, stage_yasa, simulate, list_10000, open_study),
-        *(similar_1m, similar_6m, retrieval_90k, map_1m),
+        *(similar_1m, similar_6m, retrieval_90k, coalitions, map_1m),
     )
 }
 

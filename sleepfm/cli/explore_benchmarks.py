@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from sleepfm.inference.device import Precision
 from sleepfm.inference.memory import peak_memory_mb
 
 Result = dict[str, Any]
@@ -40,6 +41,23 @@ def retrieval_90k(_folder: Path, _hours: float, _repeats: int) -> list[Result]:
     found = benchmark_retrieval()
     extra = {"bare_s": median(found.bare_s), "times_the_bare_product": found.ratio}
     return [{"name": "retrieval_90k", "seconds": found.ranked_s, "peak_memory_mb": peak_memory_mb(), "extra": extra}]
+
+
+def coalitions(_folder: Path, hours: float, repeats: int) -> list[Result]:
+    """Measure all coalitions of a night's modalities under a disease head of the published size, and what follows them."""
+    from sleepfm.inference.risk_benchmark import benchmark_risk
+
+    results = []
+    precisions: dict[str, Precision] = {"coalitions": "fp32", "coalitions_bf16": "bf16"}
+    for name, precision in precisions.items():
+        found = benchmark_risk(hours=hours, precision=precision, repeats=repeats)
+        extra = {
+            "intervals_s": median(found.intervals_s),
+            "occlusion_s": median(found.occlusion_s),
+            "largest_difference": found.difference,
+        }
+        results.append({"name": name, "seconds": list(found.coalitions_s), "peak_memory_mb": peak_memory_mb(), "extra": extra})
+    return results
 
 
 def map_1m(folder: Path, _hours: float, repeats: int) -> list[Result]:
