@@ -19,7 +19,7 @@ from sleepfm.viewer.words import duration_words
 from sleepfm.vocabulary import EPOCH_S, STAGE_SHORT, Stage
 
 _STAGE_PX = 8
-_HEIGHT = 330
+_HEIGHT = 350
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def night_figure(
             figure.add_vrect(x0=x.at(low), x1=x.at(high), fillcolor=GAP, opacity=0.7, line_width=0, layer="below")
     figure.update_layout(
         height=_HEIGHT,
-        margin={"l": 8, "r": 8, "t": 6, "b": 40},
+        margin={"l": 8, "r": 8, "t": 26, "b": 40},
         plot_bgcolor="white",
         dragmode=False,
         hovermode="closest",

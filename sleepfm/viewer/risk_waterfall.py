@@ -13,7 +13,7 @@ RAISES, LOWERS, LEVEL = "#7b5aa6", "#2b8a7e", "#8a94a0"
 """Of a change upwards, downwards, and of a level: neither alarm nor praise, apart in grey and for the colour-blind, and no
 colour of a stage."""
 
-_ROW_PX, _MARGIN_PX = 30, 62
+_ROW_PX, _MARGIN_PX = 30, 82  # room above for Plotly's own bar
 
 
 def waterfall(reasons: Reasons) -> go.Figure:
@@ -79,7 +79,7 @@ def waterfall(reasons: Reasons) -> go.Figure:
     )
     figure.update_layout(
         height=_MARGIN_PX + _ROW_PX * len(names),
-        margin={"l": 8, "r": 8, "t": 8, "b": 44},
+        margin={"l": 8, "r": 8, "t": 28, "b": 44},
         bargap=0.35,
         barmode="overlay",
         plot_bgcolor="white",
