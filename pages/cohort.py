@@ -24,7 +24,7 @@ from sleepfm.viewer.map_component import chosen_column, cohort_map
 from sleepfm.viewer.map_encoders import MapEncoder, map_encoders
 from sleepfm.viewer.map_purity import ColumnPurity, column_purity, purity_figure, purity_words
 from sleepfm.viewer.map_selection_table import balance_table, selection_table
-from sleepfm.viewer.map_uploads import import_uploads, import_words
+from sleepfm.viewer.map_uploads import MOST_BYTES, import_uploads, import_words
 from sleepfm.viewer.map_words import UNITS, made_words, standing_words
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.similar_encoders import encoder_choices
@@ -155,7 +155,7 @@ def offer_map(library: Library, spec: MapSpec, studies: int) -> None:
             )
             offer_demo_cohort(library)
         return
-    takes = "some seconds" if spec.method is Method.PCA else "about a minute, for 20,000 windows two"
+    takes = "some seconds" if spec.method is Method.PCA else "about a minute, with a million windows several"
     st.info(f"This map of the {unit} of {studies:,} studies was not made yet; it takes {takes}.", icon=":material/scatter_plot:")
     if st.button("Make the map", type="primary"):
         submit_map(library, spec, anew=True)  # one that is damaged is no map to place studies on
@@ -194,7 +194,13 @@ def upload_table(library: Library) -> None:
             "A CSV with a column Study ID and any others; Subject ID, site, age and sex have a meaning. Follow-up is the"
             " pair is_event.csv and time_to_event.csv. Each column becomes a colour of the map."
         )
-        files = st.file_uploader("Cohort tables", type=["csv", "tsv", "txt"], accept_multiple_files=True, key="cohort tables")
+        files = st.file_uploader(
+            "Cohort tables",
+            type=["csv", "tsv", "txt"],
+            accept_multiple_files=True,
+            max_upload_size=MOST_BYTES // 1_000_000,
+            key="cohort tables",
+        )
         if files and st.button("Take it into the library", type="primary"):
             try:
                 for name, done in import_uploads(library, {file.name: file.getvalue() for file in files}):

@@ -40,7 +40,7 @@ def by_hand(projection: Projection, x_e: np.ndarray) -> np.ndarray:
     return np.asarray((weight[:, None] * projection.places_f2[nearest]).sum(axis=0) / weight.sum())
 
 
-@pytest.mark.parametrize("fitted", [4, 60])
+@pytest.mark.parametrize("fitted", [4, 60, 701])
 def test_a_row_is_placed_among_its_nearest_fitted_rows(fitted: int, monkeypatch: pytest.MonkeyPatch) -> None:
     basis = rows(fitted)
     projection = Projection(Method.UMAP, basis, np.random.default_rng(1).uniform(-9, 9, (fitted, 2)).astype(np.float32), ())
