@@ -1,4 +1,5 @@
-// Fetching for many clips at once: a few requests at a time, so that the first clips are drawn first.
+// Fetching for many clips at once: a few requests at a time, and a clip's samples before what another clip needs first, so that
+// the first clips are drawn first.
 
 import { fetchChecked, fetchJson } from "../viewer/dom.js";
 import { unpack } from "../viewer/trace_store.js";
@@ -14,18 +15,19 @@ export class Fetching {
   }
 
   json(url) {
-    return this.keep(url, () => fetchJson(url));
+    return this.keep(url, () => fetchJson(url), (request) => this.waiting.push(request));
   }
 
   windows(url) {
-    return this.keep(url, async () => unpack(await (await fetchChecked(url)).arrayBuffer()));
+    const ask = async () => unpack(await (await fetchChecked(url)).arrayBuffer());
+    return this.keep(url, ask, (request) => this.waiting.unshift(request));
   }
 
-  keep(url, ask) {
+  keep(url, ask, enqueue) {
     const known = this.kept.get(url);
     if (known) return known;
     const answer = new Promise((resolve, reject) => {
-      this.waiting.push(() => ask().then(resolve, reject));
+      enqueue(() => ask().then(resolve, reject));
     });
     answer.catch(() => this.kept.delete(url)); // what failed deserves another try
     this.kept.set(url, answer);

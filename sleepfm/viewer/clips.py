@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -48,9 +49,7 @@ def clip(source: StudySource, study_id: str, start_s: float, modalities: Sequenc
     report = source.quality(study_id)
     rows = ROWS.get(len(modalities), 2)
     chosen = [one for modality in modalities for one in _telling(_traces_of(recording, modality), rows)]
-    traces = describe_traces(recording, chosen)
-    for trace, one in zip(traces, chosen, strict=True):
-        trace["bad"] = "" if report is None else _found(report, one.plus, start_s, stop_s)
+    bad = ["" if report is None else _found(report, one.plus, start_s, stop_s) for one in chosen]
     scoring = next(iter(source.scorings(study_id)), None)
     return {
         "study": study_id,
@@ -60,7 +59,7 @@ def clip(source: StudySource, study_id: str, start_s: float, modalities: Sequenc
         "duration_s": recording.duration_s,
         "simulated": recording.simulated,
         "gaps": [list(gap) for gap in recording.gaps if gap[0] < stop_s and gap[1] > start_s],
-        "traces": traces,
+        "traces": [{**trace, "bad": why} for trace, why in zip(_described(recording, chosen), bad, strict=True)],
         "wrong": {modality.value: _wrong(recording, report, modality, start_s, stop_s) for modality in modalities},
         "stages": [] if scoring is None else _stages(scoring, start_s, stop_s),
         "scorer": "" if scoring is None else scoring.label,
@@ -73,6 +72,17 @@ def _traces_of(recording: Recording, modality: Modality) -> list[Derivation]:
         if found := [one for one in montage.traces if one.modality is modality]:
             return found
     return []
+
+
+_known: WeakKeyDictionary[Recording, dict[tuple[Derivation, ...], list[dict[str, Any]]]] = WeakKeyDictionary()
+"""Of open recordings: fitting the scales reads epochs of the whole night, which another clip of it need not do again."""
+
+
+def _described(recording: Recording, chosen: list[Derivation]) -> list[dict[str, Any]]:
+    known = _known.setdefault(recording, {})
+    if tuple(chosen) not in known:
+        known[tuple(chosen)] = describe_traces(recording, chosen)
+    return known[tuple(chosen)]
 
 
 def _telling(traces: Sequence[Derivation], rows: int) -> list[Derivation]:
