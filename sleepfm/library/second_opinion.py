@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -17,10 +19,11 @@ from sleepfm.library.comparable import comparable_studies, unnamed_note
 from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.encoder_choice import choose_encoder
 from sleepfm.library.facts import person
-from sleepfm.library.library import Library, StoredScoring
-from sleepfm.library.study import OWN_SCORING, Study
+from sleepfm.library.library import Library
+from sleepfm.library.study import OWN_SCORING, SCORINGS_IN_ORDER, Study
 from sleepfm.models.card import SIMULATED
 from sleepfm.models.shelf import Shelf, ShelfEntry
+from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.vocabulary import SCORED_STAGES, Modality, Stage
 
 NEIGHBOURS = 50
@@ -51,6 +54,14 @@ class Opinion:
     scored_epochs: int
     scored_people: int
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Who or what staged a night, and the (epoch,) stages."""
+
+    engine: str
+    stages_e: np.ndarray
 
 
 def second_opinion(home: Home, encoder: str, study: str, epoch: int, k: int = NEIGHBOURS) -> Opinion:
@@ -84,9 +95,9 @@ def second_opinion(home: Home, encoder: str, study: str, epoch: int, k: int = NE
         query_e = _query(library, index, entry, known, epoch)
         subject_of = comparable_studies(library, known)
         without = {block.study for block in index.blocks()} - subject_of.keys()
-        scored: dict[str, StoredScoring] = {}
+        scored: dict[str, _Scored] = {}
         while True:  # which epochs people left Unknown is read only of the nights that are found
-            unknown = {name: _unknown(one.scoring.stages) for name, one in scored.items()}
+            unknown = {name: _unknown(one.stages_e) for name, one in scored.items()}
             found = index.nearest(query_e, _MODALITY, k, without=without, without_rows=unknown)
             new = {hit.study for hit in found.hits} - scored.keys()
             if not new:
@@ -101,7 +112,7 @@ def second_opinion(home: Home, encoder: str, study: str, epoch: int, k: int = NE
         named = person(library, study).known_subject
     if not found.hits:
         raise RequestError(f"no night of another person that somebody staged is indexed for {entry.name}: index more studies")
-    counted = Counter(int(scored[hit.study].scoring.stages[hit.row]) for hit in found.hits)
+    counted = Counter(int(scored[hit.study].stages_e[hit.row]) for hit in found.hits)
     true_stages = known.simulated and all(scored[hit.study].engine == OWN_SCORING for hit in found.hits)
     notes = (
         "These are the true stages of simulated nights." if true_stages else "",
@@ -140,9 +151,24 @@ def _query(library: Library, index: EmbeddingIndex, encoder: ShelfEntry, study: 
     return vector_e
 
 
-def _by_people(library: Library, study: str) -> StoredScoring | None:
+def _by_people(library: Library, study: str) -> _Scored | None:
     """Return the newest scoring by a person, else the one that came with the recording; None when there is none."""
-    return next((one for one in library.scorings(study) if one.engine not in AUTOMATIC_ENGINES), None)
+    rows = library.connection.execute(
+        "SELECT r.engine, r.file FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
+        f" WHERE r.study = ? AND r.engine NOT IN ({', '.join('?' for _ in AUTOMATIC_ENGINES)}) ORDER BY {SCORINGS_IN_ORDER}",
+        (study, *AUTOMATIC_ENGINES),
+    )
+    for row in rows:
+        file = library.study_folder(study) / "scorings" / row["file"]
+        if file.is_file():
+            return _Scored(row["engine"], _read_stages(file, file.stat().st_mtime_ns))
+    return None
+
+
+@lru_cache(maxsize=10_000)
+def _read_stages(file: Path, _written_ns: int) -> np.ndarray:
+    """Return (epoch,) stages; kept, since an answer looks at as many nights as it has neighbours."""
+    return read_scoring(file).stages
 
 
 def _unknown(stages_e: np.ndarray) -> list[range]:
