@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +95,24 @@ def test_work_on_the_index_can_be_cancelled_and_what_failed_is_said(
     assert "no channel belongs to a modality" in page.dataframe[0].value["Why"][0]
     next(button for button in page.button if button.label == "Close").click().run()
     assert not page.expander
+
+
+def test_drawing_the_pages_of_explore_loads_nothing_heavy(library: Library, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        library.add(write_edf(tmp_path / f"{name}.edf"))
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"page = AppTest.from_file({str(APP)!r}, default_timeout=60)\n"
+        "for name in ('similar', 'cohort', 'risk', 'review'):\n"
+        "    page.switch_page(f'pages/{name}.py')\n"
+        "    page.run()\n"
+        "    assert not page.exception, (name, page.exception)\n"
+        "print([one for one in ('torch', 'umap', 'shap', 'lifelines', 'sksurv', 'yasa', 'mne') if one in sys.modules])\n"
+    )
+    environment = {**os.environ, "SLEEPFM_BUNDLED_MODELS": str(APP.parent / "assets" / "models"), "PYTHONPATH": str(APP.parent)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=APP.parent, env=environment
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert ran.stdout.splitlines()[-1] == "[]"
