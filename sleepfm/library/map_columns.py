@@ -18,7 +18,7 @@ from sleepfm.home import Home
 from sleepfm.library import facts
 from sleepfm.library.library import Library
 from sleepfm.library.maps import MapGrain, StoredMap
-from sleepfm.library.risks import risks
+from sleepfm.library.risks import risks, scores
 from sleepfm.text import printable
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT, Stage
 
@@ -31,6 +31,8 @@ _FIRST = (facts.SITE, facts.AGE, facts.SEX, "ahi")
 _UNITS = {facts.AGE: "years", "ahi": "per hour", "bmi": "kg/m²", "odi": "per hour", "plmi": "per hour"}
 _TITLES = {facts.SUBJECT: "Person", "ahi": "AHI", "bmi": "BMI", "odi": "ODI", "plmi": "PLMI"}
 _FACT, _STAGE, _RISK, _ORIGIN = "fact", "stage", "risk", "origin"
+_SCORE_NOTE = "relative: it ranks nights, it is no probability and no diagnosis"
+_LEFT_OUT_NOTE = "; without age and sex it ranks people of the same age and sex only"
 SITE_COLUMN = f"{_FACT}:{facts.SITE}"
 PERSON_COLUMN = f"{_FACT}:{facts.SUBJECT}"
 _SHARES = {Stage.REM: "Share of REM", Stage.N3: "Share of N3", Stage.WAKE: "Share of Wake"}
@@ -109,8 +111,8 @@ def choices(library: Library, stored: StoredMap) -> list[Choice]:
         if stored.spec.grain is MapGrain.WINDOW:
             found.append(Choice(_STAGE, "Stage"))
         found += [Choice(f"{_STAGE}:{stage.name}", title) for stage, title in _SHARES.items()]
-    for model, conditions in sorted(_risk_table(library).items()):
-        found += [Choice(f"{_RISK}:{model}:{code}", f"Score: {name} ({model})") for code, name in conditions.names.items()]
+    for head, table in sorted(_risk_table(library).items()):
+        found += [Choice(f"{_RISK}:{head}:{code}", f"Score: {name} ({table.model})") for code, name in table.names.items()]
     found += [Choice(f"{_FACT}:{name}", _title(name)) for name in names if name not in first]
     found.append(Choice(_ORIGIN, "Fitted or placed"))
     if stored.spec.grain is MapGrain.NIGHT:
@@ -139,8 +141,8 @@ def column(library: Library, stored: StoredMap, key: str) -> MapColumn:
         share_n = 100 * stored.stage_n5[:, SCORED_STAGES.index(stage)].astype(np.float32)
         return MapColumn(key, _SHARES[stage], "% of scored epochs", per_study=False, labels=None, values_v=share_n)
     if kind == _RISK:
-        model, _, code = rest.rpartition(":")
-        found = _risk_table(library).get(model)
+        head, _, code = rest.partition(":")
+        found = _risk_table(library).get(head)
         if found is not None and code in found.names:
             return _risk(stored, key, found, code)
     if key == _ORIGIN:
@@ -181,34 +183,52 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Scores:
-    """The newest log hazards of one model: phecode → name, and study → phecode → score."""
+    """The newest log hazards of one head by study, and the place of each of its phecodes in them."""
 
+    model: str
     names: dict[str, str]
-    scores: dict[str, dict[str, float]]
+    places: dict[str, int]
+    scores: dict[str, np.ndarray]
+    note: str
 
 
 def _risk_table(library: Library) -> dict[str, _Scores]:
-    """Return the stored scores by model, read again only when one was added or taken away."""
-    row = library.connection.execute("SELECT COUNT(*) AS n, MAX(id) AS last FROM risks").fetchone()
+    """Return the stored scores by the first digits of their head's weights, read again when one came or went."""
+    row = library.connection.execute(
+        "SELECT COUNT(*) AS n, MAX(r.id) AS last FROM risks r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
+    ).fetchone()
     return _read_risks(library.home, row["n"], row["last"])
 
 
 @lru_cache(maxsize=2)
 def _read_risks(home: Home, _n: int, _last: int | None) -> dict[str, _Scores]:
+    tables = {}
     with Library(home) as library:
-        tables: dict[str, _Scores] = {}
-        for stored in risks(library):  # the newest first: it is the one that counts
-            table = tables.setdefault(stored.model, _Scores({}, {}))
-            conditions = stored.result.conditions
-            table.names.update({one.phecode: one.phenotype for one in conditions})
-            values = {one.phecode: float(score) for one, score in zip(conditions, stored.result.log_hazard_k, strict=True)}
-            table.scores.setdefault(stored.study, values)
+        heads = library.connection.execute(
+            "SELECT weights_sha256, model, study FROM risks WHERE id IN (SELECT MAX(id) FROM risks GROUP BY weights_sha256)"
+        ).fetchall()
+        for head in heads:
+            newest = [one.result for one in risks(library, head["study"]) if one.result.weights_sha256 == head["weights_sha256"]]
+            if not newest:
+                continue
+            # scores with age and sex in them and scores without are no one ranking: the map shows those of the newest's kind
+            left_out = newest[0].demographics_left_out
+            tables[head["weights_sha256"][:16]] = _Scores(
+                model=head["model"],
+                names={one.phecode: one.phenotype for one in newest[0].conditions},
+                places={one.phecode: place for place, one in enumerate(newest[0].conditions)},
+                scores=scores(library, head["weights_sha256"], demographics_left_out=left_out),
+                note=_SCORE_NOTE + (_LEFT_OUT_NOTE if left_out else ""),
+            )
     return tables
 
 
 def _risk(stored: StoredMap, key: str, found: _Scores, code: str) -> MapColumn:
-    values_s = np.array([found.scores.get(study, {}).get(code, math.nan) for study in stored.studies], np.float32)
-    note = "a score, relative: it ranks nights, it is no probability and no diagnosis"
-    return MapColumn(key, f"Score: {found.names[code]}", "log hazard", per_study=True, labels=None, values_v=values_s, note=note)
+    place = found.places[code]
+    values_s = np.array(
+        [found.scores[study][place] if study in found.scores else math.nan for study in stored.studies], np.float32
+    )
+    title = f"Score: {found.names[code]}"
+    return MapColumn(key, title, "log hazard", per_study=True, labels=None, values_v=values_s, note=found.note)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sleepfm.errors import RequestError
+from sleepfm.inference.risk import night_risk
 from sleepfm.library import facts
 from sleepfm.library.library import Library
 from sleepfm.library.map_columns import MISSING, MapColumn, choices, column
 from sleepfm.library.map_making import make
 from sleepfm.library.map_selection import Selection, read_selection, rows_of, selection_csv, studies_of
 from sleepfm.library.maps import MapGrain, MapSpec, StoredMap
+from sleepfm.library.risks import store
+from tests.inference.risk_material import a_night, head, models
 from tests.library.mapped_library import ENCODER, mapped_library, score
 
 
@@ -108,16 +112,27 @@ def test_numbers_go_into_fifths(library: Library, nights: StoredMap) -> None:
     assert names[0] == "20 to 21.8"
 
 
-def test_a_score_that_was_stored_is_a_column(library: Library, nights: StoredMap, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sleepfm.library import map_columns
+def test_a_score_that_was_stored_is_a_column_of_its_head(library: Library, nights: StoredMap) -> None:
+    result = night_risk(a_night(), models(head()), age=57, sex="male", resamples=2)
 
-    scores = map_columns._Scores({"401": "Hypertension"}, {"p0-1": {"401": 0.25}})
-    monkeypatch.setattr(map_columns, "_risk_table", lambda _library: {"head:1": scores})
+    def store_for(study: str, shift: float) -> None:
+        of_study = replace(result, study=study, log_hazard_k=result.log_hazard_k + shift)
+        store(library, of_study, {"key": "k", "source_sha256": library.study(study).sha256})
+
+    assert not [one for one in choices(library, nights) if one.is_score]
+    store_for("p0-1", 0.0)
+    store_for("p1-1", 1.0)
     offered = [one for one in choices(library, nights) if one.is_score]
-    assert [one.title for one in offered] == ["Score: Hypertension (head:1)"]
-    found = column(library, nights, offered[0].key)
-    assert (found.unit, value_of(nights, found, "p0-1")) == ("log hazard", 0.25)
-    assert np.isnan(value_of(nights, found, "p1-1"))
+    assert [one.title for one in offered] == [f"Score: {one.phenotype} ({result.model})" for one in result.conditions]
+    for place, one in enumerate(offered):
+        found = column(library, nights, one.key)
+        assert found.unit == "log hazard"
+        assert value_of(nights, found, "p0-1") == np.float32(result.log_hazard_k[place])
+        assert value_of(nights, found, "p1-1") == np.float32(result.log_hazard_k[place] + 1)
+        assert np.isnan(value_of(nights, found, "p2-1"))
+    store_for("p1-1", 2.0)
+    newer = column(library, nights, offered[0].key)
+    assert value_of(nights, newer, "p1-1") == np.float32(result.log_hazard_k[0] + 2)
 
 
 # selections
