@@ -55,16 +55,16 @@ class CoalitionPooling:
             for dtype in set(self._dtype_c)
         }
 
-    def __call__(self, z_mse: Tensor) -> Tensor:
-        """Return (coalition, token, E) of (modality, token, E)."""
+    def __call__(self, z_mse: Tensor, pooled_cse: Tensor) -> None:
+        """Pool (modality, token, E) into (coalition, token, E)."""
         attention, norm1, norm2 = self._layer.self_attn, self._layer.norm1, self._layer.norm2
-        tokens, width = z_mse.shape[1:]
+        tokens = z_mse.shape[1]
         qkv_mshd = F.linear(z_mse, attention.in_proj_weight, attention.in_proj_bias).unflatten(-1, (3 * attention.num_heads, -1))
-        q_mshd, k_mshd, v_mshd = (part.contiguous() for part in qkv_mshd.split(attention.num_heads, dim=2))
+        q_mshd, k_mshd, v_mshd = qkv_mshd.split(attention.num_heads, dim=2)
         q_mshd *= q_mshd.shape[-1] ** -0.5
         score_mmsh = torch.stack([(q_shd * k_mshd).sum(dim=-1) for q_shd in q_mshd])
-        pooled_cse = torch.empty(len(self._coalitions), tokens, width, dtype=z_mse.dtype)
-        mixed_mshd = torch.empty_like(q_mshd)
+        mixed_mshd = torch.empty(q_mshd.shape)
+        hidden = {dtype: torch.empty(len(z_mse) * tokens, len(w1), dtype=dtype) for dtype, (w1, *_) in self._feed.items()}
         for c, who in enumerate(self._coalitions):
             if len(who) == 1:
                 pooled_cse[c] = z_mse[who[0]]
@@ -78,17 +78,21 @@ class CoalitionPooling:
             for member, i in enumerate(who):
                 x_mse[member] += z_mse[i]
             x_mse = norm1(x_mse)
-            pooled_cse[c] = norm2(x_mse + self._feed_forward(x_mse, self._dtype_c[c])).mean(dim=0)
-        return pooled_cse
+            made_mse = self._feed_forward(x_mse, hidden[self._dtype_c[c]])
+            torch.mean(norm2(made_mse.add_(x_mse)), dim=0, out=pooled_cse[c])
 
-    def _feed_forward(self, x_mse: Tensor, dtype: torch.dtype) -> Tensor:
-        w1, b1, w2, b2 = self._feed[dtype]
-        hidden = F.linear(x_mse.flatten(0, 1).to(dtype), w1, b1).relu_()
-        return F.linear(hidden, w2, b2).to(x_mse.dtype).view_as(x_mse)
+    def _feed_forward(self, x_mse: Tensor, hidden_nf: Tensor) -> Tensor:
+        w1, b1, w2, b2 = self._feed[hidden_nf.dtype]
+        x_ne = x_mse.flatten(0, 1).to(hidden_nf.dtype)
+        some_nf = torch.addmm(b1, x_ne, w1.t(), out=hidden_nf[: len(x_ne)]).relu_()
+        return torch.addmm(b2, some_nf, w2.t()).to(x_mse.dtype).view_as(x_mse)
 
-    def night(self, z_mse: Tensor, side_by_side: Callable[..., list[Tensor]]) -> Tensor:
+    def night(self, z_mse: Tensor, side_by_side: Callable[..., list[None]]) -> Tensor:
         """Return (coalition, token, E) of a whole night, worked off in pieces."""
-        return torch.cat(side_by_side(self, z_mse.split(_TOKENS_AT_A_TIME, dim=1)), dim=1)
+        pooled_cse = torch.empty(len(self._coalitions), *z_mse.shape[1:])
+        pieces = zip(z_mse.split(_TOKENS_AT_A_TIME, dim=1), pooled_cse.split(_TOKENS_AT_A_TIME, dim=1), strict=True)
+        side_by_side(lambda piece: self(*piece), list(pieces))
+        return pooled_cse
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from sleepfm.models.risk_heads import DemographicsHead, NightMLP
 from sleepfm.progress import Progress, silent
 from sleepfm.vocabulary import Modality
 
-_SEQUENCES_AT_A_TIME = 8
+_SEQUENCES_AT_A_TIME = 4
 """Nights that one thread's LSTM works on at once: more is no quicker, and asks more memory."""
 
 
@@ -172,8 +172,7 @@ class _RecurrentNight(NightCoalitions):
             progress(0.0, "every set of signals")
             pooled_cse = CoalitionPooling(head.spatial_pooling, coalitions, precision).night(z_mse, side_by_side)
             progress(0.7, "every set of signals")
-            size = min(_SEQUENCES_AT_A_TIME, -(-len(pooled_cse) // available_cores()))
-            sums = side_by_side(self._window_sums, pooled_cse.split(size))
+            sums = side_by_side(self._window_sums, pooled_cse.split(_SEQUENCES_AT_A_TIME))
         nothing = torch.zeros(1, self.windows, z_mse.shape[2], dtype=torch.float64)
         self._sums_cwe = torch.cat([nothing, *sums])
         self._pooled_se = pooled_cse[-1].clone()
