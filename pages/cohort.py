@@ -25,7 +25,7 @@ from sleepfm.viewer.map_encoders import MapEncoder, map_encoders
 from sleepfm.viewer.map_purity import ColumnPurity, column_purity, purity_figure, purity_words
 from sleepfm.viewer.map_selection_table import balance_table, selection_table
 from sleepfm.viewer.map_uploads import MOST_BYTES, import_uploads, import_words
-from sleepfm.viewer.map_words import UNITS, made_words, standing_words
+from sleepfm.viewer.map_words import UNITS, counted, made_words, standing_words
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.similar_encoders import encoder_choices
 from sleepfm.viewer.words import time_left_words
@@ -82,10 +82,8 @@ def show_empty(library: Library) -> None:
             icon=":material/scatter_plot:",
         )
     else:
-        st.info(
-            f"No study is in an index yet: the map shows what an encoder makes of the {total} studies of the library.",
-            icon=":material/scatter_plot:",
-        )
+        studies = counted(total, "study", "studies")
+        st.info(f"No study is in an index yet: the map shows what an encoder makes of {studies}.", icon=":material/scatter_plot:")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             labels = {one.name: printable(one.label) for one in encoders}
             name = st.selectbox("Encoder of the index", list(labels), format_func=labels.__getitem__, width=300)
@@ -156,7 +154,10 @@ def offer_map(library: Library, spec: MapSpec, studies: int) -> None:
             offer_demo_cohort(library)
         return
     takes = "some seconds" if spec.method is Method.PCA else "about a minute, with a million windows several"
-    st.info(f"This map of the {unit} of {studies:,} studies was not made yet; it takes {takes}.", icon=":material/scatter_plot:")
+    st.info(
+        f"This map of the {unit} of {counted(studies, 'study', 'studies')} was not made yet; it takes {takes}.",
+        icon=":material/scatter_plot:",
+    )
     if st.button("Make the map", type="primary"):
         submit_map(library, spec, anew=True)  # one that is damaged is no map to place studies on
         st.rerun()
@@ -270,8 +271,8 @@ def show_purity(library: Library, stored: StoredMap, values: MapColumn) -> None:
 def show_selection(library: Library, stored: StoredMap, studies: list[SelectedStudy], rows: int) -> None:
     """Show the selected studies, and what can be done with them."""
     unit = UNITS[stored.spec.grain]
-    people = len({one.person.subject for one in studies})
-    st.markdown(f"**Selected: {rows:,} {unit} of {len(studies):,} studies, {people:,} people**")
+    people = counted(len({one.person.subject for one in studies}), "person", "people")
+    st.markdown(f"**Selected: {rows:,} {unit} of {counted(len(studies), 'study', 'studies')}, {people}**")
     table, actions = st.columns([3, 2])
     with table:
         chosen = st.dataframe(

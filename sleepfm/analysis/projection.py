@@ -129,7 +129,8 @@ def fit(x_ne: np.ndarray, method: Method, *, seed: int = 0, progress: Progress =
     """
     least = LEAST_ROWS[method]
     if len(x_ne) < least:
-        raise RequestError(f"a {method.upper()} map needs at least {least} rows, there are {len(x_ne)}")
+        remedy = "add studies" if method is Method.PCA else "add studies, or choose PCA"
+        raise RequestError(f"a {method.upper()} map needs at least {least} points, there are {len(x_ne)}: {remedy}")
     if not np.isfinite(x_ne).all():
         raise RequestError("a map is made of finite rows only")
     return _pca(x_ne, seed) if method is Method.PCA else _umap(x_ne, seed, progress)
