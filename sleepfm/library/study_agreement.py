@@ -113,7 +113,7 @@ def study_agreement(home: Home, encoder: str, study: str) -> StudyAgreement:
     Raises
     ------
     RequestError
-        No such study or encoder, the study is not in the encoder's index, or it has no whole window.
+        No such study or encoder, or the study is not in the encoder's index.
     """
     entry = choose_encoder(Shelf(home.models), encoder)
     with Library(home) as library:
@@ -129,8 +129,6 @@ def study_agreement(home: Home, encoder: str, study: str) -> StudyAgreement:
         if len(chosen) >= FEWEST_PEOPLE:
             others = gather_others([_night(index, one) for one in chosen], [subject_of[one.study] for one in chosen])
         named = person(library, study).known_subject
-    if not np.isfinite(unit_mwe).any():
-        raise RequestError(f"{study} has no whole 5-min window without a gap: there is nothing to compare")
     ranks = partner_ranks(unit_mwe)
     pairs = [(a, b) for a, _ in enumerate(MODALITIES) for b, _ in enumerate(MODALITIES) if ranks.candidates_ab[a, b]]
     notes = (
