@@ -15,11 +15,17 @@ from sleepfm.analysis.resampling import RESAMPLES, bootstrap
 from sleepfm.progress import Progress, silent
 
 NEIGHBOURS = 20
-"""Neighbours looked at for each row."""
+"""Neighbours looked at for each row, where there are rows enough."""
+_ROWS_A_NEIGHBOUR = 5
 MOST_GROUPS = 12
 NOBODY = -1
 """Stands for a missing neighbour, and for a missing label."""
 _CELLS_AT_ONCE = 16_000_000
+
+
+def neighbours_of(rows: int) -> int:
+    """Return how many neighbours to look at among so many rows: at most a fifth, else they are everybody and say nothing."""
+    return min(NEIGHBOURS, max(1, rows // _ROWS_A_NEIGHBOUR))
 
 
 def nearest_others(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from sleepfm.analysis.neighbour_purity import nearest_others
+from sleepfm.analysis.neighbour_purity import nearest_others, neighbours_of
 from sleepfm.analysis.projection import Projection, fit, unit
 from sleepfm.errors import RequestError
 from sleepfm.library import facts
@@ -121,7 +121,9 @@ def _store(library: Library, spec: MapSpec, rows: _Rows, places: _Places, progre
         placed_n=places.placed_n,
         stage_n5=rows.stage_n5,
         query_q=query_q,
-        neighbour_qk=nearest_others(rows.x_ne, numbered(subjects)[rows.study_n], query_q, progress=progress),
+        neighbour_qk=nearest_others(
+            rows.x_ne, numbered(subjects)[rows.study_n], query_q, k=neighbours_of(len(rows.x_ne)), progress=progress
+        ),
         explained=places.projection.explained,
         left_out=rows.left_out,
         thinned=rows.thinned,

@@ -56,7 +56,8 @@ def purity_words(one: ColumnPurity, unit: str) -> tuple[str, str]:
     interval = "" if share.low is None or share.high is None else f" ({_percent(share.low)} to {_percent(share.high)})"
     head = f"{_percent(share.value)} %{interval}, by chance {_percent(chance)} %"
     same = f"lie in the same fifth of {one.title}" if one.fifths else f"are of the same {one.title.lower()}"
-    rest = f"of the {one.neighbours} nearest {unit} of other people {same}; n = {share.n:,} {unit} of {share.subjects:,} people"
+    nearest = f"the {one.neighbours} nearest" if one.neighbours > 1 else "the nearest"
+    rest = f"of {nearest} {unit} of other people {same}; n = {share.n:,} {unit} of {share.subjects:,} people"
     if one.above_chance is None:
         return head, f"{rest}. {share.reason[:1].upper()}{share.reason[1:]}."
     if not one.above_chance:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from sleepfm.analysis.neighbour_purity import MOST_GROUPS, NOBODY, nearest_others, purity
+from sleepfm.analysis.neighbour_purity import MOST_GROUPS, NOBODY, nearest_others, neighbours_of, purity
 from sleepfm.analysis.projection import unit
 from sleepfm.errors import Cancelled
 
@@ -133,3 +133,9 @@ def test_looking_for_neighbours_can_be_cancelled() -> None:
 
     with pytest.raises(Cancelled):
         nearest_others(x_ne, subject_n, np.arange(20), progress=stop)
+
+
+@given(st.integers(2, 10**6))
+def test_neighbours_are_never_everybody(rows: int) -> None:
+    assert 1 <= neighbours_of(rows) <= max(1, rows // 5)
+    assert neighbours_of(rows) <= neighbours_of(rows + 1) <= neighbours_of(10**6) == 20

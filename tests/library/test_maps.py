@@ -90,7 +90,7 @@ def test_neighbours_are_the_nearest_windows_of_other_people(library: Library) ->
     subject_n = np.array([stored.subjects[number] for number in stored.study_n])
     for query in (0, 7, 59):
         others = np.flatnonzero(subject_n != subject_n[query])
-        oracle = NearestNeighbors(n_neighbors=20, metric="cosine", algorithm="brute").fit(x_ne[others])
+        oracle = NearestNeighbors(n_neighbors=stored.neighbour_qk.shape[1], metric="cosine", algorithm="brute").fit(x_ne[others])
         expected = others[oracle.kneighbors(x_ne[query][None])[1][0]]
         assert set(stored.neighbour_qk[query]) == set(expected)
     assert not (stored.neighbour_qk == NOBODY).any()
