@@ -13,14 +13,12 @@ from sleepfm.inference.night import Night
 from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.encoder_choice import choose_encoder, require_named
 from sleepfm.library.library import Library
+from sleepfm.library.study import AUTOMATIC_ENGINES
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, JobTable, Lane
-
-_ENGINES = ("yasa", "sleepfm")
-"""What stages by itself: a scoring by anything else is a person's, or came with the file."""
 
 
 def submit_index(home: Home, encoder: str | None = None, studies: Sequence[str] | None = None) -> Job:
@@ -95,8 +93,8 @@ def _scored(library: Library) -> set[str]:
     """Return the studies that a person scored, or whose file brought a scoring along."""
     rows = library.connection.execute(
         "SELECT DISTINCT r.study AS study FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-        f" WHERE r.engine NOT IN ({', '.join('?' for _ in _ENGINES)})",
-        _ENGINES,
+        f" WHERE r.engine NOT IN ({', '.join('?' for _ in AUTOMATIC_ENGINES)})",
+        AUTOMATIC_ENGINES,
     )
     return {row["study"] for row in rows}
 

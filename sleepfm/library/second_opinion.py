@@ -20,15 +20,13 @@ from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.encoder_choice import choose_encoder
 from sleepfm.library.facts import person
 from sleepfm.library.library import Library
-from sleepfm.library.study import OWN_SCORING, SCORINGS_IN_ORDER, Study
+from sleepfm.library.study import AUTOMATIC_ENGINES, OWN_SCORING, SCORINGS_IN_ORDER, Study
 from sleepfm.models.card import SIMULATED
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.vocabulary import SCORED_STAGES, Modality, Stage
 
 NEIGHBOURS = 50
-AUTOMATIC_ENGINES = ("yasa", "sleepfm")
-"""What stages by itself: a scoring by anything else is a person's, or came with the recording."""
 _MODALITY = Modality.BAS
 
 

@@ -72,6 +72,9 @@ class Study:
     seconds_left: float | None = None
 
 
+AUTOMATIC_ENGINES = ("yasa", "sleepfm")
+"""The engines that are programs: every other scoring is a person's, or came with the recording."""
+
 OWN_SCORING = "file"
 """The engine of a scoring that came with the recording: shown beside, never in place of, what an engine or a person made."""
 
