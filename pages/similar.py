@@ -11,8 +11,8 @@ from sleepfm.library.embedding_index import EmbeddingIndex
 from sleepfm.library.facts import people
 from sleepfm.library.job_demo_cohort import submit_demo_cohort
 from sleepfm.library.job_index import submit_index
+from sleepfm.library.job_retrieval import measured, submit_retrieval
 from sleepfm.library.library import Library
-from sleepfm.library.library_retrieval import library_retrieval
 from sleepfm.library.neighbours import Clip, NeighbourAnswer, NeighbourQuery, find_neighbours
 from sleepfm.library.resident import in_resident
 from sleepfm.library.study import Study
@@ -31,9 +31,8 @@ from sleepfm.vocabulary import Modality
 
 PAGE = "similar"
 CHOICES = 200  # studies offered in the list; the others are opened from the Studies page
-JOBS = ("index", "demo-cohort")
+JOBS = ("index", "demo-cohort", "retrieval")
 MOST_NEIGHBOURS = 40
-RETRIEVAL_WAIT_S = 600.0
 
 
 def choose_study(library: Library) -> Study | None:
@@ -182,7 +181,7 @@ def show_query(study: Study, asked: Asked, others: list[Clip]) -> None:
 
 
 def show_jobs(library: Library, study: Study | None) -> None:
-    """Show the indexing that runs, with time left and a way to stop it, or what went wrong with the last one."""
+    """Show the indexing or measuring that runs, with time left and a way to stop it, or what went wrong with the last one."""
     jobs = library.jobs.list(kinds=JOBS, limit=1)
     if not jobs:
         return
@@ -293,22 +292,20 @@ def show_answer(library: Library, answer: NeighbourAnswer, agreement: tuple[str,
         st.rerun()
 
 
-def show_retrieval(library: Library, encoder: EncoderChoice, stamp: str) -> None:
+def show_retrieval(library: Library, encoder: EncoderChoice, indexed: str) -> None:
     """Offer the numbers of `sleepfm evaluate retrieval` for what is indexed."""
     with st.expander("How well do the modalities of this library find each other?", key="retrieval"):
-        kept = st.session_state.get("similar retrieval")
-        if kept is None or kept[:2] != (encoder.name, stamp):
+        found = measured(library, encoder.name, indexed)
+        if found is None:
             st.caption(
                 "Each window of the index is looked up in each other modality among all others. Large libraries take minutes."
             )
-            if not st.button("Measure"):
-                return
-            with st.spinner("Looking every window up in every other modality …", show_time=True):
-                found = in_resident(library.home, library_retrieval, encoder.name, timeout_s=RETRIEVAL_WAIT_S)
-            kept = (encoder.name, stamp, found)
-            st.session_state["similar retrieval"] = kept
-        st.dataframe(retrieval_rows(kept[2]), hide_index=True)
-        st.markdown(f":small[{plain(retrieval_words(kept[2]))}]")
+            if st.button("Measure", disabled=bool(library.jobs.list(states=OPEN_STATES, kinds=JOBS, limit=1))):
+                submit_retrieval(library.home, encoder.name, indexed)
+                st.rerun()
+            return
+        st.dataframe(retrieval_rows(found), hide_index=True)
+        st.markdown(f":small[{plain(retrieval_words(found))}]")
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "index": "sleepfm.library.job_index:index",
     "map": "sleepfm.library.job_map:make_map",
     "prepare": "sleepfm.library.job_prepare:prepare",
+    "retrieval": "sleepfm.library.job_retrieval:measure",
     "risk": "sleepfm.library.job_risk:assess",
     "stage": "sleepfm.library.job_stage:stage",
 }

@@ -17,8 +17,12 @@ from sleepfm.home import Home
 from sleepfm.inference.embedding_files import embedding_paths, read_embeddings
 from sleepfm.library import facts
 from sleepfm.library.embedding_index import EmbeddingIndex
+from sleepfm.library.job_retrieval import measured, submit_retrieval
 from sleepfm.library.library import Library
 from sleepfm.library.library_retrieval import library_retrieval
+from sleepfm.progress import silent
+from sleepfm.runs.kinds import function_of
+from sleepfm.runs.table import JobState
 from sleepfm.vocabulary import Modality
 from tests.evaluation.shelf_cohort import ShelfCohort, make_shelf_cohort
 from tests.library.made_up_index import add_study, embeddings_of, random_rows
@@ -100,3 +104,19 @@ def test_what_is_not_indexed_is_refused(cohort: ShelfCohort, tmp_path: Path) -> 
     (empty.models / "tiny").symlink_to(cohort.home / "models" / "tiny")
     with pytest.raises(RequestError, match="no study is indexed"):
         library_retrieval(empty, "tiny")
+
+
+def test_what_was_measured_is_found_again_until_the_index_is_another(
+    cohort: ShelfCohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(cohort.home)
+    monkeypatch.setattr("sleepfm.library.job_retrieval.ensure_running", lambda _home: None)
+    with Library(home) as library:
+        job = submit_retrieval(home, "tiny", "first state")
+        assert measured(library, "tiny", "first state") is None
+        library.jobs.claim(job.lane)
+        library.jobs.end(job.id, JobState.FINISHED, result=function_of(job.kind)(home, job.parameters, silent))
+        found = measured(library, "tiny", "first state")
+        assert found is not None
+        assert close(found["pairs"], library_retrieval(home, "tiny")["pairs"])
+        assert measured(library, "tiny", "another state") is None
