@@ -50,7 +50,7 @@ def in_resident(home: Home, function: Callable[..., Answer], *arguments: Any, ti
             try:
                 return _ask(timeout_s, function, home, *arguments)
             except BrokenProcessPool:
-                _end()
+                end_resident()
     finally:
         _turn.release()
     raise SleepFMError("the process that looks things up died twice (out of memory?); close other programs and try again")
@@ -72,7 +72,7 @@ def _ask(timeout_s: float, function: Callable[..., Answer], *arguments: Any) -> 
     except TimeoutError:
         if answer.done():  # the function's own error, not ours
             raise
-        _end()
+        end_resident()
         raise SleepFMError(
             f"no answer within {timeout_s:g} s: the machine is busy, or the index must first be read from a slow disk; try again"
         ) from None
@@ -89,7 +89,7 @@ def _without_the_script() -> Iterator[None]:
         sys.modules["__main__"] = script
 
 
-def _end() -> None:
+def end_resident() -> None:
     """End the process, whatever it is doing; the next question starts another one."""
     global _helper  # noqa: PLW0603
     if _helper is not None:

@@ -14,6 +14,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
+from sleepfm.library.resident import end_resident
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import OPEN_STATES, JobTable
 from sleepfm.viewer.assets import app_folder
@@ -39,6 +40,7 @@ def create_app(home: Home) -> st.App:
             ensure_running(home)
         table.close()
         yield
+        end_resident()
 
     # Streamlit takes a folder called pages/ for its older way of multipage apps until app.py has run once; the first visitor
     # who asks for /studies directly would get the bare page

@@ -59,7 +59,7 @@ def gone(pid: int) -> bool:
 @pytest.fixture(scope="module", autouse=True)
 def _ended_afterwards() -> Iterator[None]:
     yield
-    resident._end()
+    resident.end_resident()
 
 
 def test_one_process_that_stays_answers() -> None:
