@@ -12,15 +12,19 @@ E 2^-126 where the processor flushes tiny numbers to zero. By the sum of these, 
 off. If t is the k-th best scanned similarity, at least k rows are truly as good as t - ε, so every row of the true best k is
 scanned at t - 2 ε or better: those are ranked again, and no other row can belong.
 
-Half precision is float16, turned to float32 piece by piece in the processor's cache: the bound of bfloat16 would be eight times
-as wide, and the arithmetic of half-precision products differs between processors, whereas that of float32 is known.
+A single query is itself rounded to half precision, and torch multiplies half by half: the products are exact in float32, in which
+they are summed, and the sum is rounded to half. That adds |q - q'| |h|, with the rounded query q', and the rounding of the sum,
+2^-12 below 1 (ε is about 9e-4 then). Where torch's sums are found not to be in float32, rows are turned to float32 piece by piece
+in the processor's cache, as they are for several queries at once. Half precision is float16: the bound of bfloat16 would be eight
+times as wide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +36,7 @@ from sleepfm.inference.index_rows import unit_rows
 
 _PIECE_ROWS = 2048
 """Scanned at a time by one thread: 1 MB of float32 at 128 numbers a row, which stays in its core's cache."""
-_SHARE_ROWS = 128 * _PIECE_ROWS
+_SHARE_ROWS = 32 * _PIECE_ROWS
 """What a thread takes before it asks for more."""
 _STRETCH_ROWS = 1024
 _SCORES_AT_ONCE = 2**26
@@ -85,14 +89,25 @@ class Found:
     better: int | None
 
 
-def error_bound(width: int) -> float:
-    """Return how much a scanned similarity of unit vectors can be off (ε of the module's text)."""
+def error_bound(width: int, *, query_error: float = 0.0, sum_error: float = 0.0) -> float:
+    """Return how much a scanned similarity of unit vectors can be off (ε of the module's text).
+
+    Parameters
+    ----------
+    width
+        E.
+    query_error
+        Length of what rounding took from the query, |q - q'|.
+    sum_error
+        By how much the rounding of a sum can be off.
+    """
     # float32 unit vectors may be longer than 1 by their own rounding, √E 2^-24 at most
     length = 1 + np.sqrt(width) * 2.0**-24
     rounding = 2.0**-11 * length + 2.0**-25 * np.sqrt(width)
     gamma = width * 2.0**-24 / (1 - width * 2.0**-24)
     # comparisons themselves are made in float32: one more rounding of numbers up to about 1
-    return float(length * (rounding + gamma * (length + rounding)) + width * 2.0**-126 + 2.0**-23)
+    scanned = length * (rounding + gamma * (length + rounding)) + query_error * (1 + gamma) * (length + rounding)
+    return float(scanned + sum_error + width * 2.0**-126 + 2.0**-23)
 
 
 def search(
@@ -136,20 +151,21 @@ def search(
     found = []
     for first in range(0, len(queries_qe), at_once):
         some_qe = queries_qe[first : first + at_once]
-        scores_qn = _scan(files, some_qe)
+        scores_qn, bound = _scan(files, some_qe)
         for start, stop in without:
             scores_qn[:, max(start, 0) : stop] = -np.inf
         for number, query_e in enumerate(some_qe, start=first):
             partner_e = None if ranked is None else ranked[number]
-            found.append(_rank_again(exact, scores_qn[number - first], query_e, top, partner_e))
+            found.append(_rank_again(exact, scores_qn[number - first], query_e, top, bound=bound, ranked_e=partner_e))
     return found
 
 
-def _scan(files: RowFiles, query_qe: np.ndarray) -> np.ndarray:
-    """Return (query, row) float32 similarities with the half-precision rows, NaN where a row cannot be used."""
-    # a private mapping: torch wants memory that may be written, and nothing is
-    half_ne = torch.from_numpy(np.memmap(files.half, np.float16, "c", shape=(files.rows, files.width)))
+def _scan(files: RowFiles, query_qe: np.ndarray) -> tuple[np.ndarray, np.float32]:
+    """Return (query, row) float32 similarities with the half-precision rows, NaN where a row cannot be used, and their bound."""
+    half_ne = _mapped(files.half, files.half.stat().st_ino, files.rows, files.width)
     queries_qe = torch.from_numpy(query_qe)
+    if len(queries_qe) == 1 and _half_sums_are_single():
+        return _scan_in_half(half_ne, queries_qe[0])
     scores_qn = torch.empty(len(query_qe), files.rows)
 
     def scan(share: int) -> None:
@@ -157,20 +173,61 @@ def _scan(files: RowFiles, query_qe: np.ndarray) -> np.ndarray:
         for start in range(share, min(share + _SHARE_ROWS, files.rows), _PIECE_ROWS):
             stop = min(start + _PIECE_ROWS, files.rows)
             rows_ne = piece_ne[: stop - start].copy_(half_ne[start:stop])
-            if len(queries_qe) == 1:
-                torch.mv(rows_ne, queries_qe[0], out=scores_qn[0, start:stop])
-            else:
-                scores_qn[:, start:stop] = queries_qe @ rows_ne.T
+            scores_qn[:, start:stop] = queries_qe @ rows_ne.T
 
+    _in_shares(scan, files.rows)
+    return scores_qn.numpy(), np.float32(error_bound(files.width))
+
+
+@lru_cache(maxsize=4)
+def _mapped(path: Path, _inode: int, rows: int, width: int) -> torch.Tensor:
+    """Return (row, E) a half-precision file in memory; kept, since mapping its pages anew costs a third of a scan."""
+    # a private mapping: torch wants memory that may be written, and nothing is
+    return torch.from_numpy(np.memmap(path, np.float16, "c", shape=(rows, width)))
+
+
+def _scan_in_half(half_ne: torch.Tensor, query_e: torch.Tensor) -> tuple[np.ndarray, np.float32]:
+    rounded_e = query_e.half()
+    half_n = torch.empty(len(half_ne), dtype=torch.float16)
+
+    def scan(share: int) -> None:
+        stop = min(share + _SHARE_ROWS, len(half_ne))
+        torch.mv(half_ne[share:stop], rounded_e, out=half_n[share:stop])
+
+    _in_shares(scan, len(half_ne))
+    scores_n = half_n.float().numpy()
+    largest = np.nanmax(np.abs(scores_n), initial=0.0)
+    bound = error_bound(
+        half_ne.shape[1],
+        query_error=float((query_e.double() - rounded_e.double()).norm()),
+        sum_error=2.0**-12 if largest < 1 else 2.0**-11,
+    )
+    return scores_n[None], np.float32(bound)
+
+
+def _in_shares(scan: Callable[[int], None], rows: int) -> None:
+    """Call a function with the first row of each share, on all cores, each with one thread of torch's."""
     workers = min(MAX_WORKERS, available_cores())
     with one_thread_each(), ThreadPoolExecutor(workers) as pool:
-        list(pool.map(scan, range(0, files.rows, _SHARE_ROWS)))
-    return scores_qn.numpy()
+        list(pool.map(scan, range(0, rows, _SHARE_ROWS)))
 
 
-def _rank_again(exact: np.ndarray, scores_n: np.ndarray, query_e: np.ndarray, top: int, ranked_e: np.ndarray | None) -> Found:
-    """Turn scanned similarities (NaN or -inf: no candidate) into the exact answer."""
-    bound = np.float32(error_bound(exact.shape[1]))
+@cache
+def _half_sums_are_single() -> bool:
+    """Tell whether torch sums products of half-precision numbers in float32 here.
+
+    Of 2,048 products the first is 1 and the others are 2^-12: summed in half precision, those would be lost one by one.
+    """
+    row_e = torch.full((2048,), 2.0**-12, dtype=torch.float16)
+    row_e[0] = 1.0
+    (one,) = torch.mv(row_e[None], torch.ones(2048, dtype=torch.float16)).tolist()
+    return bool(one == float(torch.tensor(1 + 2047 * 2.0**-12).half()))
+
+
+def _rank_again(
+    exact: np.ndarray, scores_n: np.ndarray, query_e: np.ndarray, top: int, *, bound: np.float32, ranked_e: np.ndarray | None
+) -> Found:
+    """Turn scanned similarities (NaN or -inf: no candidate), each off by at most `bound`, into the exact answer."""
     candidates = int(np.count_nonzero(scores_n > -np.inf))
     wanted = min(top, candidates)
     row_k, similarity_k = np.empty(0, np.int64), np.empty(0)
