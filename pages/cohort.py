@@ -20,6 +20,7 @@ from sleepfm.library.maps import MapGrain, MapSpec, StoredMap, read_map, standin
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import Job
 from sleepfm.text import plain, printable
+from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.map_component import chosen_column, cohort_map
 from sleepfm.viewer.map_encoders import MapEncoder, map_encoders
 from sleepfm.viewer.map_purity import ColumnPurity, column_purity, purity_figure, purity_words
@@ -28,7 +29,6 @@ from sleepfm.viewer.map_uploads import MOST_BYTES, import_uploads, import_words
 from sleepfm.viewer.map_words import UNITS, counted, made_words, standing_words
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.similar_encoders import encoder_choices
-from sleepfm.viewer.words import time_left_words
 from sleepfm.vocabulary import Modality
 
 JOBS = ("map", "index", "demo-cohort")
@@ -98,23 +98,12 @@ def show_jobs(library: Library) -> bool:
     jobs = library.jobs.list(kinds=JOBS, limit=1)
     if not jobs:
         return False
-    job, home = jobs[0], library.home
+    job = jobs[0]
     if not job.open:
         say_what_failed(job)
         return False
 
-    @st.fragment(run_every=1.0)
-    def progress() -> None:
-        with Library(home) as fresh:
-            now = fresh.jobs.get(job.id)
-            if not now.open:
-                st.rerun()
-            row = st.container(horizontal=True, vertical_alignment="center")
-            row.progress(now.progress, plain(f"{now.title}: {now.message or 'waiting'}{time_left_words(now.seconds_left())}"))
-            if row.button("Cancel", key=f"stop {now.id}"):
-                fresh.jobs.request_stop(now.id)
-
-    progress()
+    show_progress(library.home, job)
     return True
 
 

@@ -17,6 +17,7 @@ from sleepfm.models.card import SIMULATED, Sex
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES, Job, JobState
 from sleepfm.text import plain
+from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.risk_choices import ModelChoice, chosen_at_first, model_choices, players_refused, result_words
 from sleepfm.viewer.risk_one_night import show_result
 from sleepfm.viewer.risk_reading import read_beside
@@ -24,7 +25,6 @@ from sleepfm.viewer.risk_several import show_cohort, show_compare
 from sleepfm.viewer.risk_words import ACCEPT, NOTICE, made_words
 from sleepfm.viewer.scoring_choice import shown_at_first
 from sleepfm.viewer.visits import last_study
-from sleepfm.viewer.words import time_left_words
 
 CHOICES = 200  # studies offered in the list at the top; the others are reached from the Studies page or by the address
 ONE_NIGHT, COMPARE, COHORT = "One night", "Compare nights", "Cohort"
@@ -152,7 +152,7 @@ def show_assess(library: Library, study: Study, choices: list[ModelChoice], runn
         return None
     age, sex, players = ask_person(library, study, model) if model.card.takes_demographics else (None, None, False)
     if running is not None:
-        show_progress(library, running)
+        show_progress(library.home, running, width=225)
         return model
     lacking = [name for name, value in (("age", age), ("sex", sex)) if model.card.takes_demographics and value is None]
     why = f"Needs {' and '.join(lacking)}" if lacking else None
@@ -165,25 +165,6 @@ def show_assess(library: Library, study: Study, choices: list[ModelChoice], runn
             st.session_state["risk refused"] = str(error)
         st.rerun()
     return model
-
-
-def show_progress(library: Library, job: Job) -> None:
-    """Show how far the job is, with the time left and a way to stop it; the page runs again when it has ended."""
-    home, identifier = library.home, job.id
-
-    @st.fragment(run_every=1.0)
-    def progress() -> None:
-        with Library(home) as fresh:
-            now = fresh.jobs.get(identifier)
-            if not now.open:
-                st.rerun()
-            row = st.container(horizontal=True, vertical_alignment="center", width="content")
-            row.progress(now.progress, plain(f"{now.message or 'waiting'}{time_left_words(now.seconds_left())}"), width=225)
-            if row.button("Cancel"):
-                fresh.jobs.request_stop(identifier)
-
-    with st.container(width=330):  # a fragment would take the whole row
-        progress()
 
 
 def show_notices(

@@ -20,13 +20,13 @@ from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES, Job
 from sleepfm.text import plain, printable
 from sleepfm.viewer.clips_component import agreement_address, clips_view, epoch_of, night_strip
+from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.similar_encoders import EncoderChoice, encoder_choices, first_choice, offered_by_name
 from sleepfm.viewer.similar_query import Asked, read_address
 from sleepfm.viewer.similar_retrieval import retrieval_rows, retrieval_words
 from sleepfm.viewer.similar_words import clip_words, elapsed, found_words, neighbours_csv, read_time, sentences, window_of
 from sleepfm.viewer.visits import arrive, last_study, paged
-from sleepfm.viewer.words import time_left_words
 from sleepfm.vocabulary import Modality
 
 PAGE = "similar"
@@ -185,23 +185,12 @@ def show_jobs(library: Library, study: Study | None) -> None:
     jobs = library.jobs.list(kinds=JOBS, limit=1)
     if not jobs:
         return
-    job, home = jobs[0], library.home
+    job = jobs[0]
     if not job.open:
         say_what_failed(job, study)
         return
 
-    @st.fragment(run_every=1.0)
-    def progress() -> None:
-        with Library(home) as fresh:
-            now = fresh.jobs.get(job.id)
-            if not now.open:
-                st.rerun()
-            row = st.container(horizontal=True, vertical_alignment="center")
-            row.progress(now.progress, plain(f"{now.title}: {now.message or 'waiting'}{time_left_words(now.seconds_left())}"))
-            if row.button("Cancel", key=f"stop {now.id}"):
-                fresh.jobs.request_stop(now.id)
-
-    progress()
+    show_progress(library.home, job)
 
 
 def say_what_failed(job: Job, study: Study | None) -> None:

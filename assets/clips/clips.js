@@ -5,8 +5,8 @@ import { Settings } from "../viewer/settings.js";
 import { agreementAt, judgement } from "./agreement.js";
 import { ClipCard } from "./clip_card.js";
 import { Fetching } from "./fetching.js";
+import { mounting } from "../viewer/mounting.js";
 
-const views = new WeakMap();
 const WHOLE = 300;
 const SPANS = [300, 60, 30];
 const FIRST_SPAN = { BAS: 60, RESP: 300, EKG: 30, EMG: 60 }; // what a technician reads these signals at
@@ -14,20 +14,7 @@ const GAINS = [0.25, 0.5, 1, 2, 4];
 const MOST_BORROWED = 3;
 const NARROWEST = 600; // pixels a clip
 
-export function mount({ data, parentElement, setTriggerValue }) {
-  let view = views.get(parentElement);
-  if (!view) {
-    view = new Clips(parentElement);
-    views.set(parentElement, view);
-  }
-  const visit = view.update(data, setTriggerValue);
-  return () => {
-    if (view.visit === visit) {
-      view.close();
-      views.delete(parentElement);
-    }
-  };
-}
+export const mount = mounting((parent) => new Clips(parent));
 
 class Clips {
   constructor(parent) {
@@ -51,7 +38,7 @@ class Clips {
     this.root.remove();
   }
 
-  update(data, setTriggerValue) {
+  update({ data, setTriggerValue }) {
     this.visit += 1;
     this.setTriggerValue = setTriggerValue;
     const content = JSON.stringify([data.query, data.neighbours]);

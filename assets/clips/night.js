@@ -5,8 +5,8 @@ import { element, sizedContext } from "../viewer/dom.js";
 import { FONT, GUTTER, RIGHT, fitted } from "../viewer/layout.js";
 import { drawAxis, drawHypnogram, drawQuality, stageLevels } from "../viewer/overview_rows.js";
 import { agreementAt, judgement } from "./agreement.js";
+import { mounting } from "../viewer/mounting.js";
 
-const nights = new WeakMap();
 const WINDOW = 300;
 const HYPNOGRAM = 58;
 const STRIP = 10;
@@ -17,20 +17,7 @@ const LEVELS = { good: "good", doubtful: "noted", alarm: "bad", "": "gap" };
 const WORDS = { good: "agrees", doubtful: "doubtful", alarm: "alarm", "": "not judged" };
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -6, PageDown: 6, Home: -Infinity, End: Infinity };
 
-export function mount({ data, parentElement, setTriggerValue }) {
-  let night = nights.get(parentElement);
-  if (!night) {
-    night = new Night(parentElement);
-    nights.set(parentElement, night);
-  }
-  const visit = night.update(data, setTriggerValue);
-  return () => {
-    if (night.visit === visit) {
-      night.close();
-      nights.delete(parentElement);
-    }
-  };
-}
+export const mount = mounting((parent) => new Night(parent));
 
 class Night {
   constructor(parent) {
@@ -63,7 +50,7 @@ class Night {
     this.root.remove();
   }
 
-  update(data, setTriggerValue) {
+  update({ data, setTriggerValue }) {
     this.visit += 1;
     this.setTriggerValue = setTriggerValue;
     const before = this.data;

@@ -6,6 +6,7 @@ import { Legend } from "./legend.js";
 import { Painter } from "./painter.js";
 import { Column, Points } from "./points.js";
 import { View } from "./view.js";
+import { mounting } from "../viewer/mounting.js";
 
 const REACH = 10; // pixels around the pointer
 const COLUMNS_KEPT = 8;
@@ -14,22 +15,8 @@ const LINE_STEP = 4; // pixels between two corners of a lasso
 const MOST_CORNERS = 1500;
 const LEAST_HEIGHT = 340;
 const HEIGHT_SHARE = 0.57; // of the window: the choices stand above, the selection begins below
-const maps = new WeakMap();
 
-export function mount({ data, parentElement, setStateValue, setTriggerValue }) {
-  let map = maps.get(parentElement);
-  if (!map) {
-    map = new CohortMap(parentElement);
-    maps.set(parentElement, map);
-  }
-  const visit = map.update(data, setStateValue, setTriggerValue);
-  return () => {
-    if (map.visit === visit) {
-      map.close();
-      maps.delete(parentElement);
-    }
-  };
-}
+export const mount = mounting((parent) => new CohortMap(parent));
 
 class CohortMap {
   constructor(parent) {
@@ -102,7 +89,7 @@ class CohortMap {
   }
 
   /** Take over new data from Python; returns the number of this visit. */
-  update(data, setStateValue, setTriggerValue) {
+  update({ data, setStateValue, setTriggerValue }) {
     this.visit += 1;
     this.setStateValue = setStateValue;
     this.setTriggerValue = setTriggerValue;

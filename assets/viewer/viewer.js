@@ -13,28 +13,14 @@ import { TracePanel } from "./trace_panel.js";
 import { TraceStore } from "./trace_store.js";
 import { Help } from "./help.js";
 import { bytesFromBase64, element, fetchJson } from "./dom.js";
+import { mounting } from "./mounting.js";
 
-const viewers = new WeakMap();
 // Where each study was last looked at: coming back from another page goes on there.
 const lastEpochs = new Map();
 const POSITION_DELAY_MS = 300;
 const LOADING_DELAY_MS = 150;
 
-export function mount({ data, parentElement, setStateValue, setTriggerValue }) {
-  let viewer = viewers.get(parentElement);
-  if (!viewer) {
-    viewer = new Viewer(parentElement);
-    viewers.set(parentElement, viewer);
-  }
-  const visit = viewer.update(data, setStateValue, setTriggerValue);
-  // Streamlit may call an older visit's clean-up after a newer visit began; only the last one ends the viewer.
-  return () => {
-    if (viewer.visit === visit) {
-      viewer.close();
-      viewers.delete(parentElement);
-    }
-  };
-}
+export const mount = mounting((parent) => new Viewer(parent));
 
 class Viewer {
   constructor(parent) {
@@ -80,7 +66,7 @@ class Viewer {
   }
 
   /** Take over new data from Python; returns the number of this visit. */
-  update(data, setStateValue, setTriggerValue) {
+  update({ data, setStateValue, setTriggerValue }) {
     this.visit += 1;
     this.setStateValue = setStateValue;
     this.setTriggerValue = setTriggerValue;

@@ -49,19 +49,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     stop_app(running)
 
 
-@pytest.fixture(scope="module")
-def tab(browser: Any) -> Iterator[Any]:
-    """Give one tab for the module: Streamlit's own files are loaded once."""
-    context = browser.new_context(viewport={"width": 1366, "height": 768}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(SECONDS)
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    assert problems == []
-
-
 def open_risk(tab: Any, app: RunningApp, study: str) -> None:
     tab.goto(f"{app.url}/risk?study={study}")
     tab.get_by_role("button", name=ACCEPT).click()

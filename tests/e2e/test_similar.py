@@ -44,19 +44,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     stop_app(running)
 
 
-@pytest.fixture(scope="module")
-def tab(browser: Any) -> Iterator[Any]:
-    """Give one tab for the module: Streamlit's own files are loaded once."""
-    context = browser.new_context(viewport={"width": 1366, "height": 768}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(SECONDS)
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    assert problems == []
-
-
 def open_similar(tab: Any, app: RunningApp, address: str) -> None:
     tab.goto(f"{app.url}/similar?{address}&encoder={ENCODER}")
     tab.wait_for_selector(f"{NEIGHBOUR}[data-drawn]")
