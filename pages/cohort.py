@@ -345,7 +345,7 @@ def explore(home: Home) -> None:
         above = st.container()
         left, right = st.columns([3, 1])
         with left:
-            answer = cohort_map(stored, offered=offered, column=values, key=key)
+            answer = cohort_map(stored, offered=offered, column=values, note=made_words(stored, encoder.label), key=key)
             show_caption(library, stored, encoder)
         if answer.opened is not None:
             open_in_review(*answer.opened)

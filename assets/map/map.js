@@ -4,6 +4,7 @@
 import { element, fetchChecked } from "../viewer/dom.js";
 import { Legend } from "./legend.js";
 import { Painter } from "./painter.js";
+import { download, picture } from "./picture.js";
 import { Column, Points } from "./points.js";
 import { View } from "./view.js";
 import { mounting } from "../viewer/mounting.js";
@@ -76,7 +77,8 @@ class CohortMap {
       button("Whole map", "All points (0)", () => { this.view.whole(); this.redraw(); }),
     ]);
     const modes = element("span", { className: "group" }, [this.moveButton, this.lassoButton]);
-    return element("div", { className: "toolbar" }, [modes, zoom, inView, this.clearButton, this.counts]);
+    const keep = button("PNG", "Keep what the picture shows, with its legend", () => this.keepPicture());
+    return element("div", { className: "toolbar" }, [modes, zoom, inView, this.clearButton, keep, this.counts]);
   }
 
   setMode(mode) {
@@ -86,6 +88,13 @@ class CohortMap {
       button.setAttribute("aria-pressed", String(mode === name));
     }
     this.stage.classList.toggle("lasso", mode === "lasso");
+  }
+
+  keepPicture() {
+    if (!this.column) return;
+    const { axes, name, note, offered } = this.data;
+    const title = offered.find(({ key }) => key === this.column.key)?.title ?? "";
+    download(picture(this.canvas, axes, this.column, title, note), `${name}.png`);
   }
 
   /** Take over new data from Python; returns the number of this visit. */

@@ -48,7 +48,7 @@ def chosen_column(offered: Sequence[Choice], key: str) -> str:
     return chosen if chosen in keys else keys[0]
 
 
-def cohort_map(stored: StoredMap, *, offered: Sequence[Choice], column: MapColumn, key: str) -> MapAnswer:
+def cohort_map(stored: StoredMap, *, offered: Sequence[Choice], column: MapColumn, note: str, key: str) -> MapAnswer:
     """Draw a map and return what is selected on it.
 
     Parameters
@@ -59,6 +59,8 @@ def cohort_map(stored: StoredMap, *, offered: Sequence[Choice], column: MapColum
         What it can be coloured by. The map colours itself at once when another is chosen, and the script runs again after it.
     column
         What it is coloured by (see `chosen_column`); its colours are fetched again when its values have changed.
+    note
+        What stands below the map when it is kept as a picture.
     key
         Of the component; another map is another component.
     """
@@ -80,6 +82,8 @@ def cohort_map(stored: StoredMap, *, offered: Sequence[Choice], column: MapColum
             "unit": UNITS[stored.spec.grain],
             "windowSeconds": WINDOW_S if stored.spec.grain is MapGrain.WINDOW else 0,
             "axes": axis_words(stored),
+            "note": printable(note),
+            "name": f"map_{stored.spec.identifier}",
             "selection": st.session_state.get(f"{key} selection"),
         },
         on_selection_change=lambda: None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,12 @@ def test_from_the_map_by_lasso_to_a_subset_and_a_split_with_people_apart(cohort:
     selected(page, count)
     line = page.locator(f"{MAP} .legend").get_by_role("button", name=re.compile("^[AB]")).all_inner_texts()
     assert sum(int(text.split("/")[0].split()[-1]) for text in line) == count
+
+    with page.expect_download() as picture:
+        page.locator(MAP).get_by_role("button", name="PNG").click()
+    width, height = struct.unpack(">II", Path(picture.value.path()).read_bytes()[16:24])
+    assert picture.value.suggested_filename.endswith(".png")
+    assert width > page.locator(f"{MAP} .points").bounding_box()["width"] > height / 2
 
     page.get_by_label("Name of the subset").fill("left half")
     page.get_by_role("button", name="Save subset").click()
