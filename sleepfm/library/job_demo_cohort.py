@@ -19,8 +19,8 @@ STUDIES = 24
 HOURS = 1.0
 SITES = 3
 SEED = 4
-SIZE_MB = 450
-"""About what the recordings take on the disk."""
+SIZE_MB = 800
+"""About what the recordings and what is derived from them take on the disk."""
 DEMO_ENCODER = "demo-encoder"
 
 

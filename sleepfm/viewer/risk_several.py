@@ -53,8 +53,10 @@ def show_compare(library: Library, ids: list[str], first: str) -> None:
 
 def _show_nights(library: Library, ids: list[str], first: str) -> None:
     nights = several_nights(library)
+    repeated = [one for studies in nights.values() for one in studies if one in ids]
+    start = first if first in repeated or not repeated else repeated[0]  # of a person who can be compared with themselves
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        a = st.selectbox("First night", ids, index=ids.index(first), key="risk first night", width=230)
+        a = st.selectbox("First night", ids, index=ids.index(start), key="risk first night", width=230)
         same = next((studies for studies in nights.values() if a in studies), ())
         others = [*(one for one in same if one != a), *(one for one in ids if one != a and one not in same)]
         if not others:
