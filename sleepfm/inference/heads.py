@@ -178,8 +178,11 @@ def looked_at(embeddings: Embeddings, model: Model, lights_off_s: float | None) 
 
     Parameters and errors as for `night_hazards`.
     """
-    first = math.ceil((lights_off_s or 0.0) / TOKEN_S - _SLACK_S)
-    if not 0 <= first < embeddings.n:
+    since_s = lights_off_s or 0.0
+    if not 0 <= since_s < embeddings.n * TOKEN_S:  # NaN is none of these either
+        raise RequestError(f"{embeddings.origin.record_id}: lights off at {lights_off_s} s lies outside the recording")
+    first = math.ceil(since_s / TOKEN_S - _SLACK_S)
+    if first >= embeddings.n:
         raise RequestError(f"{embeddings.origin.record_id}: lights off at {lights_off_s} s lies outside the recording")
     last = min(embeddings.n, first + int(model.card.parameters.get("max_seq_length", embeddings.n)))
     warnings = night_warnings(embeddings, first * TOKEN_S)

@@ -82,7 +82,7 @@ def require_person(card: ModelCard, age: object, sex: object) -> tuple[float, Se
         missing = " and ".join(name for name, value in (("age", age), ("sex", sex)) if value is None)
         raise RequestError(f"{card.name} takes age and sex, which are never guessed: say the person's {missing}")
     try:
-        years = float(age)  # type: ignore[arg-type]
+        years = math.nan if "_" in str(age) else float(age)  # type: ignore[arg-type] # Python reads "6_5" as 65
     except (TypeError, ValueError):
         raise RequestError(f"age {printable(str(age))!r}: give it in years, as a number") from None
     if isinstance(age, bool) or not math.isfinite(years):

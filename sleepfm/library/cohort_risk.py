@@ -14,7 +14,7 @@ from sleepfm.library import facts, subsets
 from sleepfm.library.facts import Person
 from sleepfm.library.job_risk import submit_risk
 from sleepfm.library.library import Library
-from sleepfm.library.risks import newest_summaries
+from sleepfm.library.risks import newest_summaries, present_rows
 from sleepfm.models.card import Condition, Task
 from sleepfm.models.shelf import Shelf
 from sleepfm.text import printable
@@ -234,14 +234,7 @@ def queue_risks(library: Library, model: str, subset: str | None = None) -> Queu
     card = Shelf(library.home.models).get(model).card
     if card.task is not Task.DISEASE or card.baseline:
         raise RequestError(f"{model} is no disease model that looks at a night; sleepfm models list shows which are there")
-    done = {
-        (row["study"], row["age"], row["sex"])
-        for row in library.connection.execute(
-            "SELECT r.study, r.age, r.sex FROM risks r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-            " WHERE r.weights_sha256 = ?",
-            (card.weights_sha256,),
-        )
-    }
+    done = {(row["study"], row["age"], row["sex"]) for row in present_rows(library, weights_sha256=card.weights_sha256)}
     queued: list[str] = []
     there: list[str] = []
     left_out: dict[str, str] = {}
@@ -273,8 +266,7 @@ def several_nights(library: Library) -> dict[str, tuple[str, ...]]:
 
 def models_with_risks(library: Library) -> dict[str, int]:
     """Return the models that risks are stored of, with the number of studies, the most first."""
-    rows = library.connection.execute(
-        "SELECT r.model AS model, COUNT(DISTINCT r.study) AS studies FROM risks r"
-        " JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256 GROUP BY r.model ORDER BY studies DESC, r.model"
-    )
-    return {row["model"]: row["studies"] for row in rows}
+    studies: dict[str, set[str]] = {}
+    for row in present_rows(library):
+        studies.setdefault(row["model"], set()).add(row["study"])
+    return {model: len(studies[model]) for model in sorted(studies, key=lambda model: (-len(studies[model]), model))}

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sleepfm.errors import RequestError, SleepFMError
-from sleepfm.library.facts import AGE, LONGEST_TEXT, SEX, SITE, SUBJECT, read_age, read_sex, store_many
+from sleepfm.library.facts import AGE, LONGEST_TEXT, OLDEST_YEARS, SEX, SITE, SUBJECT, read_age, read_sex, store_many
 from sleepfm.library.follow_up import store_outcomes
 from sleepfm.library.library import Library
 from sleepfm.progress import Progress, part, silent
@@ -240,12 +240,14 @@ def _outcome(event: str, years: str) -> tuple[tuple[bool, float] | None, str]:
         return None, f"{printable(years[:20])!r} is no number of years"
     if time <= 0:
         return None, f"{time:g} years: the condition was there before the night, or nobody was followed"
+    if time > OLDEST_YEARS:
+        return None, f"{time:g} years: nobody is followed so long; give the time in years, not in days or months"
     return (happened == 1.0, time), ""
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        return math.nan if "_" in text else float(text)  # Python reads "6_5" as 65
     except ValueError:
         return math.nan
 

@@ -22,6 +22,7 @@ from sleepfm.errors import ModelError, RecordingError, RequestError, SleepFMErro
 from sleepfm.inference.cache import key
 from sleepfm.inference.embedding_files import Embeddings
 from sleepfm.inference.index_rows import epoch_rows, window_rows
+from sleepfm.library.channel_corrections import CorrectionsByMontage, corrections_text
 from sleepfm.library.index_layout import Block, IndexLayout, kept_layout
 from sleepfm.library.library import Library
 from sleepfm.runs.database import transaction
@@ -230,7 +231,9 @@ class EmbeddingIndex:
                 " gaps, so there is nothing to index"
             )
         n, width = rows[usable[0]].shape
-        made_from = self._made_from(origin.recipe, _text(corrections) if corrections is not None else self._corrected(study))
+        made_from = self._made_from(
+            origin.recipe, corrections_text(corrections) if corrections is not None else self._corrected(study)
+        )
         with self._writing():
             first_row = self._first_free_row(study, origin.recipe, width)
             absent = np.full((n, width), np.nan, np.float32)
@@ -277,7 +280,7 @@ class EmbeddingIndex:
         return kept_layout(self._library.home.database, name, lambda: IndexLayout(tuple(self._blocks(state, in_files))))
 
     def _blocks(self, state: _State, in_files: int) -> list[Block]:
-        right = _Corrections(self._library)
+        right = CorrectionsByMontage(self._library)
         of_montage: dict[str, str] = {}
         modalities: dict[str, tuple[Modality, ...]] = {}
         found = []
@@ -296,7 +299,7 @@ class EmbeddingIndex:
         return found
 
     def _corrected(self, study: str) -> str:
-        return _Corrections(self._library).of(self._library.study(study).montage)
+        return CorrectionsByMontage(self._library).of(self._library.study(study).montage)
 
     def _made_from(self, recipe: str, corrections: str) -> str:
         """Return the key of what rows are made from, but for the recording."""
@@ -350,23 +353,6 @@ class EmbeddingIndex:
             raise SleepFMError(
                 f"{self.folder}: writing failed ({error.strerror or error}); free some space and try again"
             ) from error
-
-
-class _Corrections:
-    """What users corrected, as text, by montage."""
-
-    def __init__(self, library: Library) -> None:
-        by_montage: dict[str, dict[int, Kind]] = {}
-        for montage, channel, kind in library.connection.execute("SELECT montage, channel, kind FROM corrections"):
-            by_montage.setdefault(montage, {})[channel] = Kind(kind)
-        self._texts = {montage: _text(corrections) for montage, corrections in by_montage.items()}
-
-    def of(self, montage: str) -> str:
-        return self._texts.get(montage, "")
-
-
-def _text(corrections: Mapping[int, Kind]) -> str:
-    return ",".join(f"{channel}={kind.value}" for channel, kind in sorted(corrections.items()))
 
 
 def _size(path: Path) -> int:

@@ -152,7 +152,7 @@ def _checked(study: str, name: str, value: str) -> str:
 def read_age(text: str) -> float:
     """Return an age in years; ValueError, with the reason, for what is none."""
     try:
-        age = float(text)
+        age = math.nan if "_" in text else float(text)  # Python reads "6_5" as 65
     except ValueError:
         age = math.nan
     if not 0 <= age <= OLDEST_YEARS:

@@ -10,6 +10,7 @@ from sleepfm.home import Home
 from sleepfm.inference.cache import key
 from sleepfm.inference.night import Night
 from sleepfm.inference.risk_request import choose_risk_model, require_demographic_players, require_person
+from sleepfm.library.channel_corrections import corrections_text
 from sleepfm.library.library import Library
 from sleepfm.library.risks import risks, store
 from sleepfm.models.card import Sex
@@ -117,7 +118,7 @@ def assess(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[s
             demographic_players=parameters["demographic_players"],
             progress=part(progress, 0.5, 1.0),
         )
-        number = store(library, result, {"key": made_from, "source_sha256": sha256})
+        number = store(library, result, {"key": made_from, "source_sha256": sha256, "corrections": corrections_text(corrections)})
     return answer | {"risk": number, "reused": False}
 
 

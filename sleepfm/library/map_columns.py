@@ -18,7 +18,7 @@ from sleepfm.home import Home
 from sleepfm.library import facts
 from sleepfm.library.library import Library
 from sleepfm.library.maps import MapGrain, StoredMap
-from sleepfm.library.risks import risks, scores
+from sleepfm.library.risks import present_rows, risks, scores
 from sleepfm.text import printable
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT, Stage
 
@@ -196,20 +196,16 @@ class _Scores:
 
 def _risk_table(library: Library) -> dict[str, _Scores]:
     """Return the stored scores by the first digits of their head's weights, read again when one came or went."""
-    row = library.connection.execute(
-        "SELECT COUNT(*) AS n, MAX(r.id) AS last FROM risks r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-    ).fetchone()
-    return _read_risks(library.home, row["n"], row["last"])
+    rows = present_rows(library)
+    return _read_risks(library.home, hash(tuple((row["id"], row["created_at"]) for row in rows)))
 
 
 @lru_cache(maxsize=2)
-def _read_risks(home: Home, _n: int, _last: int | None) -> dict[str, _Scores]:
+def _read_risks(home: Home, _rows: int) -> dict[str, _Scores]:
     tables = {}
     with Library(home) as library:
-        heads = library.connection.execute(
-            "SELECT weights_sha256, model, study FROM risks WHERE id IN (SELECT MAX(id) FROM risks GROUP BY weights_sha256)"
-        ).fetchall()
-        for head in heads:
+        newest_of_head = {row["weights_sha256"]: row for row in reversed(present_rows(library))}
+        for head in newest_of_head.values():
             newest = [one.result for one in risks(library, head["study"]) if one.result.weights_sha256 == head["weights_sha256"]]
             if not newest:
                 continue

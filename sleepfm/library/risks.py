@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sleepfm.inference.risk_result import RiskResult, RiskSummary, read_scores, read_summary
+from sleepfm.library.channel_corrections import CorrectionsByMontage
 from sleepfm.library.library import Library
 from sleepfm.models.card import Sex
 from sleepfm.runs.database import transaction
@@ -60,7 +61,8 @@ class Ranks:
 def risks(library: Library, study: str | None = None, model: str | None = None) -> list[StoredRisk]:
     """Return the stored risks, the newest first.
 
-    One whose file was deleted is left out, and so are those made from other bytes than the study's file has now.
+    One whose file was deleted is left out, and so are those made from other bytes than the study's file has now, or before
+    users corrected its channels.
 
     Parameters
     ----------
@@ -136,7 +138,8 @@ def ranks(library: Library, result: RiskResult) -> Ranks:
 def store(library: Library, result: RiskResult, provenance: dict[str, Any]) -> int:
     """Store a risk and return its number; one by the same weights for the same age, sex and players is replaced.
 
-    `provenance` holds at least `key` and `source_sha256`, the hash of the file that was assessed.
+    `provenance` holds at least `key`, `source_sha256`, the hash of the file that was assessed, and `corrections`, the
+    `corrections_text` of its channels (none where it is not there).
     """
     provenance = provenance | {"players": list(result.players)}
     connection = library.connection
@@ -178,16 +181,25 @@ def remove(library: Library, number: int) -> None:
         _file(library, row).unlink(missing_ok=True)
 
 
-def _rows(library: Library, **wanted: str | None) -> list[sqlite3.Row]:
-    """Return the rows that speak of the studies' present files and have theirs, the newest first."""
+def present_rows(library: Library, **wanted: str | None) -> list[sqlite3.Row]:
+    """Return the rows that speak of the studies' present files with their present corrections, the newest first.
+
+    Whether their files are there is not looked at.
+    """
     chosen = {name: value for name, value in wanted.items() if value is not None}
     conditions = "".join(f" AND r.{name} = ?" for name in chosen)
+    right = CorrectionsByMontage(library)
     rows = library.connection.execute(
-        f"SELECT r.* FROM risks r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256 WHERE 1{conditions}"
-        " ORDER BY r.id DESC",
+        "SELECT r.*, s.montage AS montage, COALESCE(json_extract(r.provenance, '$.corrections'), '') AS corrections FROM risks r"
+        f" JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256 WHERE 1{conditions} ORDER BY r.id DESC",
         tuple(chosen.values()),
     )
-    return [row for row in rows if _file(library, row).is_file()]
+    return [row for row in rows if row["corrections"] == right.of(row["montage"])]
+
+
+def _rows(library: Library, **wanted: str | None) -> list[sqlite3.Row]:
+    """Return the present rows that have their files, the newest first."""
+    return [row for row in present_rows(library, **wanted) if _file(library, row).is_file()]
 
 
 def _folder(library: Library, study: str) -> Path:

@@ -169,7 +169,7 @@ def test_hazards_look_at_the_heads_longest_input_from_lights_off() -> None:
     assert whole.stop_s == 319.0
     assert not any("takes no more" in warning for warning in whole.warnings)
     assert not np.allclose(early.log_hazard_k, night_hazards(long, head, (0.9, 0.0)).log_hazard_k)
-    for outside in (-10.0, 751.0):
+    for outside in (-10.0, -1.0, 751.0, float("nan"), float("inf")):
         with pytest.raises(RequestError, match="outside the recording"):
             night_hazards(long, head, (0.5, 1.0), lights_off_s=outside)
 

@@ -146,6 +146,8 @@ def test_follow_up_comes_along_with_the_people_beside_it_and_is_replaced_when_re
     [
         ("Study ID,x\na,2\n", "Study ID,x\na,2\n", "line 2 .*'2' is neither 1, 0 nor empty"),
         ("Study ID,x\na,1\n", "Study ID,x\na,soon\n", "'soon' is no number of years"),
+        ("Study ID,x\na,1\n", "Study ID,x\na,1_0\n", "'1_0' is no number of years"),
+        ("Study ID,x\na,1\n", "Study ID,x\na,3650\n", "3650 years: .* in years, not in days"),
         ("Study ID,x\na,1\n", "Study ID,x\na,inf\n", "'inf' is no number of years"),
         ("Study ID,x\na,1\n", "Study ID,x\nb,2\n", "a is not in time_to_event.csv"),
     ],

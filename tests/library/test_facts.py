@@ -44,7 +44,7 @@ def test_only_the_people_asked_for_and_nobody_who_is_not_there(library: Library)
         facts.person(library, "nobody")
 
 
-@pytest.mark.parametrize("age", ["-1", "121", "300", "nan", "inf", "old", "1e3"])
+@pytest.mark.parametrize("age", ["-1", "121", "300", "nan", "inf", "old", "1e3", "6_5"])
 def test_what_is_no_age_is_refused_and_nothing_is_stored(library: Library, age: str) -> None:
     with pytest.raises(RequestError, match="no age in years"):
         facts.store(library, "one", {"site": "A", "age": age})

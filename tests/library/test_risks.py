@@ -12,6 +12,7 @@ import pytest
 from sleepfm.errors import RequestError
 from sleepfm.inference.risk import night_risk
 from sleepfm.inference.risk_result import RiskResult
+from sleepfm.library.cohort_risk import models_with_risks
 from sleepfm.library.job_risk import assess, submit_risk
 from sleepfm.library.library import Library
 from sleepfm.library.risks import ranks, remove, risks, scores, store
@@ -114,6 +115,9 @@ def test_the_job_embeds_computes_and_stores_once(with_models: Library, tmp_path:
     assert risks(library, study)[0].result.players == ("BAS", "EKG", "age", "sex")
     assert not assess(library.home, asked(study, age=58), silent)["reused"]
     library.correct_channel(study, 2, Kind.CHIN_EMG)
+    assert risks(library, study) == []  # what was made of the channels as they were labelled before is shown to nobody
+    assert scores(library, stored.result.weights_sha256) == {}
+    assert models_with_risks(library) == {}
     assert not assess(library.home, asked(study), silent)["reused"]
     assert risks(library, study)[0].result.players == ("BAS", "EKG", "EMG")
     reference_file = tmp_path / "bundled" / "demo-disease" / REFERENCE_FILE
