@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -54,6 +55,23 @@ def in_resident(home: Home, function: Callable[..., Answer], *arguments: Any, ti
     finally:
         _turn.release()
     raise SleepFMError("the process that looks things up died twice (out of memory?); close other programs and try again")
+
+
+def warm(home: Home) -> None:
+    """Start the helper process and let it load torch, without waiting for it: the first question is answered as soon as others.
+
+    A question that comes meanwhile waits its turn, and says itself what is wrong if the process cannot be started.
+    """
+    threading.Thread(target=_warm, args=(home,), daemon=True).start()
+
+
+def _warm(home: Home) -> None:
+    with suppress(SleepFMError):
+        in_resident(home, _load)
+
+
+def _load(_home: Home) -> None:
+    import_module("sleepfm.inference.window_search")
 
 
 _turn = threading.Lock()

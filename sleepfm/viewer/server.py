@@ -14,7 +14,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
-from sleepfm.library.resident import end_resident
+from sleepfm.library.resident import end_resident, warm
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import OPEN_STATES, JobTable
 from sleepfm.viewer.assets import app_folder
@@ -39,6 +39,8 @@ def create_app(home: Home) -> st.App:
         if table.list(states=OPEN_STATES, limit=1):
             ensure_running(home)
         table.close()
+        if any(home.indexes.glob("*")):  # neighbours are looked up here
+            warm(home)
         yield
         end_resident()
 

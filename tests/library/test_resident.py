@@ -17,7 +17,7 @@ import pytest
 from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.library import resident
-from sleepfm.library.resident import in_resident
+from sleepfm.library.resident import in_resident, warm
 from sleepfm.runs.processes import identity
 
 HOME = Home(Path("somewhere"))
@@ -47,6 +47,10 @@ def sleep(_home: Home, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def has_loaded(_home: Home, module: str) -> bool:
+    return module in sys.modules
+
+
 def gone(pid: int) -> bool:
     deadline = time.monotonic() + 20
     while identity(pid) is not None:
@@ -67,6 +71,15 @@ def test_one_process_that_stays_answers() -> None:
     assert first != os.getpid()
     assert in_resident(HOME, pid_of) == first
     assert in_resident(HOME, joined, "a", "b") == "somewhere: a b"
+
+
+def test_it_can_load_torch_before_anybody_asks() -> None:
+    resident.end_resident()
+    warm(HOME)
+    deadline = time.monotonic() + 60
+    while not in_resident(HOME, has_loaded, "torch"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_errors_come_back_as_themselves_and_do_not_end_it() -> None:
