@@ -21,6 +21,7 @@ from sleepfm.text import printable
 
 NIGHT_RULE = "Of a person with several nights the earliest with a score counts."
 NO_SCORE = "without a risk by this model"
+TOLD_OTHERWISE = "scored for another age or sex than the tables state"
 LATER_NIGHT = "later nights of people who are there already"
 NIGHT_ALONE = "scored without age and sex, unlike the others"
 
@@ -132,7 +133,7 @@ class CohortRisk:
 
 
 def collect(library: Library, model: str, studies: Iterable[str] | None = None) -> CohortRisk:
-    """Return the newest stored risks by a model, one night a person (`NIGHT_RULE`).
+    """Return the newest stored risks by a model, one night a person (`NIGHT_RULE`), for the age and sex that the tables state.
 
     Parameters
     ----------
@@ -151,9 +152,10 @@ def collect(library: Library, model: str, studies: Iterable[str] | None = None) 
         When the risks were made by different weights under this name: scores of different models are never compared.
     """
     who = facts.people(library, studies)
-    newest = newest_summaries(library, model, who)
+    newest, told_otherwise = newest_summaries(library, model, who)
     if not newest:
-        raise RequestError(f"none of these {len(who)} studies has a risk by {printable(model)}; assess them first")
+        stated = " for the age and sex that the tables state" if told_otherwise else ""
+        raise RequestError(f"none of these {len(who)} studies has a risk by {printable(model)}{stated}; assess them first")
     weights = Counter(stored.weights_sha256 for stored in newest.values())
     if len(weights) > 1:
         said = " and ".join(f"{count} by {sha256[:8]}…" for sha256, count in weights.most_common())
@@ -161,7 +163,7 @@ def collect(library: Library, model: str, studies: Iterable[str] | None = None) 
             f"{printable(model)}: risks by different weights are stored under this name ({said}); assess the studies again, so"
             " that all scores come from one model"
         )
-    left_out = {study: NO_SCORE for study in who if study not in newest}
+    left_out = {study: TOLD_OTHERWISE if study in told_otherwise else NO_SCORE for study in who if study not in newest}
     alone = [study for study, stored in newest.items() if stored.demographics_left_out]
     if len(alone) < len(newest):
         left_out |= dict.fromkeys(alone, NIGHT_ALONE)

@@ -92,6 +92,12 @@ _watchers: OrderedDict[Path, tuple[tuple[int, ...], sqlite3.Connection]] = Order
 _numbers = itertools.count()
 
 
+def library_version(database: Path) -> object:
+    """Return a value that differs after anything was committed to a library's database."""
+    with _lock:
+        return _version(database)
+
+
 def _version(database: Path) -> object:
     """Return a value that differs after anything was committed to the database."""
     stat = database.stat()

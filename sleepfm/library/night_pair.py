@@ -162,6 +162,8 @@ def _results(library: Library, studies: list[str], model: str | None) -> list[Ri
     newest = [next((one.result for one in risks(library, study=study, model=model)), None) for study in studies]
     if len({one.weights_sha256 for one in newest if one is not None}) > 1:
         raise ModelError(f"{printable(model)}: the two nights were scored by different weights of this name; assess both again")
+    if len({one.demographics_left_out for one in newest if one is not None}) > 1:
+        raise ModelError(f"{printable(model)}: one score leaves age and sex out, the other does not; assess both again")
     return newest
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Container
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +15,7 @@ import numpy as np
 
 from sleepfm.inference.risk_result import RiskResult, RiskSummary, read_scores, read_summary
 from sleepfm.library.channel_corrections import CorrectionsByMontage
+from sleepfm.library.facts import Person
 from sleepfm.library.library import Library
 from sleepfm.models.card import Sex
 from sleepfm.runs.database import transaction
@@ -89,17 +90,38 @@ def risks(library: Library, study: str | None = None, model: str | None = None) 
     ]
 
 
-def newest_summaries(library: Library, model: str, studies: Container[str]) -> dict[str, RiskSummary]:
+def newest_summaries(library: Library, model: str, people: Mapping[str, Person]) -> tuple[dict[str, RiskSummary], set[str]]:
     """Return the newest scores, without their reasons, of each of these studies by the model of this name.
 
-    Quick for many people: a file is read once in a process.
+    Scores for another age or sex than the tables state of a person do not count: somebody asked what would be if. Quick for many
+    people: a file is read once in a process.
+
+    Parameters
+    ----------
+    people
+        By study.
+
+    Returns
+    -------
+    tuple
+        The scores by study, and the studies that only have scores for another age or sex.
     """
     found: dict[str, RiskSummary] = {}
+    other: set[str] = set()
     for row in _rows(library, model=model):
-        if row["study"] in studies and row["study"] not in found:
+        person = people.get(row["study"])
+        if person is None or person.study in found:
+            continue
+        if _differs(row["age"], person.age) or _differs(row["sex"], person.sex):
+            other.add(person.study)
+        else:
             file = _file(library, row)
-            found[row["study"]] = _summary(file, file.stat().st_mtime_ns)
-    return found
+            found[person.study] = _summary(file, file.stat().st_mtime_ns)
+    return found, other - found.keys()
+
+
+def _differs(told: object, stated: object) -> bool:
+    return told is not None and stated is not None and told != stated
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from sleepfm.analysis.horizon import HORIZON_YEARS
 from sleepfm.errors import SleepFMError
 from sleepfm.library import subsets
 from sleepfm.library.cohort_risk import CohortQuestion, MatchQuestion, models_with_risks, queue_risks, several_nights
+from sleepfm.library.index_layout import library_version
 from sleepfm.library.library import Library
 from sleepfm.library.resident import in_resident
 from sleepfm.library.risks import risks
@@ -194,8 +195,7 @@ def _assess_many(library: Library, subset: str | None) -> bool:
 
 def _draw(library: Library, view: Callable[..., RiskView], *question: Any) -> None:
     """Ask for a view, unless nothing has changed since it was asked for last, and draw it."""
-    done = library.jobs.list(states=(JobState.FINISHED,), limit=1)
-    asked = (view.__name__, question, tuple(models_with_risks(library).items()), done[0].id if done else "")
+    asked = (view.__name__, question, library_version(library.home.database))
     if st.session_state.get("risk view asked") != asked:
         try:
             with st.spinner("Looking through the stored results"):

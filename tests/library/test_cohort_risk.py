@@ -19,6 +19,7 @@ from sleepfm.library.cohort_risk import (
     LATER_NIGHT,
     NIGHT_ALONE,
     NO_SCORE,
+    TOLD_OTHERWISE,
     CohortQuestion,
     MatchQuestion,
     collect,
@@ -114,6 +115,18 @@ def test_a_subset_without_scores_and_different_weights_are_refused(own_library: 
     assert len(collect(own_library, "risky", ["n003"]).people) == 1, "one study has one model"
 
 
+def test_a_score_for_another_age_than_the_tables_state_is_in_no_figure(own_library: Library) -> None:
+    true = collect(own_library, "risky", ["n003"]).log_hazard_nk
+    store_risk(own_library, "n003", [9.0, 9.0, 9.0], age=30.0)  # newer: what if the person were 30?
+    np.testing.assert_array_equal(collect(own_library, "risky", ["n003"]).log_hazard_nk, true)
+    facts.store(own_library, "n003", {"age": "31"})
+    assert collect(own_library, "risky").left_out["n003"] == TOLD_OTHERWISE
+    with pytest.raises(RequestError, match="for the age and sex that the tables state"):
+        collect(own_library, "risky", ["n003"])
+    facts.store(own_library, "n003", {"age": ""})
+    assert collect(own_library, "risky", ["n003"]).log_hazard_nk[0, 0] == 9.0
+
+
 def test_scores_without_age_and_sex_are_not_mixed_with_whole_ones(own_library: Library) -> None:
     store_risk(own_library, "n004", [9.0, 9.0, 9.0], demographics_left_out=True)
     found = collect(own_library, "risky")
@@ -198,6 +211,9 @@ def test_two_nights_side_by_side(own_library: Library) -> None:
     change_k = pair.nights[1].result.log_hazard_k - pair.nights[0].result.log_hazard_k
     np.testing.assert_allclose(change_k, 0.3)
     assert night_pair(own_library.home, "n000", "n000b", None).nights[0].result is None
+    store_risk(own_library, "n000", [0.0, 0.0, 0.0], demographics_left_out=True)
+    with pytest.raises(ModelError, match="leaves age and sex out"):
+        night_pair(own_library.home, "n000", "n000b", "risky")
     with pytest.raises(RequestError, match="two people"):
         night_pair(own_library.home, "n000", "n001", "risky")
     with pytest.raises(RequestError, match="two different nights"):

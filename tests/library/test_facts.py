@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sleepfm.errors import RequestError
 from sleepfm.library import facts
+from sleepfm.library.index_layout import library_version
 from sleepfm.library.library import Library
 from tests.library.small_library import add_studies
 
@@ -80,3 +81,11 @@ def test_an_age_lies_in_its_band(age: float) -> None:
     first, last = (int(part) for part in facts.age_band(age).split(" to "))
     assert first <= age < last + 1
     assert last - first == 9
+
+
+def test_whatever_is_kept_of_a_library_can_tell_that_a_table_changed(library: Library) -> None:
+    before = library_version(library.home.database)
+    facts.people(library)
+    assert library_version(library.home.database) == before
+    facts.store(library, "one", {"age": "50"})
+    assert library_version(library.home.database) != before

@@ -14,6 +14,8 @@ from sleepfm.library import facts
 from sleepfm.library.library import Library
 from sleepfm.library.risks import store
 from sleepfm.models.card import SIMULATED
+from sleepfm.models.reference import DemographicsLink
+from sleepfm.viewer.risk_reading import read_beside
 from sleepfm.viewer.risk_words import ACCEPT
 
 ROOT = Path(__file__).parents[2]
@@ -176,3 +178,19 @@ def test_age_and_sex_come_from_the_cohort_table_or_from_whoever_asks_never_from_
     test.number_input[0].set_value(62.0).run()
     assert [(one.label, one.value) for one in test.number_input] == [("Age (years)", 62.0)]
     assert not next(button for button in test.button if button.label == "Assess").disabled
+
+
+def test_a_curve_of_age_and_sex_needs_the_weights_that_made_the_score(library: Library, tmp_path: Path) -> None:
+    put_model(library)
+    study = add_night(library, tmp_path)
+    folder = library.home.models / "age-and-sex"
+    folder.mkdir(parents=True)
+    card = made_up_card(name="age-and-sex", weights_sha256="c" * 64)
+    (folder / "model.json").write_text(card.model_dump_json(), encoding="utf-8")
+    for weights, shown in (("c" * 64, True), ("d" * 64, False)):
+        link = DemographicsLink(name="age-and-sex", weights_sha256=weights)
+        compared = made_up_reference().model_copy(update={"demographics": link})
+        (library.home.models / "risky" / "reference.json").write_text(compared.model_dump_json(), encoding="utf-8")
+        assessment, notes = read_beside(library, made_up_result(study=study))
+        assert (assessment.demographics_curve(0) is not None) is shown
+        assert any("has the weights that made its score" in note for note in notes) is not shown
