@@ -122,7 +122,7 @@ def find_neighbours(home: Home, query: NeighbourQuery) -> NeighbourAnswer:
     """Return the clips of the target modality that are nearest to the query (loads torch).
 
     Windows of the same night that begin within 10 min of a query clip's are never among them, and no window of the same subject
-    unless `same_subject`.
+    unless `same_subject`. A real night has real neighbours, a simulated one simulated ones.
 
     Raises
     ------
@@ -182,9 +182,9 @@ def neighbours_of_embeddings(home: Home, embeddings: Embeddings, query: Neighbou
     if origin.weights_sha256 != encoder.card.weights_sha256:
         raise ModelError(f"{origin.record_id}: its embeddings are not of {encoder.name} and are never compared with its index")
     with Library(home) as library:
-        twins = library.connection.execute("SELECT id FROM studies WHERE sha256 = ?", (origin.source_sha256,))
-        same_night = frozenset(row["id"] for row in twins)
-        night = _QueryNight(same_night, origin.duration_s, origin.simulated, window_rows(embeddings))
+        night = _QueryNight(
+            _same_file(library, origin.source_sha256), origin.duration_s, origin.simulated, window_rows(embeddings)
+        )
         nights = {clip.study: night for clip in query.clips}
         index = EmbeddingIndex(library, encoder.card.weights_sha256)
         return _answer(library, index, encoder, query, nights=nights, started=started)
@@ -247,7 +247,12 @@ def _indexed_night(library: Library, index: EmbeddingIndex, encoder: ShelfEntry,
         _require_studies(index, encoder)
         raise RequestError(f"{study} is not indexed for {encoder.name}, or has changed since: index it first (`sleepfm index`)")
     rows = {modality: index.rows(study, modality) for modality in block.modalities}
-    return _QueryNight(frozenset([study]), known.duration_s, known.simulated, rows)
+    return _QueryNight(_same_file(library, known.sha256) | {study}, known.duration_s, known.simulated, rows)
+
+
+def _same_file(library: Library, sha256: str | None) -> frozenset[str]:
+    """Return the studies that are this file, perhaps under several names."""
+    return frozenset(row["id"] for row in library.connection.execute("SELECT id FROM studies WHERE sha256 = ?", (sha256,)))
 
 
 def _answer(
@@ -268,6 +273,10 @@ def _answer(
     partner_e = nights[first.study].usable(first, query.target) if has_partner else None
     asked = frozenset().union(*(night.studies for night in nights.values()))
     without = set() if query.same_subject else _same_subject(library, asked)
+    kinds = {night.simulated for night in nights.values()}
+    if len(kinds) == 1:  # nobody slept a simulated night: it is no neighbour of a real one
+        others = library.connection.execute("SELECT id FROM studies WHERE simulated <> ?", (int(kinds.pop()),))
+        without |= {row["id"] for row in others}
     near: dict[str, list[range]] = {}
     reach = int(_NEAR_S // WINDOW_S)
     for clip in query.clips:

@@ -210,3 +210,20 @@ def test_an_index_with_nothing_to_compare_with(library: Library, tmp_path: Path)
     with pytest.raises(RequestError, match="no other night in the index has a usable EKG signal"):
         find_neighbours(library.home, ask((first, 0.0), target=EKG))
     assert find_neighbours(library.home, ask((first, 0.0))).candidates == 3
+
+
+@pytest.mark.usefixtures("nights")
+def test_a_real_night_has_no_simulated_neighbours_nor_the_other_way_round(library: Library) -> None:
+    library.connection.execute("UPDATE studies SET simulated = 1 WHERE id IN ('night_2', 'night_3')")
+    real = find_neighbours(library.home, ask(("night_0", 0.0), top=99))
+    assert {one.study for one in real.neighbours} == {"night_4", "night_5"}
+    simulated = find_neighbours(library.home, ask(("night_2", 0.0), top=99))
+    assert {one.study for one in simulated.neighbours} == {"night_3"}
+
+
+def test_the_same_file_under_another_name_is_the_same_night(library: Library, nights: dict, tmp_path: Path) -> None:
+    weights = Shelf(library.home.models).get("real").card.weights_sha256
+    copy = add_study(library, tmp_path / "elsewhere", "copy", seed=2)
+    EmbeddingIndex(library, weights).add(copy, embeddings_of(library, copy, nights["night_2"], weights=weights))
+    found = find_neighbours(library.home, ask(("night_2", 0.0), top=99))
+    assert not {"night_2", "copy"} & {one.study for one in found.neighbours}
