@@ -268,6 +268,8 @@ class MatchAnswer:
 def matched_answer(home: Home, question: MatchQuestion) -> MatchAnswer:
     """Compare a person with matched people: same sex, nearest in age within the caliper, one night a person.
 
+    A real night is compared with real ones only, a simulated one with simulated ones.
+
     Raises
     ------
     RequestError
@@ -285,7 +287,8 @@ def matched_answer(home: Home, question: MatchQuestion) -> MatchAnswer:
         k = cohort.index(question.phecode)
         if cohort.night_alone != alone.night_alone:
             raise RequestError(f"{own.study}: its score leaves age and sex out, those of the others do not; assess it again")
-        rows = np.array([n for n, one in enumerate(cohort.people) if one.subject != own.subject], dtype=np.int64)
+        others_n = np.array([one.subject != own.subject for one in cohort.people], dtype=bool)
+        rows = np.flatnonzero(others_n & (cohort.simulated_n == alone.simulated_n[0]))
         age_n = np.array([np.nan if cohort.people[n].age is None else cohort.people[n].age for n in rows])
         sex_n = np.array([cohort.people[n].sex or "" for n in rows], dtype=object)
         every = rows[matched(own.age, own.sex, age_n, sex_n, caliper_years=question.caliper_years)]

@@ -210,7 +210,10 @@ def _distances(library: Library, first: str, second: str, subjects: set[str]) ->
 
 
 def _other_nights(library: Library, folder: str, like: Embeddings, subjects: set[str]) -> list[Embeddings]:
-    """Return nights of other people by the same encoder, one a person, at most `_MOST_OTHERS` drawn by a fixed seed."""
+    """Return nights of other people by the same encoder, one a person, at most `_MOST_OTHERS` drawn by a fixed seed.
+
+    Beside a real night stand real ones only, beside a simulated one simulated ones.
+    """
     of_subject: dict[str, str] = {}
     for study, person in facts.people(library).items():
         if person.subject not in subjects and _file(library.home.studies / study, folder, study).is_file():
@@ -218,7 +221,8 @@ def _other_nights(library: Library, folder: str, like: Embeddings, subjects: set
     studies = sorted(of_subject.values())
     chosen = np.random.default_rng(0).permutation(len(studies))[:_MOST_OTHERS]
     read = (_embeddings(library, studies[place], folder) for place in chosen)
-    return [one for one in read if one is not None and one.origin.recipe == like.origin.recipe]
+    same = (like.origin.recipe, like.origin.simulated)
+    return [one for one in read if one is not None and (one.origin.recipe, one.origin.simulated) == same]
 
 
 def _file(study_folder: Path, folder: str, study: str) -> Path:

@@ -130,7 +130,9 @@ def _summary(file: Path, _mtime_ns: int) -> RiskSummary:
     return read_summary(file)
 
 
-def scores(library: Library, weights_sha256: str, *, demographics_left_out: bool = False) -> dict[str, np.ndarray]:
+def scores(
+    library: Library, weights_sha256: str, *, demographics_left_out: bool = False, simulated: bool | None = None
+) -> dict[str, np.ndarray]:
     """Return the newest (condition,) log hazards of every study by these weights; a study without them is not in it.
 
     Quicker than `risks`: of every file only the scores are read.
@@ -139,10 +141,12 @@ def scores(library: Library, weights_sha256: str, *, demographics_left_out: bool
     ----------
     demographics_left_out
         Of the scores that leave age and sex out because nobody knows how the head takes them, or of the whole ones.
+    simulated
+        Only of simulated recordings, or only of real ones; None for both.
     """
     found: dict[str, np.ndarray] = {}
     for row in _rows(library, weights_sha256=weights_sha256):
-        if row["study"] not in found:
+        if row["study"] not in found and simulated in (None, bool(row["simulated"])):
             score_k, left_out = read_scores(_file(library, row))
             if left_out == demographics_left_out:
                 found[row["study"]] = score_k
@@ -150,8 +154,16 @@ def scores(library: Library, weights_sha256: str, *, demographics_left_out: bool
 
 
 def ranks(library: Library, result: RiskResult) -> Ranks:
-    """Return where a result's scores stand among the newest risk of every other study by the same weights."""
-    others = scores(library, result.weights_sha256, demographics_left_out=result.demographics_left_out)
+    """Return where a result's scores stand among the newest risk of every other study by the same weights.
+
+    A real night stands among real ones only, a simulated one among simulated ones.
+    """
+    others = scores(
+        library,
+        result.weights_sha256,
+        demographics_left_out=result.demographics_left_out,
+        simulated=library.study(result.study).simulated,
+    )
     others.pop(result.study, None)
     other_nk = np.array(list(others.values())).reshape(len(others), len(result.log_hazard_k))
     return Ranks(1 + (other_nk > result.log_hazard_k).sum(axis=0), 1 + len(others))
@@ -212,7 +224,8 @@ def present_rows(library: Library, **wanted: str | None) -> list[sqlite3.Row]:
     conditions = "".join(f" AND r.{name} = ?" for name in chosen)
     right = CorrectionsByMontage(library)
     rows = library.connection.execute(
-        "SELECT r.*, s.montage AS montage, COALESCE(json_extract(r.provenance, '$.corrections'), '') AS corrections FROM risks r"
+        "SELECT r.*, s.montage AS montage, s.simulated AS simulated,"
+        " COALESCE(json_extract(r.provenance, '$.corrections'), '') AS corrections FROM risks r"
         f" JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256 WHERE 1{conditions} ORDER BY r.id DESC",
         tuple(chosen.values()),
     )

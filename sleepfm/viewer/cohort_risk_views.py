@@ -167,6 +167,11 @@ def _warnings(found: CohortAnswer, events: int) -> tuple[str, ...]:
         warnings.append(f"Only {events} events: too few to conclude anything from.")
     if found.trained_on == SIMULATED:
         warnings.append(simulated_warning(found.model, simulated_recording=found.simulated == len(found.people)))
+    if 0 < found.simulated < len(found.people):
+        warnings.append(
+            f"{found.simulated} of these {len(found.people)} nights are simulated, the others are real: figures of both together"
+            " mean nothing; choose a subset."
+        )
     if found.night_alone:
         warnings.append(
             "The scores leave age and sex out, since nobody knows how the model takes them: they rank people of the same age and"

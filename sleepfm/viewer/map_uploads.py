@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,17 +48,21 @@ def import_uploads(library: Library, files: Mapping[str, bytes]) -> list[tuple[s
         if follow_up:
             for name in follow_up:
                 (Path(folder) / name.lower()).write_bytes(files[name])
-            done.append((" and ".join(sorted(follow_up)), import_table(library, Path(folder) / EVENT_FILE)))
+            done.append((" and ".join(sorted(follow_up)), _named(library, Path(folder) / EVENT_FILE, EVENT_FILE)))
     return done
 
 
 def _named(library: Library, path: Path, name: str) -> TableImport:
     """Import a table so that what is wrong with it is said of the file that its user knows."""
+
+    def known(said: str) -> str:
+        return said.replace(str(path), printable(name)).replace(f"{path.parent}{os.sep}", "")
+
     try:
         done = import_table(library, path)
     except SleepFMError as error:
-        raise type(error)(str(error).replace(str(path), printable(name))) from None
-    return replace(done, notes=tuple(note.replace(str(path), printable(name)) for note in done.notes))
+        raise type(error)(known(str(error))) from None
+    return replace(done, notes=tuple(known(note) for note in done.notes))
 
 
 def import_words(name: str, done: TableImport) -> str:

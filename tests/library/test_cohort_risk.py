@@ -127,6 +127,16 @@ def test_a_score_for_another_age_than_the_tables_state_is_in_no_figure(own_libra
     assert collect(own_library, "risky", ["n003"]).log_hazard_nk[0, 0] == 9.0
 
 
+def test_real_people_are_not_matched_with_simulated_ones(own_library: Library) -> None:
+    asked = MatchQuestion("n004", "risky", "SIM-01", caliper_years=20.0)
+    before = matched_answer(own_library.home, asked)
+    gone = before.others[0].study
+    store_risk(own_library, gone, [9.0, 9.0, 9.0], simulated_recording=not before.simulated)
+    after = matched_answer(own_library.home, asked)
+    assert gone not in {one.study for one in after.others}
+    assert after.candidates == before.candidates - 1
+
+
 def test_scores_without_age_and_sex_are_not_mixed_with_whole_ones(own_library: Library) -> None:
     store_risk(own_library, "n004", [9.0, 9.0, 9.0], demographics_left_out=True)
     found = collect(own_library, "risky")

@@ -84,6 +84,9 @@ def test_scores_are_ranked_among_the_newest_of_the_same_weights(library: Library
     found = ranks(library, replace(result, study=studies[1], log_hazard_k=score_k + np.array([1, -1, 0.0])))
     assert found.of == 4
     assert found.rank_k.tolist() == [3, 2, 1]
+    library.connection.execute("UPDATE studies SET simulated = 1 - simulated WHERE id = ?", (studies[3],))
+    apart = ranks(library, replace(result, study=studies[1], log_hazard_k=score_k + np.array([1, -1, 0.0])))
+    assert (apart.of, apart.rank_k.tolist()) == (3, [2, 2, 1])  # real nights stand among real ones only
     assert set(scores(library, result.weights_sha256)) == set(studies)
     assert set(scores(library, result.weights_sha256, demographics_left_out=True)) == {left_out}
 

@@ -114,7 +114,10 @@ def test_follow_up_comes_as_a_pair(library: Library) -> None:
     files = {"is_event.csv": b"Study ID,401\np0-1,1\n", "time_to_event.csv": b"Study ID,401\np0-1,2.5\n"}
     ((_, done),) = import_uploads(library, files)
     assert done.outcomes == 1
-    with pytest.raises(RequestError, match="time_to_event"):
+    files["time_to_event.csv"] = b"Study ID,401\np0-1,800\n"
+    ((_, odd),) = import_uploads(library, files)
+    assert odd.notes[0].startswith("is_event.csv, line 2 (line 2 of time_to_event.csv)")  # no folder that nobody knows
+    with pytest.raises(RequestError, match="^time_to_event"):
         import_uploads(library, {"is_event.csv": files["is_event.csv"]})
 
 
