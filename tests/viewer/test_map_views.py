@@ -117,7 +117,7 @@ def test_follow_up_comes_as_a_pair(library: Library) -> None:
     files["time_to_event.csv"] = b"Study ID,401\np0-1,800\n"
     ((_, odd),) = import_uploads(library, files)
     assert odd.notes[0].startswith("is_event.csv, line 2 (line 2 of time_to_event.csv)")  # no folder that nobody knows
-    with pytest.raises(RequestError, match="^time_to_event"):
+    with pytest.raises(RequestError, match=r"^time_to_event\.csv"):
         import_uploads(library, {"is_event.csv": files["is_event.csv"]})
 
 
