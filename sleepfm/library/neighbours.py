@@ -310,7 +310,10 @@ def _same_subject(library: Library, studies: Collection[str]) -> set[str]:
 def _nothing(index: EmbeddingIndex, query: NeighbourQuery, without: set[str]) -> str:
     others = [block for block in index.blocks() if block.study not in without]
     if not others:
-        return "no night of another person is indexed, so there is nothing to compare with: index more studies"
+        return (
+            "no night of another person is indexed (real nights are compared with real ones only, simulated with simulated), so"
+            " there is nothing to compare with: index more studies"
+        )
     if not any(query.target in block.modalities for block in others):
         return f"no other night in the index has a usable {query.target} signal: choose another target modality"
     return f"no five minutes of {query.target} are left to compare with: index more studies"

@@ -58,7 +58,8 @@ def test_a_real_night_from_the_path_to_the_exported_scoring(app: RunningApp, pag
     row(page, "ucddb018_eeg").wait_for()
     wait_for_status(page, "ucddb018_eeg", "staged")
 
-    row(page, "ucddb018_eeg").get_by_role("link", name="ucddb018_eeg").click()
+    # while the list is drawn anew, Streamlit may show the older one beside it for a moment
+    row(page, "ucddb018_eeg").get_by_role("link", name="ucddb018_eeg").first.click()
     drawn(page, 1)
     assert "study=ucddb018_eeg" in page.url
     for epoch in (2, 3, 4):

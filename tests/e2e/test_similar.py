@@ -29,7 +29,7 @@ NEIGHBOUR = f'{CARD}[data-role="neighbour"]'
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Give an app with three indexed nights of a simulated cohort, one without ECG and one that is not indexed."""
+    """Give an app with three indexed nights of a simulated cohort, one without ECG and one that is not indexed, all simulated."""
     folder = tmp_path_factory.mktemp("similar")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLEEPFM_BUNDLED_MODELS", str(SHIPPED))
@@ -38,6 +38,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
             for name, labels in (("no-ecg", ("C4-M1", "E1-M2", "Chin", "Airflow")), ("fresh", ("C4-M1", "Airflow"))):
                 study = library.add(write_edf(folder / f"{name}.edf", seconds=610, labels=labels))
                 library.store_hash(study.id, fingerprint(study.path))
+            # nights of one kind: simulated ones are no neighbours of real ones
+            library.connection.execute("UPDATE studies SET simulated = 1")
         index(home, {"encoder": ENCODER, "studies": ["no-ecg"]}, silent)
         running = start_app(home.root, free_port())
     yield running
