@@ -220,6 +220,10 @@ class _Looked:
         token_n = first + np.flatnonzero(kept_n)
         windows, window_n = np.unique(token_n // _TOKENS_PER_WINDOW, return_inverse=True)
         stop_s = min(last * TOKEN_S, origin.duration_s)
+        if stop_s - first * TOKEN_S < WINDOW_S:
+            raise RecordingError(
+                f"{origin.record_id}: {stop_s - first * TOKEN_S:.0f} s to look at; a score needs {WINDOW_S / 60:.0f} min at least"
+            )
         return cls(
             rows={modality: np.ascontiguousarray(rows_ne[kept_n], np.float32) for modality, rows_ne in rows.items()},
             window_n=window_n,

@@ -27,9 +27,8 @@ from sleepfm.signals.study_ids import study_id
 from sleepfm.text import printable
 
 PEOPLE_FILES = ("cohort.csv", "demographics.csv")
+"""Names under which tables of people are looked for beside recordings."""
 EVENT_FILE, TIME_FILE = "is_event.csv", "time_to_event.csv"
-TABLE_FILES = (*PEOPLE_FILES, EVENT_FILE, TIME_FILE)
-"""Names under which tables are looked for beside recordings."""
 
 _STUDY = "study id"
 _MEANINGS = {"subject id": SUBJECT, "subject": SUBJECT, "site": SITE, "age": AGE, "sex": SEX, "gender": SEX}

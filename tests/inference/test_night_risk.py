@@ -133,11 +133,16 @@ def test_intervals_are_those_of_nights_whose_windows_were_drawn_again() -> None:
 
 
 def test_a_night_of_one_window_has_no_interval() -> None:
-    result = night_risk(night(40), models(head()), age=57, sex="male")
+    result = night_risk(night(60), models(head()), age=57, sex="male")
     assert np.isnan(result.low_k).all()
     assert np.isfinite(result.log_hazard_k).all()
     np.testing.assert_allclose(result.occlusion_wk[0], result.log_hazard_k - result.base_k, atol=1e-6)
     assert any("single window" in warning for warning in result.warnings)
+
+
+def test_less_than_a_window_has_no_score() -> None:
+    with pytest.raises(RecordingError, match="200 s to look at; a score needs 5 min"):
+        night_risk(night(40), models(head()), age=57, sex="male")
 
 
 def test_age_and_sex_alone_stand_beside_and_are_no_night() -> None:
