@@ -205,6 +205,7 @@ def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, re
     """Show the viewer; only this part runs again when its user pages."""
 
     def go_to_similar(epoch: int, modality: str | None) -> None:
+        paged(st.session_state, study.id, epoch)  # the viewer itself has no time left to say it
         address = {"study": study.id, "at": str(int(window_of((epoch - 1) * EPOCH_S)))}
         st.switch_page("pages/similar.py", query_params=address | ({"query": modality} if modality else {}))
 

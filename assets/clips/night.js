@@ -200,7 +200,8 @@ class Night {
     if (!this.agreement) {
       const text = this.failure || (this.data.agreement ? "Comparing this night's modalities with each other …" : "");
       this.whys.hidden = !text;
-      this.whys.replaceChildren(element("div", { text }));
+      const again = element("button", { text: "Try again", on: { click: () => { this.loadAgreement(); this.explain(); } } });
+      this.whys.replaceChildren(element("div", {}, [text, ...(this.failure ? [again] : [])]));
       this.root.dataset.agreement = this.failure || !text ? "none" : "loading";
       return;
     }

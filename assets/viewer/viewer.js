@@ -155,6 +155,7 @@ class Viewer {
   goToSimilar() {
     const { selected, traces } = this.settings;
     const modality = selected === null ? null : traces.get(selected).modality;
+    clearTimeout(this.positionTimer); // told after the other page has begun, Streamlit would empty that one
     this.setTriggerValue("similar", { study: this.data.study, epoch: this.navigation.target, modality });
   }
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,20 @@ def stop_app(app: RunningApp) -> None:
     except subprocess.TimeoutExpired:
         app.process.kill()
         app.process.wait(timeout=10)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say what the browser showed when a test failed: on another machine that is all there is to go by."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for page in (value for value in getattr(item, "funcargs", {}).values() if hasattr(value, "inner_text")):
+            try:
+                shown = page.inner_text("body", timeout=5_000)
+            except Exception as error:  # a page that is gone must not hide why the test failed
+                shown = f"cannot be read: {error}"
+            report.sections.append(("the page", f"{page.url}\n{shown[:4000]}"))
+    return report
 
 
 @pytest.fixture(scope="session")
