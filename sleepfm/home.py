@@ -38,6 +38,16 @@ class Home:
         return self.root / "runs"
 
     @property
+    def datasets(self) -> Path:
+        """Studies of the library made ready for training, one folder a dataset."""
+        return self.root / "datasets"
+
+    @property
+    def settings_file(self) -> Path:
+        """How this installation is set up."""
+        return self.root / "settings.json"
+
+    @property
     def indexes(self) -> Path:
         """The vectors that neighbours are looked up in, a folder an encoder."""
         return self.root / "indexes"

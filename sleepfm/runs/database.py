@@ -133,6 +133,48 @@ _MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX risks_study ON risks (study, created_at DESC);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN devices INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE jobs ADD COLUMN launcher TEXT NOT NULL DEFAULT 'local';
+    ALTER TABLE jobs ADD COLUMN external TEXT;
+    ALTER TABLE jobs ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE jobs ADD COLUMN kill_requested INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN submitted_by TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN note TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN parent TEXT;
+    ALTER TABLE jobs ADD COLUMN version TEXT NOT NULL DEFAULT '';
+    CREATE INDEX jobs_kind ON jobs (kind, created_at DESC);
+    CREATE TABLE users (
+        name TEXT PRIMARY KEY,
+        role TEXT NOT NULL CHECK (role IN ('viewer', 'scorer', 'admin')),
+        password TEXT,
+        failures INTEGER NOT NULL DEFAULT 0,
+        locked_until TEXT,
+        created_at TEXT NOT NULL
+    );
+    CREATE TABLE sessions (
+        token_sha256 TEXT PRIMARY KEY,
+        user TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
+        created_at TEXT NOT NULL,
+        seen_at TEXT NOT NULL,
+        ends_at TEXT NOT NULL
+    );
+    CREATE INDEX sessions_user ON sessions (user);
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL,
+        user TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL DEFAULT '',
+        detail TEXT NOT NULL DEFAULT '{}'
+    );
+    CREATE INDEX audit_subject ON audit (subject, id DESC);
+    CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+    CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+    """,
 )
 
 
@@ -180,10 +222,19 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         if version > len(_MIGRATIONS):
             raise SleepFMError(f"{path}: this library was written by a newer SleepFM Workbench; update the software to open it")
         for number in range(version, len(_MIGRATIONS)):
-            for statement in _MIGRATIONS[number].split(";"):
-                if statement.strip():
-                    connection.execute(statement)
+            for statement in _statements(_MIGRATIONS[number]):
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Give the statements of a script; a trigger's inner semicolons do not end it."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if statement.strip() and sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -14,12 +14,19 @@ JobFunction = Callable[[Home, dict[str, Any], Progress], dict[str, Any]]
 """Does the work: (home, parameters, progress) → a result that fits in JSON."""
 
 KINDS: dict[str, str] = {
+    "conversion": "sleepfm.library.job_conversion:convert_cohort",
+    "curve": "sleepfm.library.job_curve:learning_curve",
+    "dataset": "sleepfm.library.job_dataset:make_dataset",
     "demo": "sleepfm.library.job_import:make_demo",
     "demo-cohort": "sleepfm.library.job_demo_cohort:make",
+    "embedding": "sleepfm.library.job_conversion:embed_cohort",
+    "finetune": "sleepfm.library.job_training:run_finetune",
     "import": "sleepfm.library.job_import:import_folder",
     "index": "sleepfm.library.job_index:index",
     "map": "sleepfm.library.job_map:make_map",
+    "preflight": "sleepfm.library.job_preflight:check",
     "prepare": "sleepfm.library.job_prepare:prepare",
+    "pretrain": "sleepfm.library.job_training:run_pretrain",
     "retrieval": "sleepfm.library.job_retrieval:measure",
     "risk": "sleepfm.library.job_risk:assess",
     "stage": "sleepfm.library.job_stage:stage",

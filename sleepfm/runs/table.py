@@ -35,15 +35,39 @@ OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
 
 
 class Lane(StrEnum):
-    """Jobs of one lane run one after the other; short ones do not wait behind a night of training."""
+    """Jobs of one lane share its places; short ones do not wait behind a night of training, nor staging behind it.
+
+    A lane has one place, but for `TRAIN_CUDA`, which has one for each GPU, and `CLUSTER`, where the cluster itself queues.
+    """
 
     QUICK = "quick"
     HEAVY = "heavy"
+    TRAIN_CPU = "train-cpu"
+    TRAIN_CUDA = "train-cuda"
+    CLUSTER = "cluster"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One row of the table."""
+    """One row of the table.
+
+    Attributes
+    ----------
+    devices
+        How many of the lane's places it takes (GPUs; processes on a CPU share one place).
+    launcher
+        "local" or "slurm".
+    external
+        The cluster's id of the job, while and after it is there.
+    attempt
+        Counts from 1; resuming a run begins the next.
+    submitted_by
+        The user; empty for jobs that the software starts by itself.
+    parent
+        The run that this one was cloned from.
+    version
+        Of the software that queued it.
+    """
 
     id: str
     kind: str
@@ -62,6 +86,16 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    devices: int = 1
+    launcher: str = "local"
+    external: str | None = None
+    attempt: int = 1
+    kill_requested: bool = False
+    submitted_by: str = ""
+    note: str = ""
+    archived: bool = False
+    parent: str | None = None
+    version: str = ""
 
     @property
     def open(self) -> bool:
@@ -233,6 +267,16 @@ def _job(row: sqlite3.Row) -> Job:
         created_at=datetime.fromisoformat(row["created_at"]),
         started_at=_time(row["started_at"]),
         finished_at=_time(row["finished_at"]),
+        devices=row["devices"],
+        launcher=row["launcher"],
+        external=row["external"],
+        attempt=row["attempt"],
+        kill_requested=bool(row["kill_requested"]),
+        submitted_by=row["submitted_by"],
+        note=row["note"],
+        archived=bool(row["archived"]),
+        parent=row["parent"],
+        version=row["version"],
     )
 
 
