@@ -308,7 +308,7 @@ def main() -> None:
             st.query_params["study"] = study.id
         visit = arrive(st.session_state, study.id, st.query_params.get("at"), page=PAGE)
         shelf = Shelf(library.home.models)
-        encoders = encoder_choices(shelf)
+        encoders = encoder_choices(shelf, named=st.query_params.get("encoder"))
         encoder = named_encoder(shelf, encoders)
         address = {name: st.query_params.get(name, "") for name in ("at", "query", "target")}
         asked = read_address(address, duration_s=study.duration_s, modalities=study.modalities)

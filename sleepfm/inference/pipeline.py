@@ -178,7 +178,11 @@ def _encoder(shelf: Shelf, night: Night) -> ShelfEntry | None:
 def _no_encoder(shelf: Shelf) -> str:
     """Return why a recording is not embedded."""
     only = shelf.default(Task.ENCODER)
-    here = "no SleepFM encoder on the shelf" if only is None else f"the encoder on the shelf, {only.name}, was {SIMULATED_WORDS}"
+    here = (
+        f"no SleepFM encoder on the shelf{shelf.retired_words(Task.ENCODER)}"
+        if only is None
+        else f"the encoder on the shelf, {only.name}, was {SIMULATED_WORDS}"
+    )
     return f"{here}; `sleepfm models fetch official` downloads the published one"
 
 

@@ -73,7 +73,7 @@ def load_risk_models(entry: ShelfEntry, shelf: Shelf) -> RiskModels:
     link = reference.demographics
     if link is None:
         return RiskModels(head, reference, None, (f"{entry.name} was never compared with age and sex alone.",))
-    same = [one for one in shelf.entries() if one.card.weights_sha256 == link.weights_sha256]
+    same = [one for one in shelf.entries(retired=True) if one.card.weights_sha256 == link.weights_sha256]
     if not same:
         return RiskModels(
             head,

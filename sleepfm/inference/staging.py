@@ -68,7 +68,8 @@ def choose(engine: Engine, model: str | None, shelf: Shelf) -> ShelfEntry | None
     found = shelf.default(Task.STAGING)
     if found is None:
         raise RequestError(
-            "no SleepFM staging model is on the shelf: `sleepfm models fetch official` downloads the published one,"
+            f"no SleepFM staging model is on the shelf{shelf.retired_words(Task.STAGING)}: `sleepfm models fetch official`"
+            " downloads the published one,"
             " or choose the engine yasa"
         )
     if found.card.trained_on == SIMULATED:

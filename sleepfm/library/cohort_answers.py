@@ -193,7 +193,7 @@ def _assess(cohort: CohortRisk, years_nk: np.ndarray, event_nk: np.ndarray, ques
 def _seen(home: Home, cohort: CohortRisk) -> str:
     """Return what is known of whether the model was trained on these people."""
     shelf = Shelf(home.models)
-    entry = next((one for one in shelf.entries() if one.card.weights_sha256 == cohort.weights_sha256), None)
+    entry = next((one for one in shelf.entries(retired=True) if one.card.weights_sha256 == cohort.weights_sha256), None)
     if entry is None:
         return (
             "The model that made these scores is no longer on the shelf: nobody can tell whether it was trained on these people."

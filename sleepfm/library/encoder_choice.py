@@ -23,7 +23,10 @@ def choose_encoder(shelf: Shelf, name: str | None = None) -> ShelfEntry:
         return entry
     found = shelf.pick(Task.ENCODER) or shelf.default(Task.ENCODER)
     if found is None:
-        raise RequestError("no encoder is on the shelf: `sleepfm models fetch official` downloads the published one")
+        raise RequestError(
+            f"no encoder is on the shelf{shelf.retired_words(Task.ENCODER)}: `sleepfm models fetch official` downloads the"
+            " published one"
+        )
     return found
 
 

@@ -10,6 +10,7 @@ from sleepfm.library.cohort_tables import import_table
 from sleepfm.library.job_index import index
 from sleepfm.library.job_prepare import prepare
 from sleepfm.library.library import Library
+from sleepfm.models.card import Task
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part
 from sleepfm.runs.dispatcher import ensure_running
@@ -31,8 +32,12 @@ def make(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str
     """
     from sleepfm.simulation.study import simulate  # noqa: PLC0415 - only this job needs it
 
-    if not any(entry.name == DEMO_ENCODER for entry in Shelf(home.models).entries()):
-        raise RequestError(f"{DEMO_ENCODER} is not on the shelf: nights can be simulated, but nothing could be looked up in them")
+    shelf = Shelf(home.models)
+    if not any(entry.name == DEMO_ENCODER for entry in shelf.entries()):
+        raise RequestError(
+            f"{DEMO_ENCODER} is not on the shelf{shelf.retired_words(Task.ENCODER)}: nights can be simulated, but nothing could be"
+            " looked up in them"
+        )
     folder = home.root / "demo" / "cohort"
     made = simulate(
         folder,

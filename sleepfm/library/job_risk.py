@@ -131,7 +131,7 @@ def _made_from(
     if reference is not None:
         compared = hashlib.sha256((entry.folder / REFERENCE_FILE).read_bytes()).hexdigest()
         link = reference.demographics
-        there = {one.card.weights_sha256 for one in shelf.entries()}
+        there = {one.card.weights_sha256 for one in shelf.entries(retired=True)}
         beside = link.weights_sha256 if link is not None and link.weights_sha256 in there else ""
     return {
         "source": sha256,

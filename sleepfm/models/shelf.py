@@ -1,11 +1,11 @@
 """The model shelf: one folder a model with its card and weights, and the models that come with the software.
 
-Listing it loads no torch.
+A retired model stays on the shelf, so that what it made can be read and made again by its name, but it is neither offered nor
+taken. Listing the shelf loads no torch.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -23,12 +23,11 @@ from sleepfm.models.bundled import bundled_models
 from sleepfm.models.card import CARD_FILE, README_FILE, SIMULATED, WEIGHTS_FILE, ModelCard, Task, check_name, now, read_card
 from sleepfm.models.readme import readme
 from sleepfm.models.reference import REFERENCE_FILE, read_reference
+from sleepfm.models.shelf_notes import ShelfNotes
 from sleepfm.text import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_DEFAULTS_FILE = "defaults.json"
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,77 @@ class Shelf:
     def __init__(self, root: Path, bundled: Path | None = None) -> None:
         self.root = root
         self.bundled = bundled_models() if bundled is None else bundled
+        self._notes = ShelfNotes(root)
 
-    def entries(self) -> list[ShelfEntry]:
-        """Return every readable model, by name."""
-        return [entry for entry in self._scan()[0] if not self._hidden(entry)]
+    def entries(self, *, retired: bool = False) -> list[ShelfEntry]:
+        """Return the readable models, by name.
+
+        Parameters
+        ----------
+        retired
+            Whether retired models are among them, and heads whose encoder is retired: they are not offered to anybody.
+        """
+        there = [entry for entry in self._scan()[0] if not self._hidden(entry)]
+        if retired:
+            return there
+        resting = self._resting()
+        return [entry for entry in there if entry.folder not in resting]
+
+    def is_retired(self, name: str) -> bool:
+        """Return whether this model itself was retired; see `is_offered` for heads of a retired encoder."""
+        return _is_retired(self.get(name), self._notes.retired())
+
+    def is_offered(self, name: str) -> bool:
+        """Return whether a model is offered: it is not retired, and neither is the encoder that it needs."""
+        return self.get(name).folder not in self._resting()
+
+    def retire(self, name: str) -> tuple[ShelfEntry, ...]:
+        """Offer a model no more, and take it only for those who name it; what it made stays.
+
+        It is not the chosen default of its task any more.
+
+        Returns
+        -------
+        tuple of ShelfEntry
+            The heads that were offered so far and rest with it, for it is their encoder.
+
+        Raises
+        ------
+        RequestError
+            When there is no such model.
+        ModelError
+            When the shelf cannot be written.
+        """
+        entry = self.get(name)
+        before = {one.folder for one in self.entries()}
+        self._notes.retire(name, entry.card.weights_sha256)
+        resting = self._resting()
+        return tuple(one for one in self.entries(retired=True) if one.folder in before & resting and one.folder != entry.folder)
+
+    def bring_back(self, name: str) -> ShelfEntry:
+        """Offer a retired model again; nothing happens to one that is not retired."""
+        entry = self.get(name)
+        self._notes.bring_back(name)
+        return entry
+
+    def retired_words(self, task: Task) -> str:
+        """Return " (retired: base, old)" for the end of a sentence that says that there is no model for a task, or nothing."""
+        resting = self._resting()
+        names = [one.name for one in self.entries(retired=True) if one.card.task is task and one.folder in resting]
+        return f" (retired: {', '.join(names)})" if names else ""
+
+    def _resting(self) -> set[Path]:
+        """Return the folders of what is not offered: retired models, and heads whose encoder is there only retired."""
+        noted = self._notes.retired()
+        if not noted:
+            return set()
+        entries = self._scan()[0]
+        retired = {entry.folder for entry in entries if _is_retired(entry, noted)}
+        encoders = [entry for entry in entries if entry.card.task is Task.ENCODER]
+        awake = {entry.card.weights_sha256 for entry in encoders if entry.folder not in retired}
+        asleep = {entry.card.weights_sha256 for entry in encoders} - awake
+        heads = {e.folder for e in entries if e.card.encoder is not None and e.card.encoder.weights_sha256 in asleep}
+        return retired | heads
 
     def problems(self) -> list[str]:
         """Return a sentence for every folder on the shelf that is no readable model."""
@@ -109,7 +175,7 @@ class Shelf:
         software. A baseline is taken only when it was chosen.
         """
         entries = [entry for entry in self.entries() if entry.card.task is task]
-        chosen = self._chosen().get(task)
+        chosen = self.chosen(task)
         for entry in entries:
             if entry.name == chosen:
                 return entry
@@ -119,28 +185,31 @@ class Shelf:
             default=None,
         )
 
-    def choose(self, name: str) -> None:
-        """Make a model the default of its task."""
-        entry = self.get(name)
-        chosen = self._chosen() | {entry.card.task.value: name}
-        temporary = self.root / f".{_DEFAULTS_FILE}.{uuid.uuid4().hex}.tmp"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(chosen, indent=1), encoding="utf-8")
-            temporary.replace(self.root / _DEFAULTS_FILE)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise ModelError(f"{self.root}: cannot be written ({error.strerror}); free disk space") from None
+    def chosen(self, task: Task) -> str | None:
+        """Return the name that somebody chose as the default of a task, None where nobody did."""
+        return self._notes.defaults().get(task)
 
-    def _chosen(self) -> dict[str, str]:
-        path = self.root / _DEFAULTS_FILE
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError):
-            raise ModelError(f"{path}: cannot be read; delete it to forget the chosen default models") from None
-        return {str(task): str(name) for task, name in found.items()} if isinstance(found, dict) else {}
+    def choose(self, name: str) -> ShelfEntry:
+        """Make a model the default of its task.
+
+        Raises
+        ------
+        RequestError
+            When there is no such model, or it is not offered.
+        ModelError
+            When the shelf cannot be written.
+        """
+        entry = self.get(name)
+        if self.is_retired(name):
+            raise RequestError(f"{name} is retired and cannot be a default: bring it back first")
+        if not self.is_offered(name) and entry.card.encoder is not None:
+            raise RequestError(f"{name} cannot be a default: its encoder, {entry.card.encoder.name}, is retired")
+        self._notes.choose(entry.card.task.value, name)
+        return entry
+
+    def unchoose(self, task: Task) -> None:
+        """Forget the chosen default of a task, so that the rule of `default` holds again."""
+        self._notes.choose(task.value, None)
 
     def pick(self, task: Task) -> ShelfEntry | None:
         """Return what `auto` takes: the default if it was trained on real recordings, else the newest such model, else None."""
@@ -306,15 +375,24 @@ class Shelf:
             raise RequestError(f"{name} came with the software and cannot be removed; name another model to use that one")
         heads = [
             head.name
-            for head in self.entries()
+            for head in self.entries(retired=True)
             if head.card.encoder is not None and head.card.encoder.weights_sha256 == entry.card.weights_sha256
         ]
         twins = [e for e in self._scan()[0] if e.folder != entry.folder and e.card.weights_sha256 == entry.card.weights_sha256]
         if heads and not twins:
             raise RequestError(f"{name} is the encoder of {', '.join(heads)}: remove these first")
         doomed = self.root / f".{name}.{uuid.uuid4().hex}.tmp"
-        entry.folder.rename(doomed)
+        try:
+            entry.folder.rename(doomed)
+        except OSError as error:
+            raise ModelError(f"{entry.folder}: cannot be removed ({error.strerror or error}); check its permissions") from None
+        self._notes.forget(name)
         shutil.rmtree(doomed)
+
+
+def _is_retired(entry: ShelfEntry, retired: Mapping[str, str]) -> bool:
+    """Another model that came under the name of a retired one is not retired: the weights count."""
+    return retired.get(entry.name) == entry.card.weights_sha256
 
 
 def _card(name: str, fields: Mapping[str, Any]) -> ModelCard:

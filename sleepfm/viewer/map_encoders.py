@@ -22,8 +22,11 @@ class MapEncoder:
 
 
 def map_encoders(library: Library) -> list[MapEncoder]:
-    """Return the encoders with an index: those on the shelf first, real ones before simulated ones, the fullest index first."""
-    known = {one.weights_sha256: one for one in encoder_choices(Shelf(library.home.models))}
+    """Return the encoders with an index: those on the shelf first, real ones before simulated ones, the fullest index first.
+
+    What a retired encoder made stays to be looked at; its label says that it is retired.
+    """
+    known = {one.weights_sha256: one for one in encoder_choices(Shelf(library.home.models), retired=True)}
     found = []
     for row in library.connection.execute(
         "SELECT encoder, COUNT(*) AS studies FROM index_blocks WHERE grain = ? GROUP BY encoder", (Grain.WINDOW,)

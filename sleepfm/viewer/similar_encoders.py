@@ -32,17 +32,26 @@ class EncoderChoice:
     simulated: bool
 
 
-def encoder_choices(shelf: Shelf) -> list[EncoderChoice]:
-    """Return the encoders on the shelf, those trained on simulated signals last."""
+def encoder_choices(shelf: Shelf, *, retired: bool = False, named: str | None = None) -> list[EncoderChoice]:
+    """Return the encoders on the shelf, those trained on simulated signals last.
+
+    Parameters
+    ----------
+    retired
+        Whether retired ones are among them, and say so: for what they made.
+    named
+        One that somebody asked for by its name is among them even if it is retired.
+    """
+    offered = {entry.name for entry in shelf.entries()}
     found = [
         EncoderChoice(
             name=entry.name,
-            label=f"{entry.name}{_REMARKS.get(entry.card.trained_on, '')}",
+            label=f"{entry.name}{_REMARKS.get(entry.card.trained_on, '')}{'' if entry.name in offered else ' (retired)'}",
             weights_sha256=entry.card.weights_sha256,
             simulated=entry.card.trained_on == SIMULATED,
         )
-        for entry in shelf.entries()
-        if entry.card.task is Task.ENCODER
+        for entry in shelf.entries(retired=True)
+        if entry.card.task is Task.ENCODER and (retired or entry.name in offered or entry.name == named)
     ]
     return sorted(found, key=lambda one: (one.simulated, one.name))
 
