@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,23 +53,67 @@ def read_settings(kind: type[Model], config: str | Path, changes: Sequence[str] 
         raise RequestError(f"{path}: {explain(kind, error)}") from None
 
 
+def read_text(kind: type[Model], text: str, *, where: str = "the text") -> Model:
+    """Read settings from YAML that somebody pasted; errors as for `read_settings`, beginning with `where`."""
+    if len(text.encode("utf-8", "replace")) > _MOST_BYTES:
+        raise RequestError(f"{where}: larger than a configuration can be")
+    try:
+        return kind.model_validate(_parse_text(text, where))
+    except ValidationError as error:
+        raise RequestError(f"{where}: {explain(kind, error)}") from None
+
+
 def explain(kind: type[BaseModel], error: ValidationError) -> str:
     """Return a validation error as one line: where, what, and for an unknown key the nearest known one."""
-    lines = []
-    for one in error.errors():
-        steps = [str(step) for step in one["loc"]]
-        where = printable(".".join(steps)) or "the settings"
-        if one["type"] == "extra_forbidden":
-            known = _keys(kind, one["loc"][:-1])
-            nearest = difflib.get_close_matches(steps[-1], known, n=1, cutoff=0.5)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
-            lines.append(f"unknown key {where} ({hint})")
-        elif one["type"] == "missing":
-            lines.append(f"{where} is missing")
-        else:
-            lines.append(f"{where}: {printable(one['msg']).removeprefix('Value error, ')}")
+    lines = [f"{printable('.'.join(place)) or 'the settings'}: {words}" for place, words in problems(kind, error)]
     more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
     return "; ".join(lines[:3]) + more
+
+
+def problems(kind: type[BaseModel], error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
+    """Return each thing that does not fit: the place of the setting (`("training", "epochs")`), and what is wrong there.
+
+    A rule about several settings names the one it is about before a colon; it then stands at that one.
+    """
+    found = []
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        place = tuple(str(step) for step in one["loc"])
+        if one["type"] == "extra_forbidden":
+            known = _keys(kind, one["loc"][:-1])
+            nearest = difflib.get_close_matches(place[-1], known, n=1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
+            found.append((place, f"unknown key ({hint})"))
+        elif one["type"] == "missing":
+            found.append((place, "is missing"))
+        else:
+            words = printable(one["msg"]).removeprefix("Value error, ")
+            about, colon, rest = words.partition(": ")
+            steps = tuple(about.split("."))
+            if colon and steps[-1] in _keys(kind, (*place, *steps[:-1])):
+                place, words = (*place, *steps), rest
+            found.append((place, words))
+    return found
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting that two configurations have differently; what is not there is None, as a group that only one has."""
+
+    place: tuple[str, ...]
+    before: Any
+    now: Any
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    """Return the settings that differ between two configurations in their JSON form, in the order of the latter."""
+    found: list[Difference] = []
+    for key in (*now, *(key for key in before if key not in now)):
+        one, other = before.get(key), now.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += [Difference((key, *inner.place), inner.before, inner.now) for inner in differences(one, other)]
+        elif one != other:
+            found.append(Difference((key,), one, other))
+    return found
 
 
 def _find(config: str | Path) -> Path:
@@ -87,15 +132,21 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise RequestError(f"{path}: larger than a configuration can be")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RequestError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise RequestError(f"{path}: not a text file in UTF-8") from None
-    except yaml.YAMLError as error:
-        raise RequestError(f"{path}: not YAML ({printable(' '.join(str(error).split()))})") from None
+    return _parse_text(text, str(path))
+
+
+def _parse_text(text: str, where: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise RequestError(f"{where}: not YAML ({printable(' '.join(str(error).split()))})") from None
     if not isinstance(content, dict):
-        raise RequestError(f"{path}: holds no settings (`key: value` lines)")
+        raise RequestError(f"{where}: holds no settings (`key: value` lines)")
     return content
 
 

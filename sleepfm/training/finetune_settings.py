@@ -29,69 +29,70 @@ StageWeights = tuple[Weight, Weight, Weight, Weight, Weight] | Literal["balanced
 
 
 class HeadSettings(Settings):
-    """A head's network; what is not said follows from the task, the encoder and the labels.
+    """A head's network; what is not said follows from the task, the encoder and the labels."""
 
-    Attributes
-    ----------
-    architecture
-        A word of `sleepfm.models.networks.ARCHITECTURES`; None for the task's own.
-    parameters
-        Its numbers.
-    """
-
-    architecture: str | None = None
-    parameters: dict[str, int | float] = Field(default_factory=dict)
+    architecture: str | None = Field(default=None, description="The network's kind; empty for the task's own.")
+    parameters: dict[str, int | float] = Field(
+        default_factory=dict,
+        description="What the network is built from; what is not said follows from the task and the encoder.",
+    )
 
 
 class NightData(DataSettings):
-    """Which nights, and who is in which split; `lists` is `train` unless said otherwise.
+    """Which nights, and who is in which split; `lists` is `train` unless said otherwise."""
 
-    Attributes
-    ----------
-    signals
-        Signals files or recordings, or folders of them. May be empty where `embeddings` holds all nights.
-    """
-
-    signals: tuple[Path, ...] = ()
-    lists: tuple[Literal["pretrain", "train"], ...] = Field(default=("train",), min_length=1)
+    signals: tuple[Path, ...] = Field(
+        default=(),
+        description="Signals files or recordings, or folders of them. May be empty where embeddings holds all nights.",
+    )
+    lists: tuple[Literal["pretrain", "train"], ...] = Field(
+        default=("train",),
+        min_length=1,
+        title="Lists to train on",
+        description="validation is always for stopping, test is never touched.",
+    )
 
 
 class FinetuneSettings(Settings):
-    """What every task has in common.
+    """What every task has in common."""
 
-    Attributes
-    ----------
-    encoder
-        A model's name on the shelf, or its folder.
-    embeddings
-        Folder of night embeddings, made where they are not there yet; None for `embeddings` in the run's folder. Runs may
-        share one.
-    memory_gb
-        Nights beyond this are read from the disk each time.
-    head
-        The network.
-    crop_tokens
-        Training looks at random stretches of so many 5-s tokens (whole 30-s epochs): the whole night in stretches for labels by
-        epoch, one stretch of each night an epoch of training for hazards. None for whole nights.
-    modality_dropout
-        Chance that a modality of a crop is left out, so that the head copes with recordings that lack it; one always stays.
-    validation_nights
-        At most so many nights are validated on.
-    half_precision
-        Store the weights in half precision.
-    """
-
-    name: str
-    encoder: str = Field(min_length=1)
-    data: NightData
-    embeddings: Path | None = None
-    memory_gb: float = Field(default=4.0, ge=0)
-    head: HeadSettings = HeadSettings()
-    training: TrainingSettings = TrainingSettings()
-    crop_tokens: int | None = Field(default=None, ge=TOKENS_PER_EPOCH)
-    modality_dropout: Share = 0.1
-    validation_nights: int = Field(default=256, ge=1)
-    half_precision: bool = False
+    name: str = Field(description="What the head is called on the shelf: letters, digits, dot, underscore, hyphen.")
+    encoder: str = Field(min_length=1, description="A model's name on the shelf, or its folder.")
+    data: NightData = Field(description="Which nights, and who is in which split.")
+    embeddings: Path | None = Field(
+        default=None,
+        description="Folder of night embeddings, made where they are not there yet; empty for one in the run's folder. Runs may"
+        " share one.",
+        json_schema_extra={"made": True},
+    )
+    memory_gb: float = Field(
+        default=4.0,
+        ge=0,
+        title="Nights in memory",
+        description="Nights beyond this are read from the disk each time.",
+        json_schema_extra={"unit": "GB"},
+    )
+    head: HeadSettings = Field(default=HeadSettings(), description="The head's network.")
+    training: TrainingSettings = Field(default=TrainingSettings(), description="The course of the run.")
+    crop_tokens: int | None = Field(
+        default=None,
+        ge=TOKENS_PER_EPOCH,
+        title="Crop",
+        description="Training looks at random stretches of so many 5-s tokens (whole 30-s epochs): the whole night in stretches"
+        " for labels by epoch, one stretch of each night an epoch of training for hazards. Empty for whole nights.",
+        json_schema_extra={"unit": "5-s tokens"},
+    )
+    modality_dropout: Share = Field(
+        default=0.1,
+        description="Chance that a modality of a crop is left out, so that the head copes with recordings that lack it; one"
+        " always stays.",
+    )
+    validation_nights: int = Field(
+        default=256, ge=1, description="At most so many nights are validated on.", json_schema_extra={"unit": "nights"}
+    )
+    half_precision: bool = Field(
+        default=False, title="Store in half precision", description="The model's file is half as large, its numbers coarser."
+    )
 
     @field_validator("name")
     @classmethod
@@ -113,73 +114,89 @@ class FinetuneSettings(Settings):
 
 
 class StagingSettings(FinetuneSettings):
-    """`sleepfm finetune staging CONFIG`.
+    """`sleepfm finetune staging CONFIG`."""
 
-    Attributes
-    ----------
-    scorings
-        Folder of the scorings, searched with all below it; None for the folders of the signals.
-    class_weights
-        See `StageWeights`.
-    normalise
-        See `sleepfm.training.classification_loss.Normalise`.
-    """
-
-    scorings: Path | None = None
-    class_weights: StageWeights = PUBLISHED_STAGE_WEIGHTS
-    normalise: Literal["weights", "mask"] = "weights"
-    crop_tokens: int | None = Field(default=240, ge=TOKENS_PER_EPOCH)
-    training: TrainingSettings = TrainingSettings(batch_size=16)
+    scorings: Path | None = Field(
+        default=None,
+        description="Folder of the scorings, searched with all below it; empty for the folders of the signals.",
+    )
+    class_weights: StageWeights = Field(
+        default=PUBLISHED_STAGE_WEIGHTS,
+        description="Weights of the stages in the loss; balanced weighs each by the inverse of how often it is in the training"
+        " nights.",
+        json_schema_extra={"parts": ["Wake", "N1", "N2", "N3", "REM"]},
+    )
+    normalise: Literal["weights", "mask"] = Field(
+        default="weights",
+        description="What the loss is divided by: the sum of the weights of the scored epochs (the weighted mean), or their"
+        " number, as the published code does.",
+    )
+    crop_tokens: int | None = Field(
+        default=240,
+        ge=TOKENS_PER_EPOCH,
+        title="Crop",
+        description="Training looks at stretches of so many 5-s tokens (whole 30-s epochs) of the night; empty for whole nights.",
+        json_schema_extra={"unit": "5-s tokens"},
+    )
+    training: TrainingSettings = Field(default=TrainingSettings(batch_size=16), description="The course of the run.")
 
 
 class BreathingSettings(FinetuneSettings):
-    """`sleepfm finetune breathing CONFIG`.
+    """`sleepfm finetune breathing CONFIG`."""
 
-    Attributes
-    ----------
-    scorings, events
-        Folders of the scorings and of the respiratory events; None for the folders of the signals.
-    positive_weight
-        Of an epoch with an event, against 1 without; `balanced` makes both weigh the same in all.
-    night_weight
-        Of the night's losses (severity and presence) beside that of its epochs.
-    """
-
-    scorings: Path | None = None
-    events: Path | None = None
-    positive_weight: Annotated[float, Field(gt=0)] | Literal["balanced"] = "balanced"
-    night_weight: Weight = 0.5
-    training: TrainingSettings = TrainingSettings(batch_size=8)
+    scorings: Path | None = Field(default=None, description="Folder of the scorings; empty for the folders of the signals.")
+    events: Path | None = Field(
+        default=None, description="Folder of the respiratory events; empty for the folders of the signals."
+    )
+    positive_weight: Annotated[float, Field(gt=0)] | Literal["balanced"] = Field(
+        default="balanced",
+        description="Weight of an epoch with an event, against 1 without; balanced makes both weigh the same in all.",
+    )
+    night_weight: Weight = Field(
+        default=0.5, description="Weight of the night's losses (severity and presence) beside that of its epochs."
+    )
+    training: TrainingSettings = Field(default=TrainingSettings(batch_size=8), description="The course of the run.")
 
 
 class DiseaseSettings(FinetuneSettings):
-    """`sleepfm finetune disease CONFIG`.
+    """`sleepfm finetune disease CONFIG`."""
 
-    Attributes
-    ----------
-    is_event, time_to_event
-        CSVs with `Study ID` and a column a condition: 1 or 0, and years to the event or to the end of the follow-up.
-    demographics
-        CSV with `Study ID`, `age` in years and `gender` (female, male, or the numbers of `sex_code`). Needed by every head
-        that takes age and sex.
-    labels
-        CSV with `label_idx`, `phecode` and `phenotype` in the order of the conditions' columns; None names them by column.
-    age_scale, sex_code
-        How age and sex enter the head: age / age_scale, and a number for each sex.
-    ties
-        See `sleepfm.training.survival_loss.cox`.
-    """
-
-    is_event: Path
-    time_to_event: Path
-    demographics: Path | None = None
-    labels: Path | None = None
-    age_scale: float = Field(default=100.0, gt=0)
-    sex_code: SexCode = {"female": 0.0, "male": 1.0}  # noqa: RUF012 - pydantic copies it
-    ties: Literal["efron", "breslow", "published"] = "efron"
-    crop_tokens: int | None = Field(default=240, ge=TOKENS_PER_EPOCH)
-    training: TrainingSettings = TrainingSettings(
-        batch_size=16, accumulate=4, optimiser=OptimiserSettings(learning_rate=1e-3, weight_decay=0.01)
+    is_event: Path = Field(description="CSV with Study ID and a column a condition: 1 for an event, 0 for none.")
+    time_to_event: Path = Field(
+        description="CSV with Study ID and a column a condition: years to the event or to the end of the follow-up."
+    )
+    demographics: Path | None = Field(
+        default=None,
+        description="CSV with Study ID, age in years and gender (female, male, or the numbers of sex_code). Needed by every head"
+        " that takes age and sex.",
+    )
+    labels: Path | None = Field(
+        default=None,
+        title="Names of conditions",
+        description="CSV with label_idx, phecode and phenotype in the order of the conditions' columns; empty names them by"
+        " column.",
+    )
+    age_scale: float = Field(
+        default=100.0, gt=0, description="The head is given age / age scale.", json_schema_extra={"unit": "years"}
+    )
+    sex_code: SexCode = Field(
+        default={"female": 0.0, "male": 1.0}, description="The number that stands for each sex; different ones."
+    )
+    ties: Literal["efron", "breslow", "published"] = Field(
+        default="efron",
+        description="How people whose events fall on the same time enter Cox's partial likelihood; published knows no ties: who"
+        " is sorted first among equals leaves first.",
+    )
+    crop_tokens: int | None = Field(
+        default=240,
+        ge=TOKENS_PER_EPOCH,
+        title="Crop",
+        description="Training looks at one random stretch of so many 5-s tokens of each night an epoch; empty for whole nights.",
+        json_schema_extra={"unit": "5-s tokens"},
+    )
+    training: TrainingSettings = Field(
+        default=TrainingSettings(batch_size=16, accumulate=4, optimiser=OptimiserSettings(learning_rate=1e-3, weight_decay=0.01)),
+        description="The course of the run.",
     )
 
     @field_validator("sex_code")
@@ -193,36 +210,27 @@ class DiseaseSettings(FinetuneSettings):
 class ScoredData(DataSettings):
     """Which recordings, and who is in which split; `lists` is `train` unless said otherwise."""
 
-    lists: tuple[Literal["pretrain", "train"], ...] = Field(default=("train",), min_length=1)
+    lists: tuple[Literal["pretrain", "train"], ...] = Field(
+        default=("train",),
+        min_length=1,
+        title="Lists to train on",
+        description="validation is always for stopping, test is never touched.",
+    )
 
 
 class EndToEndSettings(Settings):
-    """Staging from signals, without a pretrained encoder.
+    """Staging from signals, without a pretrained encoder; what is not said here is as for `StagingSettings`."""
 
-    Attributes
-    ----------
-    name
-        What the head is called on the shelf; its encoder is `<name>-encoder`.
-    scorings, class_weights, normalise
-        As for `StagingSettings`.
-    encoder
-        As in the pretraining that is compared with.
-    head
-        As in the fine-tuning that is compared with.
-    validation_windows
-        How many windows decide when to stop.
-    """
-
-    name: str
+    name: str = Field(description="What the head is called on the shelf; its encoder is <name>-encoder.")
     data: ScoredData
     scorings: Path | None = None
-    encoder: EncoderSettings = EncoderSettings()
-    head: HeadSettings = HeadSettings()
+    encoder: EncoderSettings = Field(default=EncoderSettings(), description="As in the pretraining that is compared with.")
+    head: HeadSettings = Field(default=HeadSettings(), description="As in the fine-tuning that is compared with.")
     class_weights: StageWeights = "balanced"
     normalise: Literal["weights", "mask"] = "weights"
     augmentation: AugmentationSettings = AugmentationSettings()
     training: TrainingSettings = TrainingSettings()
-    validation_windows: int = Field(default=512, ge=1)
+    validation_windows: int = Field(default=512, ge=1, description="How many windows decide when to stop.")
     half_precision: bool = False
 
     @field_validator("name")
@@ -232,32 +240,18 @@ class EndToEndSettings(Settings):
 
 
 class DistillSettings(Settings):
-    """A fast stand-in for a disease head (`sleepfm.training.distillation`).
+    """A fast stand-in for a disease head (`sleepfm.training.distillation`); what is not said here is as for fine-tuning."""
 
-    Attributes
-    ----------
-    name
-        What it is called on the shelf.
-    teacher
-        The disease head's name on the shelf.
-    data, embeddings, memory_gb, validation_nights
-        As for fine-tuning.
-    demographics
-        CSV with age and sex, for a teacher that takes them.
-    hidden
-        Width of the hidden layer.
-    stretches
-        Random stretches of each night that the teacher is asked about beside the whole.
-    """
-
-    name: str
-    teacher: str = Field(min_length=1)
+    name: str = Field(description="What it is called on the shelf.")
+    teacher: str = Field(min_length=1, description="The disease head's name on the shelf.")
     data: NightData
     embeddings: Path | None = None
     memory_gb: float = Field(default=4.0, ge=0)
-    demographics: Path | None = None
-    hidden: int = Field(default=256, ge=1)
-    stretches: int = Field(default=4, ge=0)
+    demographics: Path | None = Field(default=None, description="CSV with age and sex, for a teacher that takes them.")
+    hidden: int = Field(default=256, ge=1, description="Width of the hidden layer.")
+    stretches: int = Field(
+        default=4, ge=0, description="Random stretches of each night that the teacher is asked about beside the whole."
+    )
     validation_nights: int = Field(default=256, ge=1)
     half_precision: bool = False
     training: TrainingSettings = TrainingSettings(epochs=100, batch_size=64, patience=20)

@@ -64,7 +64,7 @@ def test_retrieval_prints_the_agreed_keys_and_writes_the_report(
 
 
 WRONG = {
-    "encodr=tiny": "unknown key encodr (did you mean encoder?)",
+    "encodr=tiny": "encodr: unknown key (did you mean encoder?)",
     "encoder=nobody": "no model named 'nobody'",
     "data.splits=/nowhere.json": "/nowhere.json: cannot be read",
     "data.source=mesa": "data: root: give the folder of the cohort",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from sleepfm.errors import RequestError
-from sleepfm.training.config_files import as_yaml, read_settings, shipped_configs
+from sleepfm.training.config_files import as_yaml, differences, problems, read_settings, read_text, shipped_configs
+from sleepfm.training.finetune_settings import SETTINGS_OF
 from sleepfm.training.settings import PretrainSettings
 
 GOOD = "name: a\ndata: {signals: [x], splits: y.json}\n"
@@ -40,7 +46,7 @@ def test_changes_go_on_top_and_the_result_reads_back(tmp_path: Path) -> None:
         (GOOD, ("name=../x",), ("name",)),
         (GOOD, ("epochs",), ("key=value",)),
         (GOOD, ("name.first=a",), ("holds a value",)),
-        ("name: a\n", (), ("data is missing",)),
+        ("name: a\n", (), ("data: is missing",)),
         ("- a\n- b\n", (), ("holds no settings",)),
         ("name: [a\n", (), ("not YAML",)),
         ("!!python/object/apply:os.system ['true']\n", (), ("not YAML",)),
@@ -61,3 +67,51 @@ def test_a_configuration_that_is_not_there_names_those_that_ship() -> None:
 @pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("pretrain/")])
 def test_shipped_configurations_are_valid(name: str) -> None:
     assert read_settings(PretrainSettings, name).name
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("finetune/")])
+def test_shipped_configurations_of_heads_are_valid(name: str) -> None:
+    assert read_settings(SETTINGS_OF[name.rpartition("-")[2]], name).name
+
+
+def test_pasted_text_is_read_as_a_file_is() -> None:
+    assert read_text(PretrainSettings, GOOD).name == "a"
+    with pytest.raises(RequestError, match=r"^pasted: training.epochs: .* greater than or equal to 1$"):
+        read_text(PretrainSettings, GOOD + "training: {epochs: 0}\n", where="pasted")
+
+
+def test_a_rule_about_several_settings_stands_at_the_one_that_it_names() -> None:
+    content = {"name": "a", "data": {"signals": ["x"], "splits": "y"}, "encoder": {"window_s": 301}}
+    with pytest.raises(ValidationError) as caught:
+        PretrainSettings.model_validate(content)
+    [(place, words)] = problems(PretrainSettings, caught.value)
+    assert place == ("encoder", "window_s")
+    assert words == "301 s is not a whole number of tokens of 5 s"
+
+
+def test_numbers_without_end_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"learning_rate.*finite"):
+        _read(tmp_path, GOOD, "training.optimiser.learning_rate=.inf")
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
+CONTENTS = st.recursive(
+    st.dictionaries(st.sampled_from("abc"), LEAVES, max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner | LEAVES, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(CONTENTS, CONTENTS)
+def test_differences_lead_from_one_configuration_to_the_other(before: dict[str, Any], now: dict[str, Any]) -> None:
+    found = differences(before, now)
+    assert differences(now, now) == []
+    assert all(one.before != one.now or type(one.before) is not type(one.now) for one in found)
+    changed = copy.deepcopy(before)
+    for one in found:
+        place: Any = changed
+        for step in one.place[:-1]:
+            place = place[step]
+        place[one.place[-1]] = one.now
+    # a key that is absent and one that holds None say the same in a configuration
+    assert differences(changed, now) == []
