@@ -67,7 +67,7 @@ WRONG = {
     "encodr=tiny": "encodr: unknown key (did you mean encoder?)",
     "encoder=nobody": "no model named 'nobody'",
     "data.splits=/nowhere.json": "/nowhere.json: cannot be read",
-    "data.source=mesa": "data: root: give the folder of the cohort",
+    "data.source=mesa": "data.root: give the folder of the cohort",
     "evaluation.resamples=-1": "evaluation.resamples",
     "data.lists=[tests]": "data.lists",
 }
