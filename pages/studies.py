@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from sleepfm.administration.readable_folders import require_readable
 from sleepfm.errors import SleepFMError
 from sleepfm.library.engines import engine_choices
 from sleepfm.library.jobs import submit_folder_import, submit_staging, submit_study
@@ -27,20 +28,22 @@ def say(kind: str, text: str) -> None:
 
 def add(library: Library, text: str, *, stage: bool) -> None:
     """Add the recording or folder that was typed."""
-    path = Path(text.strip().strip('"')).expanduser()
     if not text.strip():
         say("warning", "Type the path of a recording (EDF, BDF) or of a folder that holds some.")
-    elif path.is_dir():
-        submit_folder_import(library.home, path, stage=stage)
-        say("info", f"Looking through {path} in the background; studies appear below as they are found.")
-    else:
-        try:
-            study = library.add(path)
-        except SleepFMError as error:
-            say("error", str(error))
+        return
+    typed = text.strip().strip('"')
+    try:
+        require_readable(library.home, typed)  # before anything is looked at there
+        path = Path(typed).expanduser()
+        if path.is_dir():
+            submit_folder_import(library.home, path, stage=stage)
+            say("info", f"Looking through {path} in the background; studies appear below as they are found.")
         else:
+            study = library.add(path)
             submit_study(library, study.id, stage=stage)
             say("success", f"Added {study.id}.")
+    except SleepFMError as error:
+        say("error", str(error))
 
 
 def act(library: Library, action: dict[str, Any]) -> None:

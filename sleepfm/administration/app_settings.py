@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -19,7 +19,7 @@ from sleepfm.runs.launchers.cluster_settings import ClusterSettings
 from sleepfm.text import printable
 from sleepfm.training.config_files import explain
 
-FORMAT = 1
+FORMAT: Final = 1
 """Of the settings file; a newer one is refused, an older one would be brought up to date while it is read."""
 _MOST_BYTES = 1_000_000
 
@@ -29,10 +29,12 @@ class Retention(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    logs_days: int = Field(90, ge=1, le=36_500, description="Logs of jobs that have ended")
-    uploads_days: int = Field(30, ge=1, le=36_500, description="Uploaded files that no study uses")
-    checkpoints_days: int = Field(30, ge=1, le=36_500, description="Checkpoints of finished runs whose model is on the shelf")
-    diagnostics_days: int = Field(30, ge=1, le=36_500, description="Diagnostics bundles and backups made for download")
+    logs_days: int = Field(default=90, ge=1, le=36_500, description="Logs of jobs that have ended")
+    uploads_days: int = Field(default=30, ge=1, le=36_500, description="Uploaded files that no study uses")
+    checkpoints_days: int = Field(
+        default=30, ge=1, le=36_500, description="Checkpoints of finished runs whose model is on the shelf"
+    )
+    diagnostics_days: int = Field(default=30, ge=1, le=36_500, description="Diagnostics bundles and backups made for download")
 
 
 class AppSettings(BaseModel):
@@ -50,11 +52,11 @@ class AppSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1] = FORMAT
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run when a job does not say")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Arithmetic of models when a job does not say")
-    folders: tuple[Path, ...] | None = Field(None, description="Folders that the app may read")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where models run when a job does not say")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="Arithmetic of models when a job does not say")
+    folders: tuple[Path, ...] | None = Field(default=None, description="Folders that the app may read")
     retention: Retention = Retention()
-    session_hours: float = Field(12.0, gt=0, le=24 * 31, description="How long a sign-in lasts (hours)")
+    session_hours: float = Field(default=12.0, gt=0, le=24 * 31, description="How long a sign-in lasts (hours)")
     cluster: ClusterSettings = ClusterSettings()
 
     @field_validator("folders")

@@ -6,9 +6,9 @@ The command line is used by somebody who owns the machine's files anyway, so it 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -19,9 +19,9 @@ from sleepfm.text import printable
 
 _OWN = ("uploads", "demo", "studies", "datasets", "models", "runs", "splits")
 """Folders of the home that the app fills itself; the library, accounts and settings beside them are not among them."""
+_SHOWN = 3
 
 
-@dataclass(frozen=True)
 class ReadableFolders:
     """The folders as they stood when they were asked for; for many paths at once.
 
@@ -29,12 +29,14 @@ class ReadableFolders:
     ----------
     named
         What an admin named; None: everything that the account may read.
-    own
-        The app's own folders, always readable.
     """
 
-    named: tuple[Path, ...] | None
-    own: tuple[Path, ...]
+    def __init__(self, named: tuple[Path, ...] | None, own: tuple[Path, ...]) -> None:
+        self.named = named
+        self._real: list[Path] = []
+        for folder in (*(named or ()), *own):
+            with suppress(RequestError):  # a folder that cannot be followed holds nothing
+                self._real.append(_real(folder))
 
     @classmethod
     def of(cls, home: Home) -> Self:
@@ -47,9 +49,20 @@ class ReadableFolders:
         Raises
         ------
         RequestError
-            When that is outside the folders; it is not looked at then, and nothing is said of what is there.
+            When that is outside the folders; it is the same line whether anything is there or not.
         """
-        raise NotImplementedError
+        real = _real(Path(path))
+        if self.named is None or any(_inside(real, folder) for folder in self._real):
+            return real
+        leads = "" if os.path.abspath(Path(path).expanduser()) == str(real) else f" leads to {printable(str(real))}, which"  # noqa: PTH100 - resolves no links
+        listed = ", ".join(printable(str(folder)) for folder in self.named[:_SHOWN]) or "none is named"
+        more = ", …" if len(self.named) > _SHOWN else ""
+        # a name with a suffix is taken for a file's without looking: what is there is nobody's business
+        allow = real.parent if real.suffix else real
+        raise RequestError(
+            f"{printable(str(path))}:{leads} is outside the folders that the app may read ({listed}{more});"
+            f" an admin can allow {printable(str(allow))} under Settings"
+        )
 
 
 def require_readable(home: Home, path: Path | str) -> Path:
@@ -79,6 +92,9 @@ def whole_machine() -> Iterator[None]:
         _unrestricted.pop()
 
 
+_unrestricted: list[None] = []
+
+
 def require_folders_named(home: Home) -> None:
     """See that the folders are named before the app listens on an address that other machines reach.
 
@@ -89,9 +105,25 @@ def require_folders_named(home: Home) -> None:
     """
     if read_settings(home).folders is None:
         raise RequestError(
-            f"{printable(str(home.root))}: other machines will reach the app, so name the folders that it may read first:"
-            " start it on 127.0.0.1 and choose them under Settings"
+            "other machines will reach the app, so say first which folders it may read: start it on 127.0.0.1 and name them"
+            f' under Settings, or write them into {home.settings_file} (such as {{"folders": ["/data/psg"]}})'
         )
 
 
-_unrestricted: list[None] = []
+def _real(path: Path) -> Path:
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a ring of links, no such user, a name that none can have
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RequestError(f"{printable(str(path))}: cannot be followed ({printable(reason)}); check the path") from None
+
+
+def _inside(real: Path, folder: Path) -> bool:
+    """Tell whether a path without links lies in a folder, or is it; the system says whether two spellings are one folder."""
+    above = Path(*real.parts[: len(folder.parts)])
+    if above == folder:
+        return True
+    try:
+        return len(real.parts) >= len(folder.parts) and above.samefile(folder)
+    except (OSError, ValueError):
+        return False

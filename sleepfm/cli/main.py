@@ -10,9 +10,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NoReturn
 
 from sleepfm import __version__
+from sleepfm.administration.readable_folders import whole_machine
 from sleepfm.cli import app, bench, cohort, evaluation, explore, models, recordings, risk, runs, staging, store, training
 from sleepfm.cli.console import Console
 from sleepfm.errors import SleepFMError
@@ -37,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     console = Console(as_json=options.json)
     try:
-        code: int = options.run(options, console)
+        # the app is held to the folders that its admin named; whoever types a command owns the machine's files anyway
+        with nullcontext() if options.command == "app" else whole_machine():
+            code: int = options.run(options, console)
     except SleepFMError as error:
         if options.debug:
             raise

@@ -116,6 +116,11 @@ def tables_in(folder: Path) -> list[Path]:
     return there[:1] or follow_up
 
 
+def files_with(table: Path) -> list[Path]:
+    """Return the files that `import_table` reads for a table: itself, and the follow-up beside it."""
+    return [table, *(file for name in (EVENT_FILE, TIME_FILE) if (file := table.parent / name).is_file() and file != table)]
+
+
 @dataclass(frozen=True)
 class _Row:
     line: int

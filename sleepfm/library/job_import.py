@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from sleepfm.administration.readable_folders import require_readable_here
 from sleepfm.errors import Cancelled, RequestError, ScoringError, SleepFMError
 from sleepfm.home import Home
-from sleepfm.library.cohort_tables import import_table, tables_in
+from sleepfm.library.cohort_tables import files_with, import_table, tables_in
 from sleepfm.library.jobs import queue_study
 from sleepfm.library.library import Library
 from sleepfm.library.study import OWN_SCORING, Study
@@ -31,6 +32,7 @@ def import_folder(home: Home, parameters: dict[str, Any], progress: Progress) ->
     A file that cannot be read is listed with its reason, and so is what a table says of nobody.
     """
     folder = Path(parameters["folder"])
+    require_readable_here(home, folder)
     if not folder.is_dir():
         raise RequestError(f"{folder}: is not a folder any more")
     progress(0.0, "looking for recordings")
@@ -68,10 +70,13 @@ def _scoring_beside(library: Library, study: Study) -> Path | None:
     ------
     ScoringError
         When it cannot be read, or a model made it.
+    RequestError
+        When it is a link that leads outside the folders that the app may read.
     """
     file = study.path.with_suffix(_SCORING)
     if not file.is_file():
         return None
+    require_readable_here(library.home, file)
     try:
         with file.open("rb") as opened:
             head = opened.read(_HEAD_BYTES).decode("utf-8", "replace")
@@ -101,6 +106,8 @@ def _take_tables(
         # another cohort may use the same names: a table speaks of the recordings it lies among
         beside = [study.id for study in added if table.parent in study.path.parents]
         try:
+            for file in files_with(table):
+                require_readable_here(library.home, file)
             found = import_table(library, table, studies=beside, progress=part(progress, number / len(tables), 1.0))
         except Cancelled:
             raise

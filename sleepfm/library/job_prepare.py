@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sleepfm.administration.readable_folders import require_readable_here
 from sleepfm.analysis.spectrogram import multitaper, write_spectrogram
 from sleepfm.errors import ScoringError
 from sleepfm.home import Home
@@ -102,6 +103,7 @@ def _store_scoring_beside(
     library: Library, identifier: str, recording: Recording, *, own: Scoring | None, file: Path, sha256: str
 ) -> None:
     """Store a scoring file that came with the recording, unless the recording itself holds the same stages."""
+    require_readable_here(library.home, file)
     scoring = read_scoring(file, duration_s=recording.duration_s)
     if own is not None and np.array_equal(own.stages, scoring.stages):
         return

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sleepfm.administration.readable_folders import require_readable_here
 from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 from sleepfm.home import Home, open_home
 from sleepfm.library.study import ORDERS, SCORINGS_IN_ORDER, STUDY_ROWS, Study, StudyStatus, search_condition, study_of
 from sleepfm.models.card import SIMULATED
 from sleepfm.recording.derivations import apply_corrections, montage_signature
-from sleepfm.recording.opening import open_recording
+from sleepfm.recording.opening import open_recording, recording_files
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.formats import read_scoring, write_scoring
@@ -93,11 +94,11 @@ class Library:
         Raises
         ------
         RequestError
-            When the path does not exist or is a folder.
+            When the path does not exist, is a folder, or is outside the folders that the app may read.
         RecordingError
             When the file cannot be read as a recording.
         """
-        file = Path(path).expanduser().absolute()
+        file = self._readable(Path(path).expanduser().absolute())
         with open_recording(file) as recording:
             values = _header_values(self._corrected(recording))
         stat = file.stat()
@@ -171,16 +172,34 @@ class Library:
         """Open a study's recording with the user's channel corrections applied.
 
         `mapped` maps the file into memory: for worker processes only (a mapped file that shrinks kills its process).
+
+        Raises
+        ------
+        RequestError
+            When the file is outside the folders that the app may read: they were narrowed, or it became a link.
         """
-        return self._corrected(open_recording(self.study(identifier).path, mapped=mapped))
+        return self._corrected(open_recording(self._readable(self.study(identifier).path), mapped=mapped))
+
+    def _readable(self, path: Path) -> Path:
+        require_readable_here(self.home, path)
+        for file in recording_files(path)[1:]:  # a record may be in several files, each of them perhaps a link
+            require_readable_here(self.home, file)
+        return path
 
     def _corrected(self, recording: Recording) -> Recording:
         corrections = self.corrections(recording)
         return apply_corrections(recording, corrections) if corrections else recording
 
     def recording_version(self, identifier: str) -> object:
-        """Return a value that changes when the file or what users corrected of it changes."""
+        """Return a value that changes when the file or what users corrected of it changes.
+
+        Raises
+        ------
+        RequestError
+            When the file is outside the folders that the app may read: what is open of it is not to be used any more.
+        """
         study = self.study(identifier)
+        require_readable_here(self.home, study.path)
         rows = self._connection.execute(
             "SELECT channel, kind FROM corrections WHERE montage = ? ORDER BY channel", (study.montage,)
         )
@@ -245,7 +264,7 @@ class Library:
         RequestError
             When the study has no such channel.
         """
-        with open_recording(self.study(identifier).path) as recording:
+        with open_recording(self._readable(self.study(identifier).path)) as recording:
             montage = montage_signature(recording.channels)
             label = recording.channel(index).label
         with transaction(self._connection):
