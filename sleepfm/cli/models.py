@@ -1,4 +1,4 @@
-"""Commands on the model shelf: models list, import, fetch, export, remove."""
+"""Commands on the model shelf: models list, import, fetch, export, default, retire, restore, remove."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import Any
 
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, group, positive_float
+from sleepfm.errors import RequestError
 from sleepfm.home import open_home
 from sleepfm.inference.simulated_models import SIMULATED_WORDS
+from sleepfm.library.library import Library
+from sleepfm.library.model_use import remove_unused
+from sleepfm.models.archive import ARCHIVE_SUFFIX, pack
 from sleepfm.models.card import SIMULATED, Task, parse_sex_code
 from sleepfm.models.shelf import Shelf, ShelfEntry
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
-    actions = group(commands, "models", does="the model shelf: list, import, fetch, export, remove")
+    actions = group(commands, "models", does="the model shelf: list, import, fetch, export, default, retire, restore, remove")
 
     listed = command(actions, "list", _list, does="list the models on the shelf", example="sleepfm models list")
     add_home(listed)
@@ -25,7 +29,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         actions,
         "import",
         _import,
-        does="put weights on the shelf: a folder or file in the published form (with config.json) or in ours",
+        does="put weights on the shelf: a folder, file or zip file in the published form (with config.json) or in ours",
         example="sleepfm models import checkpoints/model_base --name base",
     )
     imported.add_argument("path", type=Path, metavar="PATH")
@@ -58,13 +62,39 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     exported.add_argument("name", metavar="NAME")
     exported.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where its folder goes (default: here)")
+    exported.add_argument("--zip", action="store_true", help="as one zip file, which `models import` takes")
     add_home(exported)
+
+    chosen = command(
+        actions,
+        "default",
+        _default,
+        does="take a model for its task when nobody names one, or take that choice back",
+        example="sleepfm models default base-staging",
+    )
+    chosen.add_argument("name", metavar="NAME", nargs="?")
+    chosen.add_argument("--forget", choices=[task.value for task in Task], help="take the choice for a task back")
+    add_home(chosen)
+
+    retired = command(
+        actions,
+        "retire",
+        _retire,
+        does="offer a model no more, and take it only by its name; what it made stays",
+        example="sleepfm models retire base",
+    )
+    retired.add_argument("name", metavar="NAME")
+    add_home(retired)
+
+    restored = command(actions, "restore", _restore, does="offer a retired model again", example="sleepfm models restore base")
+    restored.add_argument("name", metavar="NAME")
+    add_home(restored)
 
     removed = command(
         actions,
         "remove",
         _remove,
-        does="take a model off the shelf; one that came with the software stays",
+        does="take a model off the shelf that nothing used; one that came with the software stays",
         example="sleepfm models remove base",
     )
     removed.add_argument("name", metavar="NAME")
@@ -83,6 +113,9 @@ def _describe(shelf: Shelf, entry: ShelfEntry) -> dict[str, Any]:
         "task": card.task.value,
         "trained_on": card.trained_on,
         "default": default is not None and default.name == entry.name and card.trained_on != SIMULATED,
+        "chosen": shelf.chosen(card.task) == entry.name,
+        "retired": shelf.is_retired(entry.name),
+        "offered": shelf.is_offered(entry.name),
         "bundled": entry.bundled,
         "weights_sha256": card.weights_sha256,
         "encoder": None if card.encoder is None else card.encoder.name,
@@ -94,14 +127,15 @@ def _line(model: dict[str, Any]) -> str:
     mark = "*" if model["default"] else " "
     training = SIMULATED_WORDS if model["trained_on"] == SIMULATED else f"trained on {model['trained_on']}"
     bundled = " (came with the software)" if model["bundled"] else ""
-    return f"{mark} {model['name']:24} {model['task']:10} {training}{bundled}"
+    resting = "" if model["offered"] else " (retired)" if model["retired"] else " (its encoder is retired)"
+    return f"{mark} {model['name']:24} {model['task']:10} {training}{bundled}{resting}"
 
 
 def _list(options: argparse.Namespace, console: Console) -> int:
     shelf = _shelf(options)
     for problem in shelf.problems():
         console.say(problem)
-    models = [_describe(shelf, entry) for entry in shelf.entries()]
+    models = [_describe(shelf, entry) for entry in shelf.entries(retired=True)]
     text = "\n".join(_line(model) for model in models) or "the shelf is empty; `sleepfm models fetch official` fills it"
     console.result({"models": models}, text)
     return 0
@@ -137,12 +171,49 @@ def _fetch(options: argparse.Namespace, console: Console) -> int:
 
 
 def _export(options: argparse.Namespace, console: Console) -> int:
-    folder = _shelf(options).export(options.name, options.out)
-    console.result({"name": options.name, "out": str(folder)}, str(folder))
+    shelf = _shelf(options)
+    if options.zip:
+        out = options.out / f"{options.name}{ARCHIVE_SUFFIX}"
+        if out.exists():
+            raise RequestError(f"{out} is there already: choose another --out or remove it")
+        out = pack(shelf.get(options.name), out)
+    else:
+        out = shelf.export(options.name, options.out)
+    console.result({"name": options.name, "out": str(out)}, str(out))
+    return 0
+
+
+def _default(options: argparse.Namespace, console: Console) -> int:
+    if (options.name is None) == (options.forget is None):
+        raise RequestError("name a model, or --forget a task")
+    shelf = _shelf(options)
+    task = Task(options.forget) if options.name is None else shelf.choose(options.name).card.task
+    if options.name is None:
+        shelf.unchoose(task)
+    now = shelf.default(task)
+    name = None if now is None else now.name
+    console.result({"task": task.value, "default": name}, f"{task}: {name or 'no model'} is taken when nobody names one")
+    return 0
+
+
+def _retire(options: argparse.Namespace, console: Console) -> int:
+    heads = [entry.name for entry in _shelf(options).retire(options.name)]
+    rest = f"; {', '.join(heads)}, made for it, rest with it" if heads else ""
+    console.result({"name": options.name, "resting": heads}, f"{options.name} is retired{rest}")
+    return 0
+
+
+def _restore(options: argparse.Namespace, console: Console) -> int:
+    shelf = _shelf(options)
+    shelf.bring_back(options.name)
+    offered = shelf.is_offered(options.name)
+    words = "is offered again" if offered else "is not retired any more, but its encoder still is"
+    console.result({"name": options.name, "offered": offered}, f"{options.name} {words}")
     return 0
 
 
 def _remove(options: argparse.Namespace, console: Console) -> int:
-    _shelf(options).remove(options.name)
+    with Library.open(options.home) as library:
+        remove_unused(library, options.name)
     console.result({"name": options.name}, f"{options.name} is off the shelf")
     return 0

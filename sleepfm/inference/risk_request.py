@@ -36,8 +36,8 @@ def choose_risk_model(shelf: Shelf, name: str | None, *, simulated_recording: bo
             there = [one.name for one in shelf.entries() if one.card.task is Task.DISEASE and not one.card.baseline]
             named = f"; on the shelf, to be named only: {', '.join(there)}" if there else ""
             raise RequestError(
-                f"no disease model known to be trained on real recordings{named}{shelf.retired_words(Task.DISEASE)}; name one with"
-                " --model, or `sleepfm models fetch official`"
+                f"no disease model known to be trained on real recordings{named}{shelf.retired_words(Task.DISEASE)}; name one"
+                " with --model, or `sleepfm models fetch official`"
             )
         entry = found
     card = entry.card

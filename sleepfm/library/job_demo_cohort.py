@@ -35,8 +35,8 @@ def make(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str
     shelf = Shelf(home.models)
     if not any(entry.name == DEMO_ENCODER for entry in shelf.entries()):
         raise RequestError(
-            f"{DEMO_ENCODER} is not on the shelf{shelf.retired_words(Task.ENCODER)}: nights can be simulated, but nothing could be"
-            " looked up in them"
+            f"{DEMO_ENCODER} is not on the shelf{shelf.retired_words(Task.ENCODER)}: nights can be simulated, but nothing could"
+            " be looked up in them"
         )
     folder = home.root / "demo" / "cohort"
     made = simulate(

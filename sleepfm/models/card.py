@@ -21,6 +21,8 @@ SIMULATED: Literal["simulated"] = "simulated"
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 README_FILE = "README.md"
+WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
+"""Of weights that can be imported."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -21,6 +21,10 @@ from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
 
 BASE_URL = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}"
+DOWNLOADS = ".downloads"
+"""In the shelf's folder, while not everything has come."""
+_DOWNLOADING = 0.95
+"""The share of the work, the rest is reading what came."""
 _TIMEOUT_S = 30.0
 _BLOCK = 1 << 18
 
@@ -52,12 +56,14 @@ def fetch_official(
     ModelError
         When the server cannot be reached or a file is not the published one. What was fetched so far is kept and resumed.
     """
-    folder = shelf.root / ".downloads"
+    folder = shelf.root / DOWNLOADS
     files = [file for model in models for file in (model.weights, model.config, model.labels) if file is not None]
-    for number, file in enumerate(files):
-        download(
-            f"{base_url}/{file.path}", folder / file.path, file, part(progress, number / len(files), (number + 1) / len(files))
-        )
+    before, total = 0.0, sum(file.megabytes for file in files) / _DOWNLOADING
+    for file in files:
+        here = part(progress, before / total, (before + file.megabytes) / total)
+        download(f"{base_url}/{file.path}", folder / file.path, file, here)
+        before += file.megabytes
+    progress(_DOWNLOADING, "putting the models on the shelf")
     entries = [
         import_model(
             shelf,

@@ -1,12 +1,14 @@
-"""Putting a model from a file or folder onto the shelf, in the published form or in ours."""
+"""Putting a model from a file, folder or zip file onto the shelf, in the published form or in ours."""
 
 from __future__ import annotations
 
 import csv
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from sleepfm.errors import ModelError, RequestError
+from sleepfm.errors import ModelError, RequestError, SleepFMError
+from sleepfm.models.archive import ARCHIVE_SUFFIX, require_size, unpack
 from sleepfm.models.card import (
     CARD_FILE,
     STAGE_LABELS,
@@ -21,7 +23,12 @@ from sleepfm.models.card import (
 from sleepfm.models.official import LICENCE, SOURCE, git_blob_id, official_model
 from sleepfm.models.reference import REFERENCE_FILE
 from sleepfm.models.shelf import Shelf, ShelfEntry
+from sleepfm.progress import Progress, part, silent
 from sleepfm.text import printable
+
+_MOST_CONFIG_BYTES = 1_000_000
+_MOST_CARD_BYTES = 50_000_000
+_MOST_LABEL_BYTES = 10_000_000
 
 
 def import_model(
@@ -35,13 +42,15 @@ def import_model(
     labels: Path | None = None,
     age_scale: float | None = None,
     sex_code: SexCode | None = None,
+    progress: Progress = silent,
 ) -> ShelfEntry:
     """Import a model.
 
     Parameters
     ----------
     path
-        A folder or a weights file, in the published form (see `sleepfm.models.published`) or as we write it.
+        A folder or a weights file, in the published form (see `sleepfm.models.published`) or as we write it; or a zip file of
+        such a folder.
     name
         Its name on the shelf.
     config, task
@@ -61,6 +70,11 @@ def import_model(
     ModelError
         When a file cannot be used.
     """
+    if path.suffix.lower() == ARCHIVE_SUFFIX and path.is_file():
+        about_it: dict[str, Any] = {"config": config, "task": task, "encoder": encoder, "labels": labels}
+        about_it |= {"age_scale": age_scale, "sex_code": sex_code}
+        return _from_archive(shelf, path, name, progress, about_it)
+    progress(0.0, "reading the model")
     ours = path if path.is_dir() else path.parent
     if (ours / CARD_FILE).is_file() and (path.is_dir() or path.name in {WEIGHTS_FILE, CARD_FILE}):
         if config is not None or task is not None:
@@ -71,12 +85,27 @@ def import_model(
         reference = None
         state, about = _published(path, config, task)
     about_head = _head(shelf, about, encoder=encoder, labels=labels, age_scale=age_scale, sex_code=sex_code)
-    return shelf.add(name, state, about | about_head, reference=reference)
+    progress(0.7, "putting it on the shelf")
+    entry = shelf.add(name, state, about | about_head, reference=reference)
+    progress(1.0, f"{name} is on the shelf")
+    return entry
+
+
+def _from_archive(shelf: Shelf, path: Path, name: str, progress: Progress, about_it: dict[str, Any]) -> ShelfEntry:
+    with tempfile.TemporaryDirectory(prefix="sleepfm-model-") as folder:
+        progress(0.0, "unpacking")
+        unpack(path, Path(folder))
+        try:
+            return import_model(shelf, Path(folder), name, **about_it, progress=part(progress, 0.2, 1.0))
+        except SleepFMError as error:  # the folder will be gone when somebody reads its name
+            raise type(error)(str(error).replace(folder, str(path))) from None
 
 
 def _ours(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from sleepfm.models.networks import load_model, read_weights  # noqa: PLC0415 - torch
 
+    for file in (CARD_FILE, REFERENCE_FILE):
+        require_size(folder / file, _MOST_CARD_BYTES, f"a {file} has")
     model = load_model(folder)
     # As they lie in the file, half precision included: heads know their encoder by the hash of its file.
     return read_weights(folder / WEIGHTS_FILE)[0], dict(model.card)
@@ -86,6 +115,7 @@ def _published(path: Path, config: Path | None, task: Task | None) -> tuple[dict
     from sleepfm.models.published import locate, read_published  # noqa: PLC0415 - torch
 
     weights, config = locate(path, config)
+    require_size(config, _MOST_CONFIG_BYTES, "a configuration has")
     found = read_published(weights, config, task)
     blobs = {weights.name: git_blob_id(weights), config.name: git_blob_id(config)}
     official = official_model(blobs[weights.name], blobs[config.name])
@@ -162,6 +192,7 @@ def read_labels(path: Path, count: int) -> tuple[Condition, ...]:
     """
     if not path.is_file():
         raise RequestError(f"{path}: no such file")
+    require_size(path, _MOST_LABEL_BYTES, "a list of names has")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))

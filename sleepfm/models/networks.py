@@ -78,6 +78,10 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 """By the `model` word of the published configurations, or by ours. `ENCODER+HEAD` is both as one network (see `build`)."""
 
+_MOST_LAYERS = 1000
+"""Each takes time to build, and a file may ask for any number."""
+_PICKLES = (b"\x80", b"PK\x03\x04")
+"""How pickles begin, bare or as PyTorch zips them."""
 _JOINT = "+"
 _SIDES = ("encoder", "head")
 
@@ -123,6 +127,8 @@ def build(
         too_small = [name for name in names if options.get(name, least) < least]
         if too_small:
             raise ModelError(f"{architecture}: {', '.join(too_small)} must be at least {least}")
+    if options.get("num_layers", 0) > _MOST_LAYERS:
+        raise ModelError(f"{architecture}: num_layers must be at most {_MOST_LAYERS}")
     if made.pools:
         options["pooling"] = pooling
     try:
@@ -198,6 +204,11 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
         content = path.read_bytes()
         return dict(safetensors.torch.load(content)), hashlib.sha256(content).hexdigest()
     except SafetensorError as error:
+        if content.startswith(_PICKLES):
+            raise ModelError(
+                f"{path}: refused, it is a PyTorch pickle under the name of a safetensors file. A pickle can run code when it is"
+                " loaded; under its own name (.pt) its plain tensors are read, and nothing else"
+            ) from None
         raise ModelError(f"{path}: not a whole safetensors file ({printable(str(error))})") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from None

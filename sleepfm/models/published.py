@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from sleepfm.errors import ModelError, RequestError
-from sleepfm.models.card import PUBLISHED_KINDS, ModalityCoding, SignalCoding, Task
+from sleepfm.models.card import PUBLISHED_KINDS, WEIGHT_SUFFIXES, ModalityCoding, SignalCoding, Task
 from sleepfm.models.networks import ARCHITECTURES, build, fit, read_weights
 from sleepfm.text import printable
 from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_SAMPLES, WINDOW_S, Modality
 
-WEIGHT_SUFFIXES = (".pt", ".pth", ".safetensors")
 CONFIG_FILE = "config.json"
 _PREFIX = "module."
 """What torch.nn.DataParallel puts before every name."""

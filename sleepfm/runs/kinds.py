@@ -26,6 +26,8 @@ KINDS: dict[str, str] = {
     "map": "sleepfm.library.job_map:make_map",
     "preflight": "sleepfm.library.job_preflight:check",
     "prepare": "sleepfm.library.job_prepare:prepare",
+    "model-fetch": "sleepfm.library.job_models:fetch_models",
+    "model-import": "sleepfm.library.job_models:import_files",
     "pretrain": "sleepfm.library.job_training:run_pretrain",
     "retrieval": "sleepfm.library.job_retrieval:measure",
     "risk": "sleepfm.library.job_risk:assess",
