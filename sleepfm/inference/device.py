@@ -63,6 +63,11 @@ def place(device: Device = "auto", precision: Precision = "fp32", workers: int |
     return Placement("cuda" if there and device != "cpu" else "cpu", precision, workers or min(MAX_WORKERS, available_cores()))
 
 
+def precision_mark(precision: Precision) -> str:
+    """Return what a key of cached results says of the precision: nothing for fp32, whose results were there before the choice."""
+    return "" if precision == "fp32" else f" {precision}"
+
+
 def available_cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
+from sleepfm.administration.app_settings import read_settings
 from sleepfm.errors import Cancelled, SleepFMError
 from sleepfm.home import Home
 from sleepfm.inference.embedding_files import read_embeddings
@@ -114,7 +115,10 @@ def _add(library: Library, study: str, encoder: ShelfEntry, indexes: list[Embedd
             corrections=corrections,
             sha256=sha256,
         )
-        tokens = night.embeddings(encoder, progress=part(progress, 0.1, 0.95))
+        settings = read_settings(library.home)
+        tokens = night.embeddings(
+            encoder, device=settings.device, precision=settings.precision, progress=part(progress, 0.1, 0.95)
+        )
         for one in indexes:
             embeddings = tokens if one.grain is Grain.EPOCH else read_embeddings(night.embedding_files(encoder)[1])
             one.add(study, embeddings, corrections)

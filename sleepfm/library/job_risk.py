@@ -6,8 +6,10 @@ import hashlib
 from contextlib import closing
 from typing import Any
 
+from sleepfm.administration.app_settings import read_settings
 from sleepfm.home import Home
 from sleepfm.inference.cache import key
+from sleepfm.inference.device import precision_mark
 from sleepfm.inference.night import Night
 from sleepfm.inference.risk_request import choose_risk_model, require_demographic_players, require_person
 from sleepfm.library.channel_corrections import corrections_text
@@ -85,6 +87,7 @@ def assess(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[s
     from sleepfm.inference.risk import load_risk_models, night_risk  # noqa: PLC0415 - torch, which submitting must not load
 
     identifier = parameters["study"]
+    settings = read_settings(home)
     shelf = Shelf(home.models)
     entry, reference = _checked(shelf, parameters)
     encoder = shelf.encoder_of(entry.card)
@@ -96,7 +99,9 @@ def assess(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[s
             library.store_hash(identifier, sha256)
             corrections = library.corrections(recording)
             corrected = {str(index): kind.value for index, kind in corrections.items()}
-            made_from = key("disease", _made_from(shelf, entry, reference, parameters, sha256) | {"corrections": corrected})
+            inputs = _made_from(shelf, entry, reference, parameters, sha256) | {"corrections": corrected}
+            inputs["encoder"] += precision_mark(settings.precision)
+            made_from = key("disease", inputs)
             answer = {"study": identifier, "model": entry.name}
             for stored in risks(library, identifier, entry.name):
                 if stored.provenance["key"] == made_from:
@@ -109,7 +114,9 @@ def assess(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[s
                 corrections=corrections,
                 sha256=sha256,
             )
-            embeddings = night.embeddings(encoder, progress=part(progress, 0.05, 0.5))
+            embeddings = night.embeddings(
+                encoder, device=settings.device, precision=settings.precision, progress=part(progress, 0.05, 0.5)
+            )
         result = night_risk(
             embeddings,
             load_risk_models(entry, shelf),

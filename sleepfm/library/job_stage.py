@@ -6,8 +6,10 @@ from contextlib import closing
 from importlib.metadata import version
 from typing import Any
 
+from sleepfm.administration.app_settings import read_settings
 from sleepfm.home import Home
 from sleepfm.inference.cache import key
+from sleepfm.inference.device import Precision, precision_mark
 from sleepfm.inference.night import Night
 from sleepfm.inference.staging import choose
 from sleepfm.inference.staging import stage as stage_night
@@ -21,6 +23,7 @@ from sleepfm.vocabulary import STAGE_NAMES, Kind, Stage
 
 def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Stage a study and store the scoring with its provenance; one made from the same things before is not made again."""
+    settings = read_settings(home)
     with Library(home) as library:
         study = library.study(parameters["study"])
         shelf = Shelf(home.models)
@@ -31,7 +34,7 @@ def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
             sha256 = study.sha256 or fingerprint(study.path)
             library.store_hash(study.id, sha256)
             corrections = library.corrections(recording)
-            made_from = _key(head, sha256, corrections)
+            made_from = _key(head, sha256, corrections, settings.precision)
             for stored in library.scorings(study.id):
                 if stored.provenance.get("key") == made_from:
                     return _result(stored.scoring, stored.engine, stored.model) | {"reused": True}
@@ -43,17 +46,25 @@ def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
                 corrections=corrections,
                 sha256=sha256,
             )
-            found = stage_night(night, engine=parameters["engine"], model=parameters["model"], shelf=shelf, progress=progress)
+            found = stage_night(
+                night,
+                engine=parameters["engine"],
+                model=parameters["model"],
+                shelf=shelf,
+                device=settings.device,
+                precision=settings.precision,
+                progress=progress,
+            )
         provenance = found.provenance | {"key": made_from, "source_sha256": sha256}
         library.store_scoring(study.id, found.scoring, engine=found.engine, model=found.model, provenance=provenance)
     return _result(found.scoring, found.engine, found.model)
 
 
-def _key(head: ShelfEntry | None, sha256: str, corrections: dict[int, Kind]) -> str:
+def _key(head: ShelfEntry | None, sha256: str, corrections: dict[int, Kind], precision: Precision) -> str:
     weights = f"yasa {version('yasa')}"
     if head is not None:
         encoder = head.card.encoder
-        weights = f"{head.card.weights_sha256} {'' if encoder is None else encoder.weights_sha256}"
+        weights = f"{head.card.weights_sha256} {'' if encoder is None else encoder.weights_sha256}{precision_mark(precision)}"
     inputs = {"source": sha256, "weights": weights, "corrections": {str(k): v.value for k, v in sorted(corrections.items())}}
     return key("staging", inputs)
 

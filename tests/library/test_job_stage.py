@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from sleepfm.administration.app_settings import change_settings
 from sleepfm.errors import RecordingError, RequestError
 from sleepfm.library.job_prepare import prepare
 from sleepfm.library.job_stage import stage
@@ -100,3 +102,22 @@ def test_the_engine_sleepfm_does_not_take_a_simulated_model_unasked(
     with pytest.raises(RequestError, match="--model demo-staging"):
         stage(library.home, {"study": study, "engine": "sleepfm", "model": None}, silent)
     assert library.scorings(study) == []
+
+
+def test_the_jobs_take_device_and_precision_from_the_settings(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLEEPFM_BUNDLED_MODELS", str(bundle(tmp_path / "bundled")))
+    study = library.add(write_edf(tmp_path / "night.edf", seconds=330)).id
+    asked = {"study": study, "engine": "sleepfm", "model": "demo-staging"}
+    change_settings(library.home, device="cpu")
+    stage(library.home, asked, silent)
+    assert [library.scorings(study)[0].provenance[name] for name in ("device", "precision")] == ["cpu", "fp32"]
+    change_settings(library.home, precision="bf16")
+    assert "reused" not in stage(library.home, asked, silent)
+    assert library.scorings(study)[0].provenance["precision"] == "bf16"
+    change_settings(library.home, device="cuda")
+    library.correct_channel(study, 1, Kind.OTHER)
+    if not torch.cuda.is_available():
+        with pytest.raises(RequestError, match="no CUDA device here"):
+            stage(library.home, asked, silent)
