@@ -248,6 +248,8 @@ class JobTable:
         states: tuple[JobState, ...] = tuple(JobState),
         kinds: tuple[str, ...] | None = None,
         subject: str | None = None,
+        parent: str | None = None,
+        search: str = "",
         archived: bool | None = False,
         limit: int = 200,
         offset: int = 0,
@@ -256,10 +258,14 @@ class JobTable:
 
         Parameters
         ----------
+        parent
+            Only those that were cloned from this run.
+        search
+            Only those whose id, title, subject or note holds this text.
         archived
             Only those that were (not) put away; None for both.
         """
-        where, values = _filter(states=states, kinds=kinds, subject=subject, archived=archived)
+        where, values = _filter(states=states, kinds=kinds, subject=subject, parent=parent, search=search, archived=archived)
         rows = self._connection.execute(
             f"SELECT * FROM jobs WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?", (*values, limit, offset)
         )
@@ -271,10 +277,12 @@ class JobTable:
         states: tuple[JobState, ...] = tuple(JobState),
         kinds: tuple[str, ...] | None = None,
         subject: str | None = None,
+        parent: str | None = None,
+        search: str = "",
         archived: bool | None = False,
     ) -> int:
         """Return how many jobs `list` would give without a limit."""
-        where, values = _filter(states=states, kinds=kinds, subject=subject, archived=archived)
+        where, values = _filter(states=states, kinds=kinds, subject=subject, parent=parent, search=search, archived=archived)
         return int(self._connection.execute(f"SELECT COUNT(*) FROM jobs WHERE {where}", values).fetchone()[0])
 
     def head(self, lane: Lane) -> Job | None:
@@ -424,13 +432,26 @@ class JobTable:
 
 
 def _filter(
-    *, states: tuple[JobState, ...], kinds: tuple[str, ...] | None, subject: str | None, archived: bool | None
+    *,
+    states: tuple[JobState, ...],
+    kinds: tuple[str, ...] | None,
+    subject: str | None,
+    parent: str | None,
+    search: str,
+    archived: bool | None,
 ) -> tuple[str, list[Any]]:
     where, values = f"state IN ({','.join('?' * len(states))})", [str(state) for state in states]
     if kinds is not None:
         where, values = f"{where} AND kind IN ({','.join('?' * len(kinds))})", [*values, *kinds]
     if subject is not None:
         where, values = f"{where} AND subject = ?", [*values, subject]
+    if parent is not None:
+        where, values = f"{where} AND parent = ?", [*values, parent]
+    if search.strip():
+        held = search.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        columns = ("id", "title", "COALESCE(subject, '')", "note")
+        matches = " OR ".join(f"{column} LIKE ? ESCAPE '\\'" for column in columns)
+        where, values = f"{where} AND ({matches})", [*values, *[f"%{held}%"] * len(columns)]
     if archived is not None:
         where = f"{where} AND archived = {int(archived)}"
     return where, values
