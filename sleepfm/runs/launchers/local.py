@@ -6,22 +6,22 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 
 import psutil
 
 from sleepfm.home import Home
 from sleepfm.runs.launchers import Handle, LaunchState
-from sleepfm.runs.processes import end_tree, identity, is_alive, spawn_detached
-from sleepfm.runs.table import Job, Lane
+from sleepfm.runs.processes import Mark, identity, is_alive, kill_marked, marked, spawn_detached
+from sleepfm.runs.run_files import log_file
+from sleepfm.runs.table import Job
 
-WORKER = "sleepfm.runs.worker"
 _TORCHRUN = "torch.distributed.run"
-_TRAINING = (Lane.TRAIN_CPU, Lane.TRAIN_CUDA)
+_CHECKPOINT_PATIENCE_S = 120
+"""How long torchrun lets its processes write their checkpoint; its own 30 s are short for a large model on a slow disk."""
 
 
 class LocalLauncher:
-    """Starts workers here, and knows them again by pid and start time."""
+    """Starts workers here, and knows them again by pid and start time, or by the mark that they carry."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -29,21 +29,22 @@ class LocalLauncher:
 
     def start(self, job: Job, *, gpus: tuple[int, ...] = ()) -> Handle:
         """Start the worker, detached from whoever asks; its output goes to the run's log."""
-        words = [WORKER, str(self._home.root), job.id]
+        words = ["sleepfm.runs.worker", str(self._home.root), job.id]
         if job.devices > 1:
-            words = [_TORCHRUN, "--standalone", f"--nproc-per-node={job.devices}", "-m", *words]
-        process = spawn_detached(words, self._home.runs / job.id / "log.txt", _environment(job, gpus))
+            limits = f"--shutdown-timeout={_CHECKPOINT_PATIENCE_S}"
+            words = [_TORCHRUN, "--standalone", limits, f"--nproc-per-node={job.devices}", "-m", *words]
+        process = spawn_detached(words, log_file(self._home, job.id), self._environment(job, gpus))
         self._started[job.id] = process
         return Handle(pid=process.pid, pid_started=identity(process.pid))
 
     def find(self, job: Job) -> Handle | None:
-        """Look through this machine's processes for the job's worker."""
-        words = [WORKER, str(self._home.root), job.id]
-        found = [p for p in psutil.process_iter(["cmdline", "create_time"]) if (p.info["cmdline"] or [])[-3:] == words]
-        if not found:
+        """Look for the job's worker among this machine's processes."""
+        family = [one for one, mark in marked(self._home.root) if (mark.job, mark.attempt) == (job.id, job.attempt)]
+        born = [(started, one.pid) for one in family if (started := identity(one.pid)) is not None]
+        if not born:
             return None
-        first = min(found, key=lambda process: float(process.info["create_time"]))  # of several, the one that started the others
-        return Handle(pid=first.pid, pid_started=float(first.info["create_time"]))
+        started, pid = min(born)  # the eldest started the others
+        return Handle(pid=pid, pid_started=started)
 
     def poll(self, job: Job) -> LaunchState:
         """Tell whether the process is there; the worker writes everything else into the row itself."""
@@ -59,23 +60,27 @@ class LocalLauncher:
         return LaunchState(alive=False, words="its process ended without a word (killed, or the machine went down)")
 
     def stop(self, job: Job) -> None:
-        """Send SIGTERM to the worker, which passes it on where it has processes of its own."""
+        """Send SIGTERM to the worker; torchrun passes it on to its processes."""
         if job.pid is not None and is_alive(job.pid, job.pid_started):
             with contextlib.suppress(psutil.NoSuchProcess):
                 psutil.Process(job.pid).terminate()
 
     def kill(self, job: Job) -> None:
-        """End the worker and its group, also when the worker itself is gone and only what it started is left."""
-        if job.pid is None or job.pid_started is None:
-            return
-        end_tree(job.pid, job.pid_started, patience_s=0)
-        if sys.platform == "win32":
-            return
-        for process in psutil.process_iter(["create_time"]):
-            with contextlib.suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
-                # younger than the worker: its group's number cannot have come to somebody else while members were left
-                if process.info["create_time"] >= job.pid_started - 1 and os.getpgid(process.pid) == job.pid:
-                    os.kill(process.pid, signal.SIGKILL)
+        """End every process of the run, also when the worker itself is gone and only what it started is left."""
+        kill_marked(self._home.root, lambda mark: mark.job == job.id)
+
+    def _environment(self, job: Job, gpus: tuple[int, ...]) -> dict[str, str]:
+        """Return a worker's share of the machine: training leaves a core to the app, and waiting threads sleep, not spin.
+
+        With a core taken by another process, spinning OpenMP threads slowed an encoder pass tenfold.
+        """
+        cores = os.cpu_count() or 1
+        threads = max(1, cores - 1) if job.lane.trains or cores > 2 else cores
+        words = Mark(str(self._home.root), job.id, job.attempt).environment() | {"OMP_WAIT_POLICY": "PASSIVE"}
+        words |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(max(1, threads // job.devices)))
+        if gpus:
+            words["CUDA_VISIBLE_DEVICES"] = ",".join(str(number) for number in gpus)
+        return words
 
 
 def _ending(code: int) -> str:
@@ -84,17 +89,3 @@ def _ending(code: int) -> str:
     with contextlib.suppress(ValueError):
         return f"was ended by {signal.Signals(-code).name}"
     return f"was ended by signal {-code}"
-
-
-def _environment(job: Job, gpus: tuple[int, ...]) -> dict[str, str]:
-    """Return a worker's share of the machine: training leaves a core to the app, and waiting threads sleep instead of spinning.
-
-    With a core taken by another process, spinning OpenMP threads slowed an encoder pass tenfold.
-    """
-    cores = os.cpu_count() or 1
-    threads = max(1, cores - 1) if job.lane in _TRAINING or cores > 2 else cores
-    words = {"OMP_WAIT_POLICY": "PASSIVE"}
-    words |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(max(1, threads // job.devices)))
-    if gpus:
-        words["CUDA_VISIBLE_DEVICES"] = ",".join(str(number) for number in gpus)
-    return words
