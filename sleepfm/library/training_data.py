@@ -373,7 +373,10 @@ def _read_dataset(folder: Path) -> Dataset | None:
 
 def free_dataset_name(home: Home, name: str) -> str:
     """Return a dataset's name without blanks around it; RequestError when it is taken or no name for a folder."""
-    name = subsets.check_name(name)
+    try:
+        name = subsets.check_name(name)
+    except RequestError as error:
+        raise RequestError(str(error).replace("subset name", "dataset name", 1)) from None
     taken = home.datasets.is_dir() and {path.name.casefold(): path.name for path in home.datasets.iterdir()}.get(name.casefold())
     if taken:
         raise RequestError(f"there is a dataset {taken!r} already ({home.datasets / taken}); choose another name")
