@@ -21,6 +21,7 @@ from sleepfm.viewer.assets import app_folder
 from sleepfm.viewer.library_source import LibrarySource
 from sleepfm.viewer.map_routes import map_routes
 from sleepfm.viewer.routes import viewer_routes
+from sleepfm.viewer.runs_routes import run_routes
 from sleepfm.viewer.same_origin import SameOriginMiddleware
 from sleepfm.viewer.similar_routes import similar_routes
 from sleepfm.viewer.theme import STREAMLIT_THEME
@@ -54,6 +55,7 @@ def create_app(home: Home) -> st.App:
             *viewer_routes(source, folder / "assets"),
             *similar_routes(source, home),
             *map_routes(home),
+            *run_routes(home),
             *upload_routes(home),
         ],
         middleware=[Middleware(SameOriginMiddleware, prefix="/sleepfm/")],
