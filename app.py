@@ -32,6 +32,9 @@ if user.may(Role.ADMIN):  # a page that is not named here cannot be reached by i
         if (HERE / "pages" / f"{name}.py").is_file()
     ]
 
+if not user.local:
+    pages["Account"] = [st.Page("pages/account.py", title=user.name, icon=":material/person:", url_path="account")]
+
 # Streamlit leaves room above a page that a technician's screen does not have
 st.html("<style>.stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }</style>")
 st.navigation({group: chosen for group, chosen in pages.items() if chosen}, position="top").run()

@@ -15,7 +15,22 @@ from typing import NoReturn
 
 from sleepfm import __version__
 from sleepfm.administration.readable_folders import whole_machine
-from sleepfm.cli import app, bench, cohort, dataset, evaluation, explore, models, recordings, risk, runs, staging, store, training
+from sleepfm.cli import (
+    app,
+    bench,
+    cohort,
+    dataset,
+    evaluation,
+    explore,
+    models,
+    recordings,
+    risk,
+    runs,
+    staging,
+    store,
+    training,
+    users,
+)
 from sleepfm.cli.console import Console
 from sleepfm.errors import SleepFMError
 from sleepfm.text import printable
@@ -29,7 +44,22 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"sleepfm {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for room in (recordings, store, staging, models, dataset, training, evaluation, explore, risk, cohort, runs, bench, app):
+    for room in (
+        recordings,
+        store,
+        staging,
+        models,
+        dataset,
+        training,
+        evaluation,
+        explore,
+        risk,
+        cohort,
+        runs,
+        users,
+        bench,
+        app,
+    ):
         room.register(commands)
     return top
 

@@ -8,23 +8,34 @@ from __future__ import annotations
 
 import getpass
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from streamlit import config
 
 from sleepfm.administration.audit import record
 from sleepfm.administration.roles import Role
+from sleepfm.administration.sessions import Session, Sessions
 from sleepfm.errors import RequestError, SleepFMError
+from sleepfm.home import Home
 from sleepfm.library.library import Library
+from sleepfm.runs.database import connect
+from sleepfm.text import plain
 
 ROLE_WORDS = {
-    Role.VIEWER: "may look at studies and results",
-    Role.SCORER: "may also add, stage and export studies",
-    Role.ADMIN: "may do everything",
+    Role.VIEWER: "looks at studies and results",
+    Role.SCORER: "also adds, stages and exports studies, and asks for risks, neighbours and maps",
+    Role.ADMIN: "does everything, models, training runs, settings and users included",
 }
+COOKIE = "sleepfm_session"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SCOPE_KEY = "sleepfm.user"
+_SEEN_AS = "signed in as"
 
 
 @dataclass(frozen=True)
@@ -46,23 +57,73 @@ class User:
         return self.role.allows(needed)
 
 
+class _Guard:
+    """Whether this process asks for sign-in, and where the sessions are; set once, before it serves."""
+
+    home: Home | None = None
+
+
+def ask_for_sign_in(home: Home | None) -> None:
+    """Let pages of this process run only for those who have signed in to `home`; None: for the one local user."""
+    _Guard.home = home
+
+
 def local_user() -> User:
     """Return the one user of an app that only answers on this machine."""
     return User(getpass.getuser(), Role.ADMIN, local=True)
 
 
+def user_of(session: Session) -> User:
+    """Return the user whom a session belongs to."""
+    return User(session.user, session.role, local=False)
+
+
+def current_session() -> Session | None:
+    """Return the session of the page that runs now; None for the local user, or when it has ended."""
+    if _Guard.home is None:
+        return None
+    with closing(connect(_Guard.home.database)) as connection:
+        return Sessions(connection).find(st.context.cookies.get(COOKIE))
+
+
 def current_user() -> User:
-    """Return who is looking at the page that runs now."""
-    return local_user()
+    """Return who is looking at the page that runs now; the page ends here for somebody who is not signed in."""
+    if _Guard.home is None:
+        if config.get_option("server.address") not in LOOPBACK:
+            # started in some other way than `sleepfm app`: nothing stands before the pages, so they show nothing
+            st.error("Start the app with `sleepfm app`: only then it knows who may see these pages.")
+            st.stop()
+        return local_user()
+    session = current_session()
+    if session is None:
+        st.info("You are signed out.")
+        st.page_link("/sign-in", label="Sign in")
+        st.stop()
+    if st.session_state.setdefault(_SEEN_AS, session.user) != session.user:
+        st.session_state.clear()  # what somebody else had on this page is not for this user
+        st.rerun()
+    return user_of(session)
 
 
 def require(role: Role) -> User:
-    """Return the user, or end the page with one line when they may not see it: every page's first statement."""
+    """Return the user, or end the page with one line when they may not do this: every page's and action's first statement."""
     user = current_user()
     if not user.may(role):
-        st.error(f"This page asks for the role “{role}”; {user.name} has the role “{user.role}”. An administrator can change it.")
+        st.error(
+            plain(f"This asks for the role “{role}”; {user.name} has the role “{user.role}”. An administrator can change it.")
+        )
         st.stop()
     return user
+
+
+def sign_out() -> None:
+    """End the session of the page that runs now."""
+    if _Guard.home is not None and (token := st.context.cookies.get(COOKIE)):
+        session = current_session()
+        with closing(connect(_Guard.home.database)) as connection:
+            Sessions(connection).end(token)
+            if session is not None:
+                record(connection, session.user, "sign out")
 
 
 @contextmanager
@@ -89,3 +150,20 @@ def acting(
     except SleepFMError as error:
         record(connection, user.name, f"{action}: failed", subject, {"why": str(error)})
         raise
+
+
+def admit(scope: MutableMapping[str, Any], user: User) -> None:
+    """Note on a request whose it is."""
+    scope[_SCOPE_KEY] = user
+
+
+def requiring(role: Role, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Let an own route answer only those who may do what asks for `role`; others get 403 as JSON {"error": ...}."""
+
+    async def answer(request: Request) -> Response:
+        user: User | None = request.scope.get(_SCOPE_KEY) or (local_user() if _Guard.home is None else None)
+        if user is None or not user.may(role):
+            return JSONResponse({"error": f"this asks for the role “{role}”"}, status_code=403)
+        return await endpoint(request)
+
+    return answer
