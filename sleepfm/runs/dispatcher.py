@@ -1,32 +1,41 @@
 """Runs the queue: takes jobs lane by lane, each in a worker process, and ends itself when there is nothing left.
 
-One dispatcher a home folder (a file lock); it is detached from whoever started it, so closing the browser or restarting the
-app loses nothing. `ensure_running` may be called as often as one likes.
+One dispatcher a home folder (a file lock, which the system takes back from a process that is killed); it is detached from
+whoever started it, so closing the browser or restarting the app loses nothing. `ensure_running` may be called as often as one
+likes. It keeps nothing to itself that a successor would need: what runs where stands in the table and in the processes.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import Home, open_home
-from sleepfm.runs.processes import end_tree, identity, is_alive, spawn_detached
-from sleepfm.runs.table import Job, JobState, JobTable, Lane
+from sleepfm.runs.devices import gpus, gpus_of
+from sleepfm.runs.launchers import Handle, LaunchState, launcher_of
+from sleepfm.runs.processes import kill_marked, spawn_detached
+from sleepfm.runs.run_files import log_file, log_tail
+from sleepfm.runs.table import TRAINING_KINDS, Job, JobState, JobTable, Lane
+
+__all__ = ["Dispatcher", "ensure_running", "log_file", "main", "wait_for"]
 
 _POLL_S = 0.1
+_CLUSTER_POLL_S = 1.0
 _IDLE_S = 3.0
 _STOP_PATIENCE_S = 8.0
-
-
-def log_file(home: Home, identifier: str) -> Path:
-    """Return where a job's output goes."""
-    return home.runs / identifier / "log.txt"
+_CHECKPOINT_PATIENCE_S = 120.0
+_LEAVING_S = 10.0
+"""How long a worker may take to end after it has closed its row."""
+_TROUBLE_S = 2.0
+_LAST_WORDS = 4
+STOPPED_BY_USER = "stopped by the user"
 
 
 def ensure_running(home: Home) -> None:
@@ -44,76 +53,228 @@ def wait_for(table: JobTable, identifier: str, *, timeout_s: float) -> Job:
     return job
 
 
-def _thread_limits() -> dict[str, str]:
-    """Threads a worker may use: one core stays free for the app, and waiting threads sleep instead of spinning.
+@dataclass
+class _Watched:
+    """A job that was started and whose process is not known to be gone.
 
-    With a core taken by another process, spinning OpenMP threads slowed an encoder pass tenfold (model.md, section D).
+    Attributes
+    ----------
+    job
+        As it was claimed, with the handle by which its launcher knows it.
+    gpus
+        Of this machine, that it has.
+    asked_at, left_at
+        When it was asked to stop; when its row was first seen closed (monotonic seconds).
+    said
+        The progress that was last written for it.
     """
-    threads = str(max(1, (os.cpu_count() or 2) - 1)) if (os.cpu_count() or 2) > 2 else str(os.cpu_count() or 1)
-    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
+
+    job: Job
+    gpus: tuple[int, ...] = ()
+    asked_at: float | None = None
+    left_at: float | None = None
+    said: tuple[float | None, str] = (None, "")
+    polled_at: float = -_CLUSTER_POLL_S
+
+
+@dataclass
+class _End:
+    """How a row is to be closed."""
+
+    job: Job
+    state: JobState
+    error: str | None = None
+    result: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Which attempt of which job."""
+        return self.job.id, self.job.attempt
 
 
 class Dispatcher:
-    """The loop over the lanes."""
+    """The loop over what runs, and over the lanes."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self.table = JobTable(home)
-        self._running: dict[Lane, tuple[Job, subprocess.Popen[bytes]]] = {}
-        self._adopted: dict[Lane, Job] = {}
+        self._watched: dict[str, _Watched] = {}
+        self._unwritten: dict[tuple[str, int], _End] = {}
+        self._unfound: list[Job] = []
+        self._looked_at = 0.0
 
     def run(self) -> None:
         """Work until the queue has been empty for a moment."""
-        self.table.reconcile()
-        # workers of a dispatcher that was killed go on by themselves: their lanes stay taken until they end
-        self._adopted = {job.lane: job for job in self.table.list(states=(JobState.RUNNING,))}
+        self.adopt()
         idle_since = time.monotonic()
         while time.monotonic() - idle_since < _IDLE_S:
-            if self._step():
+            try:
+                if self.step():
+                    idle_since = time.monotonic()
+            except SleepFMError as error:  # the disk is full, or the table busy: the workers go on, and so does this loop
+                print(error, flush=True)
                 idle_since = time.monotonic()
+                time.sleep(_TROUBLE_S)
             time.sleep(_POLL_S)
 
-    def _step(self) -> bool:
+    def adopt(self) -> None:
+        """Take over what an earlier dispatcher left: living workers are watched, a claimed job that never began waits again."""
+        self._unfound = list(self.table.list(states=(JobState.RUNNING,), archived=None, limit=100_000))
+        mine = {(job.id, job.attempt) for job in self._unfound}
+        kill_marked(self.home.root, lambda mark: (mark.job, mark.attempt) not in mine)
+        self._look_for()
+
+    def _look_for(self) -> None:
+        """Find the processes of rows that run; where a cluster does not answer, again later: nothing is started twice."""
+        self._looked_at = time.monotonic()
+        unfound, self._unfound = self._unfound, []
+        for job in unfound:
+            try:
+                handle = self._handle(job)
+            except RequestError as error:
+                self._end(_End(job, JobState.FAILED, str(error)))
+            except SleepFMError as error:
+                print(f"{job.id}: {error}", flush=True)
+                self._unfound.append(job)
+            else:
+                if handle is None:
+                    self.table.unclaim(job.id, attempt=job.attempt)
+                else:
+                    gpus = gpus_of(handle.pid) if job.lane is Lane.TRAIN_CUDA else ()
+                    self._watched[job.id] = _Watched(_with(job, handle), gpus)
+                    self._record(job, handle)
+
+    def step(self) -> bool:
+        """Look at everything once; return whether there is anything left to look at."""
+        self._write_ends()
+        if self._unfound and time.monotonic() - self._looked_at > _TROUBLE_S:
+            self._look_for()
+        for watched in list(self._watched.values()):
+            self._watch(watched)
         for lane in Lane:
-            if lane in self._running:
-                self._watch(lane)
-            elif lane in self._adopted:
-                self._watch_adopted(lane)
-            elif (job := self.table.claim(lane)) is not None:
-                self._start(lane, job)
-        return bool(self._running or self._adopted)
+            self._fill(lane)
+        return bool(self._watched or self._unwritten or self._unfound)
 
-    def _start(self, lane: Lane, job: Job) -> None:
-        process = spawn_detached(
-            ["sleepfm.runs.worker", str(self.home.root), job.id], log_file(self.home, job.id), _thread_limits()
-        )
-        self.table.set_process(job.id, process.pid, identity(process.pid))
-        self._running[lane] = (self.table.get(job.id), process)
+    def _handle(self, job: Job) -> Handle | None:
+        """Return how a running job is found, looking for it when its starter was killed before it could write that down."""
+        if job.pid is not None or job.external is not None:
+            return Handle(job.pid, job.pid_started, job.external)
+        return launcher_of(job.launcher, self.home).find(job)
 
-    def _watch(self, lane: Lane) -> None:
-        job, process = self._running[lane]
-        if process.poll() is not None:
-            del self._running[lane]
-            self._settle(job, f"its process ended with code {process.returncode}")
-        elif self.table.get(job.id).stop_requested:
-            end_tree(process.pid, job.pid_started, _STOP_PATIENCE_S)
-            self.table.end(job.id, JobState.STOPPED, error="stopped by the user")
+    def _fill(self, lane: Lane) -> None:
+        """Start what is next in a lane while there is room for it. Nobody overtakes: what waits for two GPUs is not passed by."""
+        while (job := self.table.head(lane)) is not None and job.id not in self._watched:
+            devices = self._room(lane, job)
+            if devices is None or (claimed := self.table.claim(lane, only=job.id)) is None:
+                return
+            self._start(claimed, devices)
 
-    def _watch_adopted(self, lane: Lane) -> None:
-        job = self._adopted[lane]
-        if not is_alive(job.pid, job.pid_started):
-            del self._adopted[lane]
-            self._settle(job, "its process ended without a word")
-        elif self.table.get(job.id).stop_requested and job.pid is not None:
-            end_tree(job.pid, job.pid_started, _STOP_PATIENCE_S)
-            self.table.end(job.id, JobState.STOPPED, error="stopped by the user")
+    def _room(self, lane: Lane, job: Job) -> tuple[int, ...] | None:
+        """Return the GPUs that a job gets (none in other lanes), or None when it has to wait."""
+        there = [watched for watched in self._watched.values() if watched.job.lane is lane]
+        if lane is Lane.CLUSTER:
+            return ()
+        if lane is not Lane.TRAIN_CUDA:
+            return None if there else ()
+        taken = {number for watched in there for number in watched.gpus}
+        free = [number for number in gpus() if number not in taken]
+        if len(gpus()) < job.devices:
+            return ()  # it could wait for ever: it is started without, and refused in a line
+        return tuple(free[: job.devices]) if len(free) >= job.devices else None
 
-    def _settle(self, job: Job, what: str) -> None:
-        """Close the row of a worker that is gone but did not close it itself."""
-        if self.table.get(job.id).open:
-            log = log_file(self.home, job.id)
-            tail = " ".join(log.read_text("utf-8", "replace").splitlines()[-2:]) if log.is_file() else ""
-            self.table.end(job.id, JobState.CRASHED, error=f"{what}; last words: {tail or 'none'}")
+    def _start(self, job: Job, devices: tuple[int, ...]) -> None:
+        if job.lane is Lane.TRAIN_CUDA and len(devices) < job.devices:
+            there = len(gpus())
+            self._end(_End(job, JobState.FAILED, f"it needs {job.devices} GPUs; this machine has {there} that may be used"))
+            return
+        try:
+            handle = launcher_of(job.launcher, self.home).start(job, gpus=devices)
+        except SleepFMError as error:
+            self._end(_End(job, JobState.FAILED, str(error)))
+        except OSError as error:
+            self._end(_End(job, JobState.FAILED, f"its process could not be started ({error.strerror or error}); try again"))
+        else:
+            self._watched[job.id] = _Watched(_with(job, handle), devices)
+            self._record(job, handle)
+
+    def _record(self, job: Job, handle: Handle) -> None:
+        if handle.pid is not None:
+            self.table.set_process(job.id, handle.pid, handle.pid_started, attempt=job.attempt)
+        if handle.external is not None:
+            self.table.set_external(job.id, handle.external, attempt=job.attempt)
+
+    def _watch(self, watched: _Watched) -> None:
+        job = watched.job
+        now = self.table.get(job.id)
+        mine = now.state is JobState.RUNNING and now.attempt == job.attempt
+        urgent = not mine or now.kill_requested or (now.stop_requested and watched.asked_at is None)
+        if job.lane is Lane.CLUSTER and not urgent and time.monotonic() - watched.polled_at < _CLUSTER_POLL_S:
+            return
+        watched.polled_at = time.monotonic()
+        launcher = launcher_of(job.launcher, self.home)
+        if mine and now.pid is None and now.external is None:  # the disk was full when it was started
+            self._record(job, Handle(job.pid, job.pid_started, job.external))
+        state = launcher.poll(job)
+        if not state.alive:
+            if mine and now.pid not in (None, job.pid):  # this one came second: another process works on the job already
+                watched.job = now
+                return
+            self._settle(watched, state, now if mine else None)
+        elif not mine:
+            watched.left_at = watched.left_at or time.monotonic()
+            if time.monotonic() - watched.left_at > _LEAVING_S:
+                launcher.kill(job)
+                watched.left_at = None
+        elif now.kill_requested:
+            launcher.kill(job)
+            self._end(_End(job, JobState.STOPPED, "killed by the user"))
+        elif now.stop_requested:
+            self._ask(watched)
+        elif state.fraction is not None and (state.fraction, state.message) != watched.said:
+            self.table.report(job.id, state.fraction, state.message, attempt=job.attempt)
+            watched.said = (state.fraction, state.message)
+
+    def _ask(self, watched: _Watched) -> None:
+        """Ask a job to stop, and end it when it does not: a training run has time for its checkpoint."""
+        job = watched.job
+        if watched.asked_at is None:
+            watched.asked_at = time.monotonic()
+            launcher_of(job.launcher, self.home).stop(job)
+            return
+        patience_s = _CHECKPOINT_PATIENCE_S if job.kind in TRAINING_KINDS else _STOP_PATIENCE_S
+        if time.monotonic() - watched.asked_at > patience_s:
+            launcher_of(job.launcher, self.home).kill(job)
+            late = f"; it did not end by itself within {patience_s:.0f} s" if job.kind in TRAINING_KINDS else ""
+            self._end(_End(job, JobState.STOPPED, STOPPED_BY_USER + late))
+
+    def _settle(self, watched: _Watched, state: LaunchState, row: Job | None) -> None:
+        """Let go of a job whose process is gone: end what it left behind, and close its row, if it has not done that itself."""
+        job = watched.job
+        launcher_of(job.launcher, self.home).kill(job)
+        del self._watched[job.id]
+        if row is not None:
+            if state.end is not None:
+                self._end(_End(job, state.end, state.error, state.result))
+            elif row.stop_requested:
+                self._end(_End(job, JobState.STOPPED, STOPPED_BY_USER))
+            else:
+                tail = " ".join(log_tail(self.home, job.id, _LAST_WORDS).splitlines())
+                words = state.words or "its process ended without a word"
+                self._end(_End(job, JobState.CRASHED, f"{words}; last words: {tail or 'none'}"))
+
+    def _end(self, end: _End) -> None:
+        self._unwritten.setdefault(end.key, end)
+        self._write_ends()
+
+    def _write_ends(self) -> None:
+        """Close rows; what cannot be written now (the disk is full) is tried again with the next step."""
+        for key, end in list(self._unwritten.items()):
+            self.table.end(end.job.id, end.state, result=end.result, error=end.error, attempt=end.job.attempt)
+            del self._unwritten[key]
+
+
+def _with(job: Job, handle: Handle) -> Job:
+    return replace(job, pid=handle.pid, pid_started=handle.pid_started, external=handle.external)
 
 
 def main(home_folder: str) -> int:

@@ -41,6 +41,15 @@ class Mark:
         """Return the variable that carries it."""
         return {_MARK: f"{self.attempt}|{self.job}|{self.home}"}
 
+    def is_on(self, pid: int | None) -> bool:
+        """Tell whether a living process carries it."""
+        if pid is None or identity(pid) is None:
+            return False
+        try:
+            return mark_in(psutil.Process(pid).environ()) == self
+        except (psutil.Error, OSError):
+            return False
+
 
 def mark_in(environment: dict[str, str]) -> Mark | None:
     """Return the mark in an environment, None when there is none."""

@@ -1,6 +1,7 @@
 """One job in its own process: `python -m sleepfm.runs.worker HOME JOB`.
 
-Its output is the job's log. It ends the row itself; when it cannot (killed, out of memory), the dispatcher does.
+Its output is the job's log. It ends the row itself; when it cannot (killed, out of memory), the dispatcher does. Where torchrun
+starts several of it, the one of rank 0 speaks for all, and torchrun is the process that stands in the row.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ import time
 import traceback
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from sleepfm.errors import Cancelled, SleepFMError
-from sleepfm.home import open_home
+from sleepfm.home import Home, open_home
+from sleepfm.progress import silent
 from sleepfm.runs.kinds import function_of
-from sleepfm.runs.table import JobState, JobTable
+from sleepfm.runs.processes import identity, mark_in, stand_back
+from sleepfm.runs.table import Job, JobState, JobTable
 
 _REPORT_EVERY_S = 0.25
+_STOPPED = "stopped by the user"
+_ASKED_TO_END = "its process was asked to end, as when the machine is shut down"
 
 
 class _RowProgress:
-    """Writes progress to the job's row, at most a few times a second, and raises Cancelled when a stop was asked for."""
+    """Writes progress to the job's row, at most a few times a second, and raises Cancelled when the job is to stop."""
 
-    def __init__(self, table: JobTable, identifier: str) -> None:
+    def __init__(self, table: JobTable, identifier: str, attempt: int) -> None:
         self._table = table
         self._identifier = identifier
+        self._attempt = attempt
         self._last = 0.0
         self._message = ""
 
@@ -35,40 +42,60 @@ class _RowProgress:
         if now - self._last < _REPORT_EVERY_S and message == self._message:
             return
         self._last, self._message = now, message
-        if self._table.report(self._identifier, fraction, message):
-            raise Cancelled("stopped by the user")
+        if self._table.report(self._identifier, fraction, message, attempt=self._attempt):
+            raise Cancelled(_STOPPED)
 
 
 def _cancel(_signal: int, _frame: FrameType | None) -> None:
-    raise Cancelled("stopped by the user")
+    raise Cancelled(_ASKED_TO_END)
 
 
 def main(home_folder: str, identifier: str) -> int:
-    """Run one claimed job; return 0 when it finished or was stopped, 1 when it failed."""
+    """Run one claimed job; return 0 when it finished or was stopped, 1 when it failed or is not this process's to do."""
     home = open_home(Path(home_folder))
     table = JobTable(home)
     job = table.get(identifier)
     signal.signal(signal.SIGTERM, _cancel)
-    print(f"job {job.id}: {job.title} (pid {os.getpid()})", flush=True)
+    mark = mark_in(dict(os.environ))
+    attempt = mark.attempt if mark is not None and mark.job == job.id else job.attempt
+    if job.lane.trains:
+        stand_back()
+    if int(os.environ.get("RANK", "0")) > 0:
+        state, _, _ = _do(home, job, None)
+        # a stop that all agreed on ends well; one that only this process heard of must not leave the others waiting
+        return 1 if state is JobState.FAILED else 0
+    pid = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else os.getpid()
+    if not table.set_process(job.id, pid, identity(pid), attempt=attempt):
+        print(f"job {job.id} is not for this process (pid {os.getpid()}): it has ended, or another one works on it", flush=True)
+        return 1
+    print(f"job {job.id}, attempt {attempt}: {job.title} (pid {os.getpid()})", flush=True)
+    state, result, error = _do(home, job, _RowProgress(table, job.id, attempt))
+    if state is JobState.STOPPED:
+        error = _STOPPED if table.get(job.id).stop_requested else _ASKED_TO_END
+    table.end(job.id, state, result=result, error=error, attempt=attempt)
+    return 1 if state is JobState.FAILED else 0
+
+
+def _do(home: Home, job: Job, progress: _RowProgress | None) -> tuple[JobState, dict[str, Any] | None, str | None]:
+    """Do the work and return how it ended; from then on a request to stop comes too late."""
     try:
-        result = function_of(job.kind)(home, job.parameters, _RowProgress(table, identifier))
+        result = function_of(job.kind)(home, job.parameters | {"job": job.id}, progress or silent)
     except Cancelled as stop:
-        table.end(identifier, JobState.STOPPED, error=str(stop))
+        ending: tuple[JobState, dict[str, Any] | None, str | None] = (JobState.STOPPED, None, str(stop))
     except SleepFMError as error:
         print(error, flush=True)
-        table.end(identifier, JobState.FAILED, error=str(error))
-        return 1
+        ending = (JobState.FAILED, None, str(error))
     except MemoryError:
         traceback.print_exc()
-        table.end(identifier, JobState.FAILED, error="out of memory; close other programs or use a machine with more")
-        return 1
+        ending = (JobState.FAILED, None, "out of memory; close other programs or use a machine with more")
     except Exception as error:
         traceback.print_exc()
-        table.end(identifier, JobState.FAILED, error=f"a defect of the software: {type(error).__name__}: {error} (see the log)")
-        return 1
+        words = f"a defect of the software: {type(error).__name__}: {error} (see the log)"
+        ending = (JobState.FAILED, None, words)
     else:
-        table.end(identifier, JobState.FINISHED, result=result)
-    return 0
+        ending = (JobState.FINISHED, result, None)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return ending
 
 
 if __name__ == "__main__":

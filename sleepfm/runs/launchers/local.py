@@ -55,7 +55,8 @@ class LocalLauncher:
                 return LaunchState(alive=True)
             del self._started[job.id]
             return LaunchState(alive=False, words=f"its process {_ending(code)}")
-        if is_alive(job.pid, job.pid_started):
+        # the clock that start times are told by may be set anew while a run goes on for days: then its mark tells that it is it
+        if is_alive(job.pid, job.pid_started) or self._mark(job).is_on(job.pid):
             return LaunchState(alive=True)
         return LaunchState(alive=False, words="its process ended without a word (killed, or the machine went down)")
 
@@ -69,6 +70,9 @@ class LocalLauncher:
         """End every process of the run, also when the worker itself is gone and only what it started is left."""
         kill_marked(self._home.root, lambda mark: mark.job == job.id)
 
+    def _mark(self, job: Job) -> Mark:
+        return Mark(str(self._home.root), job.id, job.attempt)
+
     def _environment(self, job: Job, gpus: tuple[int, ...]) -> dict[str, str]:
         """Return a worker's share of the machine: training leaves a core to the app, and waiting threads sleep, not spin.
 
@@ -76,7 +80,7 @@ class LocalLauncher:
         """
         cores = os.cpu_count() or 1
         threads = max(1, cores - 1) if job.lane.trains or cores > 2 else cores
-        words = Mark(str(self._home.root), job.id, job.attempt).environment() | {"OMP_WAIT_POLICY": "PASSIVE"}
+        words = self._mark(job).environment() | {"OMP_WAIT_POLICY": "PASSIVE"}
         words |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(max(1, threads // job.devices)))
         if gpus:
             words["CUDA_VISIBLE_DEVICES"] = ",".join(str(number) for number in gpus)

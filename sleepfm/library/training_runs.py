@@ -1,0 +1,215 @@
+"""Launching pretraining and fine-tuning as jobs, and reading back what they were asked for. Loads no torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sleepfm.errors import ModelError, RequestError
+from sleepfm.home import Home
+from sleepfm.models.shelf import Shelf
+from sleepfm.runs.devices import gpus
+from sleepfm.runs.dispatcher import ensure_running
+from sleepfm.runs.launchers import LAUNCHERS
+from sleepfm.runs.table import TRAINING_KINDS, Job, JobTable, Lane
+from sleepfm.text import printable
+from sleepfm.training.config_files import explain
+from sleepfm.training.finetune_settings import SETTINGS_OF, FinetuneSettings
+from sleepfm.training.settings import PretrainSettings
+
+_MOST_DEVICES = 1024
+
+
+def submit_pretrain(
+    home: Home,
+    settings: PretrainSettings,
+    *,
+    launcher: str = "local",
+    devices: int = 1,
+    submitted_by: str = "",
+    parent: str | None = None,
+    start: bool = True,
+) -> Job:
+    """Queue the training of an encoder; the same settings queued twice are one run.
+
+    Parameters
+    ----------
+    launcher
+        "local" or "slurm".
+    devices
+        GPUs, or processes on CPUs, that train together.
+    submitted_by
+        The user.
+    parent
+        The run whose settings these were, before they were changed.
+    start
+        See that it is worked off.
+
+    Raises
+    ------
+    RequestError
+        When the model's name is taken, on the shelf or by an open run, or this machine has no such devices.
+    """
+    return _submit(
+        home,
+        "pretrain",
+        f"Pretrain {settings.name}",
+        settings,
+        {},
+        launcher=launcher,
+        devices=devices,
+        submitted_by=submitted_by,
+        parent=parent,
+        start=start,
+    )
+
+
+def submit_finetune(
+    home: Home,
+    task: str,
+    settings: FinetuneSettings,
+    *,
+    launcher: str = "local",
+    devices: int = 1,
+    submitted_by: str = "",
+    parent: str | None = None,
+    start: bool = True,
+) -> Job:
+    """Queue the training of a head for `staging`, `breathing` or `disease`; otherwise as `submit_pretrain`."""
+    if task not in SETTINGS_OF or not isinstance(settings, SETTINGS_OF[task]):
+        raise RequestError(f"{printable(task)} takes no {type(settings).__name__}; tasks are {', '.join(SETTINGS_OF)}")
+    return _submit(
+        home,
+        "finetune",
+        f"Fine-tune {task} {settings.name}",
+        settings,
+        {"task": task},
+        launcher=launcher,
+        devices=devices,
+        submitted_by=submitted_by,
+        parent=parent,
+        start=start,
+    )
+
+
+def run_kind(job: Job) -> str:
+    """Return what a training run trains: `pretrain`, or the task of its head.
+
+    Raises
+    ------
+    RequestError
+        When the job is no training run.
+    """
+    if job.kind not in TRAINING_KINDS:
+        raise RequestError(f"run {job.id} ({printable(job.kind)}) trains nothing")
+    return "pretrain" if job.kind == "pretrain" else str(job.parameters.get("task"))
+
+
+def settings_of(job: Job) -> PretrainSettings | FinetuneSettings:
+    """Return what a training run was asked for.
+
+    Raises
+    ------
+    RequestError
+        When the job is no training run, or was queued by a version whose settings this one cannot read.
+    """
+    what = run_kind(job)
+    kind: type[PretrainSettings] | type[FinetuneSettings] | None = (
+        PretrainSettings if what == "pretrain" else SETTINGS_OF.get(what)
+    )
+    if kind is None:
+        raise RequestError(f"run {job.id}: this version knows no task {printable(what)!r}{_queued_by(job)}")
+    try:
+        return kind.model_validate(job.parameters.get("config"))
+    except ValidationError as error:
+        raise RequestError(
+            f"run {job.id}: this version cannot read its settings ({explain(kind, error)}){_queued_by(job)}"
+        ) from None
+
+
+def _queued_by(job: Job) -> str:
+    return f"; it was queued by version {printable(job.version)}" if job.version else ""
+
+
+def require_free_name(shelf: Shelf, name: str) -> None:
+    """Refuse a name that a model on the shelf has already.
+
+    Raises
+    ------
+    RequestError
+        When it has.
+    """
+    try:
+        shelf.get(name)
+    except RequestError:
+        return  # there is none
+    except ModelError:
+        pass  # one that cannot be read holds the name all the same
+    raise RequestError(f"a model named {name} is on the shelf already; choose another name")
+
+
+def absolute(settings: Any) -> Any:
+    """Return settings whose paths do not depend on where the process that reads them was started."""
+    if isinstance(settings, BaseModel):
+        return settings.model_copy(update={name: absolute(getattr(settings, name)) for name in type(settings).model_fields})
+    if isinstance(settings, Path):
+        return settings.expanduser().absolute()
+    if isinstance(settings, tuple | list):
+        return type(settings)(absolute(one) for one in settings)
+    return settings
+
+
+def _submit(
+    home: Home,
+    kind: str,
+    title: str,
+    settings: PretrainSettings | FinetuneSettings,
+    more: dict[str, str],
+    *,
+    launcher: str,
+    devices: int,
+    submitted_by: str,
+    parent: str | None,
+    start: bool,
+) -> Job:
+    if launcher not in LAUNCHERS:
+        raise RequestError(f"{printable(launcher)!r} is no launcher; known are {', '.join(LAUNCHERS)}")
+    if not 1 <= devices <= _MOST_DEVICES:
+        raise RequestError(f"{devices} devices: choose 1 to {_MOST_DEVICES}")
+    lane = Lane.CLUSTER if launcher != "local" else _local_lane(settings.training.device, devices)
+    require_free_name(Shelf(home.models), settings.name)
+    table = JobTable(home)
+    try:
+        job = table.add(
+            kind,
+            lane=lane,
+            title=title,
+            subject=settings.name,
+            parameters={"config": absolute(settings).model_dump(mode="json"), **more},
+            devices=devices,
+            launcher=launcher,
+            submitted_by=submitted_by,
+            parent=parent,
+        )
+    finally:
+        table.close()
+    if start:
+        ensure_running(home)
+    return job
+
+
+def _local_lane(device: str, devices: int) -> Lane:
+    there = len(gpus()) if device != "cpu" else 0
+    if device == "cuda" and not there:
+        raise RequestError("no CUDA device on this machine: choose the device cpu or auto")
+    if not there:
+        cores = os.cpu_count() or 1
+        if devices > cores:
+            raise RequestError(f"{devices} processes were asked for, this machine has {cores} core{'s' if cores > 1 else ''}")
+        return Lane.TRAIN_CPU
+    if devices > there:
+        raise RequestError(f"{devices} devices were asked for, this machine has {there} GPU{'s' if there > 1 else ''}")
+    return Lane.TRAIN_CUDA
