@@ -31,12 +31,14 @@ class EngineChoice:
 def engine_choices(shelf: Shelf) -> list[EngineChoice]:
     """Return the choices: first the best there is, which is never a simulated model, and those last.
 
-    Each SleepFM model stands there by its name, but for baselines and networks that stage without an encoder.
+    Each SleepFM model that is offered stands there by its name, the chosen default first, but for baselines and networks that
+    stage without an encoder.
     """
     cards = [
         e.card for e in shelf.entries() if e.card.task is Task.STAGING and not e.card.baseline and e.card.encoder is not None
     ]
     remarks = {SIMULATED: " (simulated)", UNKNOWN: " (unknown origin)"}
+    chosen = shelf.chosen(Task.STAGING)
     models = [
         EngineChoice("sleepfm", card.name, f"{card.name}{remarks.get(card.trained_on, '')}", card.trained_on == SIMULATED)
         for card in cards
@@ -44,5 +46,5 @@ def engine_choices(shelf: Shelf) -> list[EngineChoice]:
     return [
         EngineChoice("auto", None, "Best engine"),
         EngineChoice("yasa", None, "YASA"),
-        *sorted(models, key=lambda m: m.simulated),
+        *sorted(models, key=lambda m: (m.simulated, m.model != chosen)),
     ]

@@ -122,8 +122,8 @@ def download(url: str, target: Path, file: OfficialFile, progress: Progress = si
 def _unreachable(url: str, error: Exception) -> str:
     reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
     return (
-        f"cannot fetch {url} ({reason}): go online and run the command again, it resumes; or bring the files from another"
-        " machine and use `sleepfm models import`"
+        f"cannot fetch {url} ({reason}): go online and fetch again, it resumes; or bring the files from another machine and"
+        " import them"
     )
 
 

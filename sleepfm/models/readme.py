@@ -25,7 +25,7 @@ def readme(card: ModelCard) -> str:
         for modality, coding in card.signals.modalities.items():
             rows.append((modality.value, f"{', '.join(coding.kinds)}; at most {coding.max_channels} channels"))
     if card.demographics is not None:
-        rows.append(("Age and sex", _demographics(card.demographics)))
+        rows.append(("Age and sex", demographics_words(card.demographics)))
     rows.append(("Outputs", _labels(card)))
     if card.thresholds:
         rows.append(("Thresholds", ", ".join(f"{name} {value:g}" for name, value in card.thresholds.items())))
@@ -86,7 +86,8 @@ def _trained_on(card: ModelCard) -> str:
     return card.trained_on if card.real else f"{card.trained_on} (never chosen by `auto`)"
 
 
-def _demographics(coding: DemographicCoding) -> str:
+def demographics_words(coding: DemographicCoding) -> str:
+    """Return how age and sex enter a disease head, in a line."""
     age = "age: coding unknown" if isinstance(coding.age_scale, str) else f"age / {coding.age_scale:g} years"
     sex = "sex: coding unknown"
     if not isinstance(coding.sex_code, str):

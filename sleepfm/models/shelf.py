@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,7 @@ class Shelf:
                 if folder.name.startswith(".") or not folder.is_dir():
                     continue
                 try:
-                    entries.append(ShelfEntry(folder, read_card(folder), bundled=root is not self.root))
+                    entries.append(ShelfEntry(folder, _card_of(folder), bundled=root is not self.root))
                 except ModelError as error:
                     problems.append(str(error))
         return sorted(entries, key=lambda entry: entry.name), problems
@@ -388,6 +389,20 @@ class Shelf:
             raise ModelError(f"{entry.folder}: cannot be removed ({error.strerror or error}); check its permissions") from None
         self._notes.forget(name)
         shutil.rmtree(doomed)
+
+
+def _card_of(folder: Path) -> ModelCard:
+    """Read a card, once for as long as its file stays the same: a page looks at the whole shelf many times."""
+    try:
+        stat = (folder / CARD_FILE).stat()
+    except OSError:
+        return read_card(folder)  # which says what is wrong
+    return _unchanged_card(folder, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+@lru_cache(maxsize=1024)
+def _unchanged_card(folder: Path, _mtime_ns: int, _size: int, _inode: int) -> ModelCard:
+    return read_card(folder)
 
 
 def _is_retired(entry: ShelfEntry, retired: Mapping[str, str]) -> bool:
