@@ -86,8 +86,11 @@ class Launcher(Protocol):
         """Ask it to end by itself (SIGTERM): a training run writes its checkpoint first. Asking again does no harm."""
         ...
 
-    def kill(self, job: Job) -> None:
-        """End it and everything it started, at once; one that is gone already is no error."""
+    def kill(self, job: Job) -> bool:
+        """End it and everything it started; return whether it is gone. If not yet, `poll` will tell when it is.
+
+        One that is gone already is no error, and asking again does no harm.
+        """
         ...
 
 

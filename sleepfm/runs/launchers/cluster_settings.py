@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -17,6 +16,8 @@ Word = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_.,:@/+-]*$")]
 class ClusterSettings(BaseModel):
     """What a Slurm job is asked for. Empty fields leave the choice to the cluster.
 
+    The home folder, and the folders of recordings, must be on storage that the nodes see at the same path.
+
     Text ends up in the head of a batch script, so only what can stand in a word there is accepted.
     """
 
@@ -29,10 +30,10 @@ class ClusterSettings(BaseModel):
     account: Word = Field(default="", description="Slurm account that the time is charged to; empty takes your default.")
     minutes: int = Field(
         default=720,
-        ge=1,
+        ge=5,
         le=43_200,
         title="Time limit",
-        description="Longest time of one job. A run that reaches it has written a checkpoint and can be resumed.",
+        description="Longest time of one job. A run is warned two minutes before, writes its checkpoint and can be resumed.",
         json_schema_extra={"unit": "min"},
     )
     memory_gb: float = Field(
@@ -89,10 +90,13 @@ class ClusterSettings(BaseModel):
         title="Further options of sbatch",
         description="One a line as name=value, for example: constraint=a100 or qos=long.",
     )
-    home: Path | None = Field(
-        default=None,
-        title="Home folder on the nodes",
-        description="Where the nodes see the home folder, if not at the same path as here. It must be on storage they share.",
+    ask_every_s: float = Field(
+        default=10.0,
+        ge=0.2,
+        le=3_600,
+        title="Asking",
+        description="How often the cluster is asked how jobs stand; sites with many users like it seldom.",
+        json_schema_extra={"unit": "s"},
     )
 
     @field_validator("python", "setup")

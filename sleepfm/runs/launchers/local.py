@@ -66,9 +66,10 @@ class LocalLauncher:
             with contextlib.suppress(psutil.NoSuchProcess):
                 psutil.Process(job.pid).terminate()
 
-    def kill(self, job: Job) -> None:
+    def kill(self, job: Job) -> bool:
         """End every process of the run, also when the worker itself is gone and only what it started is left."""
         kill_marked(self._home.root, lambda mark: mark.job == job.id)
+        return True
 
     def _mark(self, job: Job) -> Mark:
         return Mark(str(self._home.root), job.id, job.attempt)

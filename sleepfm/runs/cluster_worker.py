@@ -1,0 +1,134 @@
+"""A job, or a part of one, on a node of a cluster. Submitit calls `work` in each task of the Slurm job.
+
+It does what `sleepfm.runs.worker` does on the app's machine, but reports through files (see `sleepfm.runs.cluster_exchange`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+import sleepfm
+from sleepfm.errors import Cancelled, SleepFMError
+from sleepfm.home import open_home
+from sleepfm.runs.cluster_exchange import Exchange, Order
+from sleepfm.runs.kinds import function_of
+from sleepfm.runs.run_files import log_file
+from sleepfm.runs.table import JobState
+
+_REPORT_EVERY_S = 1.0
+_LEAST_PORT, _PORTS = 20_000, 12_000
+
+
+def work(folder: str, part: int | None) -> None:
+    """Do the job whose order lies in a folder: all of it, or part number `part`. A failure ends the process with code 1."""
+    # a stop may come at any moment from here on; whoever needs to tidy up first (training) puts its own handler before this one
+    limit = _TimeLimit()
+    signal.signal(signal.SIGTERM, _cancel)
+    signal.signal(signal.SIGUSR2, limit.reached)
+    exchange = Exchange(Path(folder))
+    rank = 0 if part is not None else int(os.environ.get("SLURM_PROCID", "0"))
+    number = rank if part is None else part
+    state, result, error = JobState.FAILED, None, None
+    try:
+        order = exchange.order()
+        if part is None and rank == 0:
+            _speak_into(log_file(open_home(order.home), order.job))
+        result = _do(order, exchange, part, number, leads=rank == 0)
+        state = JobState.FINISHED
+    except Cancelled as stop:
+        state, error = JobState.STOPPED, str(stop)
+        if limit.was_reached:
+            error = "the cluster's time limit was reached; what was done is kept, and resuming goes on from there"
+    except SleepFMError as failure:
+        error = str(failure)
+    except MemoryError:
+        traceback.print_exc()
+        error = "out of memory; ask for more in the settings of the cluster"
+    except Exception as failure:
+        traceback.print_exc()
+        error = f"a defect of the software: {type(failure).__name__}: {failure} (see the log)"
+    # the end itself is not to be interrupted
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    if error is not None:
+        print(error, flush=True)
+    if rank == 0 or state is JobState.FAILED:
+        exchange.end(number, state, result=result, error=error)
+    if state is JobState.FAILED:
+        sys.exit(1)  # tells Slurm, which ends the other processes of a training run
+
+
+def _do(order: Order, exchange: Exchange, part: int | None, number: int, *, leads: bool) -> dict[str, object]:
+    if order.version != sleepfm.__version__:
+        raise SleepFMError(
+            f"the nodes run SleepFM Workbench {sleepfm.__version__} and the app {order.version}: update one of them, or name"
+            " another Python in the settings of the cluster"
+        )
+    if exchange.overtaken():
+        raise SleepFMError("a later attempt of this run was begun; this one does nothing")
+    if order.tasks > 1:
+        _meet()
+    parameters = order.parameters | {"job": order.job} | ({} if part is None else {"part": part, "parts": order.parts})
+    progress = _FileProgress(exchange, number, writes=leads)
+    progress(0.0, "starting")
+    return function_of(order.kind)(open_home(order.home), parameters, progress)
+
+
+def _meet() -> None:
+    """Tell the processes of a training run where they meet: on the first node, at a port that follows from the job's number."""
+    from submitit import JobEnvironment  # noqa: PLC0415 - only where there is something to meet for
+
+    environment = JobEnvironment()
+    here = environment.num_nodes == 1
+    os.environ["MASTER_ADDR"] = "127.0.0.1" if here else environment.hostnames[0]
+    os.environ["MASTER_PORT"] = str(_LEAST_PORT + int(environment.raw_job_id) % _PORTS)
+
+
+class _FileProgress:
+    """Writes progress into a file about once a second, and raises Cancelled when a stop was asked for."""
+
+    def __init__(self, exchange: Exchange, number: int, *, writes: bool) -> None:
+        self._exchange = exchange
+        self._number = number
+        self._writes = writes
+        self._last = -_REPORT_EVERY_S
+
+    def __call__(self, fraction: float, message: str) -> None:
+        now = time.monotonic()
+        if now - self._last < _REPORT_EVERY_S:
+            return
+        self._last = now
+        if self._writes:
+            self._exchange.advance(self._number, fraction, message)
+        if self._exchange.stop_asked():
+            raise Cancelled("stopped by the user")
+
+
+class _TimeLimit:
+    """Slurm's warning before the time limit: the work is asked to stop as a user would."""
+
+    was_reached = False
+
+    def reached(self, _signal: int, _frame: FrameType | None) -> None:
+        """Note it, and pass it on as SIGTERM to whoever answers that now."""
+        self.was_reached = True
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _cancel(_signal: int, _frame: FrameType | None) -> None:
+    raise Cancelled("stopped on the cluster")
+
+
+def _speak_into(log: Path) -> None:
+    """Let what this process says go to the run's log, where everybody looks for it."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(file.fileno(), stream.fileno())
