@@ -70,6 +70,9 @@ def explain(kind: type[BaseModel], error: ValidationError) -> str:
     return "; ".join(lines[:3]) + more
 
 
+MISSING = "is missing"
+
+
 def problems(kind: type[BaseModel], error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
     """Return each thing that does not fit: the place of the setting (`("training", "epochs")`), and what is wrong there.
 
@@ -84,7 +87,7 @@ def problems(kind: type[BaseModel], error: ValidationError) -> list[tuple[tuple[
             hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
             found.append((place, f"unknown key ({hint})"))
         elif one["type"] == "missing":
-            found.append((place, "is missing"))
+            found.append((place, MISSING))
         else:
             words = printable(one["msg"]).removeprefix("Value error, ")
             about, colon, rest = words.partition(": ")

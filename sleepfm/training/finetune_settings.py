@@ -88,7 +88,11 @@ class FinetuneSettings(Settings):
         " always stays.",
     )
     validation_nights: int = Field(
-        default=256, ge=1, description="At most so many nights are validated on.", json_schema_extra={"unit": "nights"}
+        default=256,
+        ge=1,
+        title="Validate on",
+        description="At most so many nights are validated on.",
+        json_schema_extra={"unit": "nights"},
     )
     half_precision: bool = Field(
         default=False, title="Store in half precision", description="The model's file is half as large, its numbers coarser."

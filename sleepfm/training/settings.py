@@ -33,6 +33,7 @@ class DataSettings(Settings):
     signals: tuple[Path, ...] = Field(min_length=1, description="Signals files (HDF5) or folders of them.")
     trained_on: str = Field(
         default=UNKNOWN,
+        title="Cohorts' names",
         description="The cohorts' names, for the model's card. Simulated recordings say so themselves, whatever stands here.",
     )
     splits: Path = Field(
@@ -99,7 +100,7 @@ class TrainingSettings(Settings):
     max_steps: int | None = Field(
         default=None,
         ge=1,
-        title="Most steps",
+        title="Stop after",
         description="The run ends after so many steps, even within an epoch; empty for no limit.",
         json_schema_extra={"unit": "steps"},
     )
@@ -302,7 +303,11 @@ class PretrainSettings(Settings):
     )
     training: TrainingSettings = Field(default=TrainingSettings(), description="The course of the run.")
     validation_windows: int = Field(
-        default=512, ge=2, description="How many windows decide when to stop.", json_schema_extra={"unit": "windows"}
+        default=512,
+        ge=2,
+        title="Validate on",
+        description="How many windows decide when to stop.",
+        json_schema_extra={"unit": "windows"},
     )
 
     @field_validator("name")

@@ -1,0 +1,100 @@
+"""The part of the fine-tuning page that measures and shows the learning curve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from sleepfm.errors import SleepFMError
+from sleepfm.evaluation.learning_curve_settings import NIGHTS
+from sleepfm.library.job_curve import submit_curve
+from sleepfm.library.library import Library
+from sleepfm.runs.table import Job
+from sleepfm.text import plain
+from sleepfm.training.finetune_settings import NightData
+from sleepfm.viewer.form_curve import curve_figure, curve_rows
+from sleepfm.viewer.form_draft import Draft
+from sleepfm.viewer.form_fields import FieldDrawer
+from sleepfm.viewer.job_progress import show_progress
+from sleepfm.viewer.signed_in import acting
+
+MOST_SEEDS = 10
+
+
+def show_curve(library: Library, draft: Draft, data: NightData | None) -> None:
+    """Offer the learning curve for the encoder and the data of the form, and show the newest one of that encoder.
+
+    Parameters
+    ----------
+    data
+        What the form holds, None where something does not fit.
+    """
+    encoder = draft.content.get("encoder")
+    jobs = [job for job in library.jobs.list(kinds=("curve",), limit=50) if job.parameters["config"]["encoder"] == encoder]
+    job = jobs[0] if jobs else None
+    with st.expander(
+        "How many labelled nights are enough?", key=draft.beside("box curve"), expanded=job is not None and job.open
+    ):
+        st.caption(
+            "Fine-tuning on 1, 2, 4, 8 … labelled nights, against a logistic probe on the same embeddings and YASA, all on the"
+            " same test nights. It takes minutes to hours; the test list is used for this."
+        )
+        _ask(library, draft, data, busy=job is not None and job.open)
+        if job is not None:
+            _show(library, job)
+
+
+def _ask(library: Library, draft: Draft, data: NightData | None, *, busy: bool) -> None:
+    left, middle, right = st.columns([2.4, 1, 1.2], vertical_alignment="bottom")
+    nights = left.multiselect(
+        "Labelled nights", [2**power for power in range(11)], default=list(NIGHTS), key=draft.beside("curve nights"),
+        help="More than there are in the training lists are left out.", persist_state="session",
+    )  # fmt: skip
+    seeds = middle.number_input(
+        "Repeats", 1, MOST_SEEDS, 3, key=draft.beside("curve seeds"), help="Each draws other nights.", persist_state="session"
+    )
+    refused = draft.beside("curve refused")
+    if right.button(
+        "Measure the curve", disabled=data is None or not nights or busy, width="stretch", key=draft.beside("curve start")
+    ):
+        assert data is not None
+        st.session_state.pop(refused, None)
+        scorings = draft.content.get("scorings")
+        try:
+            with acting(library, "measure learning curve", str(draft.content["encoder"])) as user:
+                submit_curve(
+                    library.home,
+                    "staging",
+                    str(draft.content["encoder"]),
+                    data,
+                    nights=sorted(nights),
+                    seeds=range(seeds),
+                    scorings=Path(scorings) if scorings else None,
+                    submitted_by=user.name,
+                )
+        except SleepFMError as error:
+            st.session_state[refused] = str(error)
+        st.rerun()
+    if refused in st.session_state:
+        FieldDrawer.say(st.session_state[refused])
+    if data is None:
+        st.caption("First choose the encoder and the data above.")
+
+
+def _show(library: Library, job: Job) -> None:
+    if job.open:
+        show_progress(library.home, job)
+        return
+    if job.error or job.result is None:
+        st.error(plain(f"{job.title}: {job.error or job.state}"))
+        return
+    rows = job.result["curve"]
+    if any(row["kappa"] is not None for row in rows):
+        st.plotly_chart(curve_figure(rows), config={"displaylogo": False})
+    st.dataframe(curve_rows(rows), hide_index=True)
+    made_up = " Simulated recordings: this says nothing about people." if job.result["simulated"] else ""
+    when = f"{job.finished_at.astimezone():%Y-%m-%d %H:%M}" if job.finished_at is not None else ""
+    st.caption(plain(f"{job.result['encoder']}, measured {when}; bars are 95 % intervals over people.{made_up}"))
+    for note in job.result["notes"]:
+        st.caption(plain(note))

@@ -1,0 +1,213 @@
+"""The part of a training form that says what is trained on: a dataset of the library, a folder, or single files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from sleepfm.administration.readable_folders import require_readable
+from sleepfm.errors import SleepFMError
+from sleepfm.library.library import Library
+from sleepfm.library.training_data import Dataset, datasets
+from sleepfm.text import printable
+from sleepfm.training.config_files import MISSING
+from sleepfm.training.settings import DataSettings
+from sleepfm.training.splits import Splits
+from sleepfm.viewer.form_data_source import (
+    TABLES,
+    DataPaths,
+    balance_rows,
+    in_folder,
+    list_rows,
+    of_dataset,
+    read_lists,
+    settings_of,
+    training_people,
+)
+from sleepfm.viewer.form_dataset import show_dataset_maker, show_dataset_work
+from sleepfm.viewer.form_draft import Draft
+from sleepfm.viewer.form_fields import FieldDrawer
+from sleepfm.viewer.form_schema import at, fields_of
+
+DATASET, FOLDER, FILES = "Dataset", "Folder", "Files"
+NEW = "New dataset …"
+DATA_NAMES = ("scorings", "events", *TABLES, "labels")
+"""Paths beside `data` that come with it."""
+
+
+def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
+    """Let the data be chosen, and show who would be in which list."""
+    key, state = draft.beside("source"), st.session_state
+    if key not in state:
+        state[key] = _source(library, draft)
+    source, what = st.columns([1.15, 3], vertical_alignment="bottom")
+    with source:
+        chosen = st.segmented_control(
+            "Data from",
+            [DATASET, FOLDER, FILES],
+            key=key,
+            required=True,
+            help="A dataset made of the library's studies; a folder with signals, splits.json and cohort.csv; or each file by"
+            " its path.",
+            persist_state="session",
+        )
+    with what:
+        if chosen == DATASET:
+            _show_datasets(library, draft)
+        elif chosen == FOLDER:
+            _show_folder(library, draft)
+    if chosen == DATASET:
+        show_dataset_work(library, draft)
+        if state[draft.beside("dataset")] == NEW:
+            show_dataset_maker(library, draft)
+            return
+    if chosen == FILES:
+        drawer.settings(DataSettings, ("data",), without=("lists", "fraction", "trained_on"))
+        _show_files_beside(draft, drawer)
+    show_lists(library, draft, drawer)
+
+
+def _show_files_beside(draft: Draft, drawer: FieldDrawer) -> None:
+    """Draw the paths of labels that the task has beside its data."""
+    beside = [one for one in fields_of(draft.kind) if one.name in DATA_NAMES]
+    for column, one in zip(st.columns(max(len(beside), 1)), beside, strict=False):
+        with column:
+            drawer.field(one)
+
+
+def _source(library: Library, draft: Draft) -> str:
+    """Return where the data that the form holds come from."""
+    splits = at(draft.content, ("data", "splits"))
+    there = datasets(library.home)
+    if not splits:
+        return DATASET if there or library.count() else FOLDER
+    named = next((one.name for one in there if str(one.splits) == splits), None)
+    if named is None:
+        return FILES
+    st.session_state[draft.beside("dataset")] = named
+    return DATASET
+
+
+def _show_datasets(library: Library, draft: Draft) -> None:
+    there = {one.name: one for one in datasets(library.home)}
+    key, state = draft.beside("dataset"), st.session_state
+    made = state.get(draft.beside("dataset wanted"))
+    if made in there:  # it was made here, so it is what its user wants
+        del state[draft.beside("dataset wanted")]
+        state[key] = made
+        _use(draft, of_dataset(there[made]))
+    if state.get(key) not in there:
+        state[key] = NEW if not there or state.get(key) == NEW else None
+
+    def chose() -> None:
+        if state[key] in there:
+            _use(draft, of_dataset(there[state[key]]))
+
+    st.selectbox(
+        "Dataset",
+        [*there, NEW],
+        key=key,
+        format_func=lambda name: _dataset_words(there[name]) if name in there else NEW,
+        placeholder="Choose a dataset",
+        on_change=chose,
+        persist_state="session",
+    )
+
+
+def _dataset_words(one: Dataset) -> str:
+    studies = one.about.get("studies")
+    return f"{printable(one.name)} · {len(studies)} nights" if isinstance(studies, dict) else printable(one.name)
+
+
+def _show_folder(library: Library, draft: Draft) -> None:
+    key, state, refused = draft.beside("folder"), st.session_state, draft.beside("folder refused")
+
+    def chose() -> None:
+        state.pop(refused, None)
+        typed = state[key].strip().strip('"')
+        try:
+            if typed:
+                _use(draft, in_folder(require_readable(library.home, Path(typed).expanduser())))
+        except SleepFMError as error:
+            state[refused] = str(error)
+
+    st.text_input(
+        "Folder",
+        key=key,
+        on_change=chose,
+        placeholder="/data/cohort with signals, splits.json and cohort.csv",
+        help="Scorings, events and follow-up tables (is_event.csv, time_to_event.csv, demographics.csv) are found there too.",
+        persist_state="session",
+    )
+    if refused in state:
+        FieldDrawer.say(state[refused])
+
+
+def _use(draft: Draft, paths: DataPaths) -> None:
+    """Put a cohort's files into the form; lists that cannot be read are said where they are shown."""
+    try:
+        splits, _ = read_lists(paths.splits, paths.cohort)
+    except SleepFMError:
+        splits = Splits((), (), (), ())
+    draft.change(settings_of(draft.kind, paths, splits))
+
+
+# who is in which list
+
+
+def show_lists(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
+    """Show what each list holds, which are learned from, and how much of them."""
+    splits_file = at(draft.content, ("data", "splits"))
+    if not splits_file:
+        st.caption("Choose what to train on.")
+        return
+    cohort = at(draft.content, ("data", "cohort"))
+    if st.session_state[draft.beside("source")] != FILES:
+        for place in (("data", "signals"), ("data", "splits"), ("data", "cohort"), *((name,) for name in DATA_NAMES)):
+            if words := drawer.problems.get(place):
+                drawer.say(f"{place[-1]} {words}" if words == MISSING else words)
+    if any(("data", name) in drawer.problems for name in ("splits", "cohort")):
+        return
+    try:
+        splits, subject_of = read_lists(Path(splits_file), Path(cohort) if cohort else None)
+    except SleepFMError as error:
+        FieldDrawer.say(str(error))
+        return
+    known = next((one for one in datasets(library.home) if str(one.splits) == splits_file), None)
+    rows = balance_rows(known.about["balance"]) if known is not None and "balance" in known.about else None
+    st.dataframe(rows or list_rows(splits, subject_of), hide_index=True)
+    left, middle, right = st.columns(3)
+    fields = {one.name: one for one in fields_of(DataSettings)}
+    with left:
+        drawer.field(fields["lists"], ("data",))
+    with middle:
+        _show_share(draft, training_people(splits, subject_of, at(draft.content, ("data", "lists")) or []))
+    with right:
+        drawer.field(fields["trained_on"], ("data",))
+
+
+def _show_share(draft: Draft, people: int) -> None:
+    """Offer to learn from fewer people: 1, 2, 4, … of those in the lists."""
+    place = ("data", "fraction")
+    steps = [2**power for power in range(12) if 2**power < people]
+    now = at(draft.content, place)
+    options: list[float] = [1.0, *(count / people for count in steps)] if people else [1.0]
+    if isinstance(now, int | float) and now not in options:
+        options.append(now)
+    key = draft.key(place)
+    if key not in st.session_state or st.session_state[key] not in options:
+        st.session_state[key] = now if now in options else 1.0
+        draft.set(place, st.session_state[key])
+
+    def words(share: float) -> str:
+        return f"all {people} people" if share == 1.0 else f"{max(1, round(share * people))} of {people} people"
+
+    st.selectbox(
+        "Learn from",
+        options,
+        key=key,
+        format_func=words,
+        on_change=lambda: draft.set(place, st.session_state[key]),
+        help="Their nights are learned from; a smaller choice is part of a larger one, and depends on the seed only.",
+    )
