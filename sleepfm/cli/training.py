@@ -130,6 +130,7 @@ def finish_run(
     about: dict[str, Any],
 ) -> int:
     """Put the model into the run's folder and on the shelf, and say how the run ended; a stopped run gives no model yet."""
+    from sleepfm.library.job_training import keep_model  # noqa: PLC0415
     from sleepfm.training.processes import leads  # noqa: PLC0415
 
     if not leads():
@@ -141,8 +142,7 @@ def finish_run(
     if outcome.state == "stopped":
         console.result(made | {"model": None}, f"{folder}: stopped at step {course.step}; go on with --resume")
         return 1
-    for shelf, name in ((Shelf(folder), "model"), (Shelf(open_home(options.home).models), settings.name)):
-        entry = shelf.add(name, about["state"], about["card"], half=settings.half_precision)
+    entry = keep_model(settings, folder, Shelf(open_home(options.home).models), about)
     console.result(
         made | {"model": entry.name},
         f"{entry.folder}: model {entry.name}, {course.step} steps in {course.seconds:.0f} s,"

@@ -116,22 +116,25 @@ def settings_of(job: Job) -> PretrainSettings | FinetuneSettings:
     RequestError
         When the job is no training run, or was queued by a version whose settings this one cannot read.
     """
-    what = run_kind(job)
-    kind: type[PretrainSettings] | type[FinetuneSettings] | None = (
-        PretrainSettings if what == "pretrain" else SETTINGS_OF.get(what)
-    )
-    if kind is None:
-        raise RequestError(f"run {job.id}: this version knows no task {printable(what)!r}{_queued_by(job)}")
+    run_kind(job)
     try:
-        return kind.model_validate(job.parameters.get("config"))
+        return read_parameters(job.kind, job.parameters)
+    except RequestError as error:
+        by = f"; it was queued by version {printable(job.version)}" if job.version else ""
+        raise RequestError(f"run {job.id}: {error}{by}") from None
+
+
+def read_parameters(kind: str, parameters: dict[str, Any]) -> PretrainSettings | FinetuneSettings:
+    """Return the settings in the parameters of a training run's row; RequestError when this version cannot read them."""
+    model: type[PretrainSettings] | type[FinetuneSettings] | None = PretrainSettings
+    if kind == "finetune":
+        model = SETTINGS_OF.get(str(parameters.get("task")))
+    if model is None:
+        raise RequestError(f"this version knows no task {printable(str(parameters.get('task')))!r}")
+    try:
+        return model.model_validate(parameters.get("config"))
     except ValidationError as error:
-        raise RequestError(
-            f"run {job.id}: this version cannot read its settings ({explain(kind, error)}){_queued_by(job)}"
-        ) from None
-
-
-def _queued_by(job: Job) -> str:
-    return f"; it was queued by version {printable(job.version)}" if job.version else ""
+        raise RequestError(f"this version cannot read its settings ({explain(model, error)})") from None
 
 
 def require_free_name(shelf: Shelf, name: str) -> None:

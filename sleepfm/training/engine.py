@@ -23,6 +23,7 @@ from sleepfm.errors import Cancelled, ModelError, RequestError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.training.batch_norm import frozen_statistics
 from sleepfm.training.checkpoints import BEST, LAST, load_checkpoint, save_checkpoint
+from sleepfm.training.device_use import DeviceUse
 from sleepfm.training.loss import Loss
 from sleepfm.training.optimiser import learning_rate, make_optimiser, set_rate
 from sleepfm.training.processes import Team
@@ -36,6 +37,8 @@ Outputs = tuple[Tensor, ...]
 _MOST_BAD_STEPS = 5
 REPORT_S = 1.0
 """Seconds between two reports of a run's state."""
+DEVICE_S = 10.0
+"""Seconds between two looks at how busy the device is."""
 
 
 class Learner(Protocol[Taken_contra]):
@@ -146,6 +149,7 @@ class Trainer(Generic[Batch]):
         self._optimiser = make_optimiser(learner.network, settings.optimiser)
         self._parameters = [p for p in learner.network.parameters() if p.requires_grad]
         self._device = next(learner.network.parameters()).device
+        self._device_use = DeviceUse(self._device)
         self._steps_an_epoch = train.steps(0) // settings.accumulate
         if self._steps_an_epoch < 1:
             raise RequestError(
@@ -186,9 +190,9 @@ class Trainer(Generic[Batch]):
         while course.step < self._total_steps:
             mark = time.monotonic()
             for batches in self._groups(course.epoch, course.batch):
-                self._step(batches)
+                self._step(batches, mark)
                 course.batch += len(batches)
-                course.seconds += time.monotonic() - mark
+                self._log_device_use()
                 validates = self._due()
                 if course.batch + settings.accumulate > self._train.steps(course.epoch):
                     course.epoch, course.batch = course.epoch + 1, 0
@@ -220,7 +224,8 @@ class Trainer(Generic[Batch]):
                 yield group
                 group = []
 
-    def _step(self, batches: Sequence[Batch]) -> None:
+    def _step(self, batches: Sequence[Batch], mark: float) -> None:
+        """Take a step; it began at `mark` (monotonic seconds), when its batches were asked for."""
         network, course = self._learner.network, self.course
         network.train()
         rate = learning_rate(self._settings.optimiser, course.step, self._total_steps, self._steps_an_epoch)
@@ -229,15 +234,20 @@ class Trainer(Generic[Batch]):
         loss = self._backward(batches)
         norm = self._share_gradients()
         course.step += 1
-        course.samples += sum(getattr(batch, "size", 1) for batch in batches) * self._team.size
+        samples = sum(getattr(batch, "size", 1) for batch in batches) * self._team.size
+        course.samples += samples
         value = float(loss.value.detach())
         if math.isfinite(value) and math.isfinite(norm):
             self._optimiser.step()
             self._bad_in_a_row = 0
+            took = time.monotonic() - mark
+            course.seconds += took
+            pace = {"train/samples_per_second": samples / max(took, 1e-9), "train/seconds": course.seconds}
             self._folder.log(course.step, {"train/loss": value, "train/gradient_norm": norm, "train/learning_rate": rate}
-                             | {f"train/{name}": figure for name, figure in loss.metrics.items()})  # fmt: skip
+                             | {f"train/{name}": figure for name, figure in loss.metrics.items()} | pace)  # fmt: skip
             self._last_loss = value
             return
+        course.seconds += time.monotonic() - mark
         course.skipped += 1
         self._bad_in_a_row += 1
         what = "; ".join(self._learner.describe(batch) for batch in batches)
@@ -294,6 +304,12 @@ class Trainer(Generic[Batch]):
     _last_loss = math.nan
     _last_checkpoint = 0.0
     _last_report = 0.0
+    _last_device = 0.0
+
+    def _log_device_use(self) -> None:
+        if self._team.leads and time.monotonic() - self._last_device > DEVICE_S:
+            self._last_device = time.monotonic()
+            self._folder.log(self.course.step, self._device_use.figures())
 
     def _due(self) -> bool:
         course, every = self.course, self._settings.validate_every

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,10 @@ class RunFolder:
         if there.exists():
             if not resume:
                 raise RequestError(f"{path}: a run is there already; go on with --resume, or choose another name or --out")
-            if there.read_text(encoding="utf-8") != text and leads:
+            if leads and _text(there) != text:
                 raise RequestError(
-                    f"{path}: the run there was asked for other settings ({there}); resume it with those, or choose another --out"
+                    f"{path}: the run there was asked for other settings, or its {CONFIG_FILE} was changed since; resume it with"
+                    " those, or choose another --out"
                 )
         if not leads:
             return
@@ -86,7 +88,7 @@ class RunFolder:
             with (self.path / METRICS_FILE).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, allow_nan=False) + "\n")
         except OSError as error:
-            raise SleepFMError(f"{self.path}: cannot be written ({error.strerror}); free disk space and --resume") from None
+            raise SleepFMError(f"{self.path}: cannot be written ({error.strerror}); free disk space and resume the run") from None
         board = self._tensorboard()
         for name, value in line.items():
             if name not in ("step", "time") and isinstance(value, int | float) and not isinstance(value, bool):
@@ -97,14 +99,7 @@ class RunFolder:
         file = self.path / METRICS_FILE
         if not self._leads or not file.exists():
             return
-        kept = []
-        for line in file.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                break  # the line that a killed run was writing
-            if entry["step"] <= step:
-                kept.append(line)
+        kept = [line for line, entry in self._lines() if entry["step"] <= step]
         _write(file, "".join(f"{line}\n" for line in kept))
 
     def state(self, **values: Any) -> None:
@@ -115,8 +110,20 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return what was logged, in order."""
+        return [entry for _, entry in self._lines()]
+
+    def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give the lines that a run has written: not the half of one that a kill left, nor what a hand put there."""
         file = self.path / METRICS_FILE
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+        if not file.exists():
+            return
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(entry, dict) and isinstance(entry.get("step"), int | float):
+                yield line, entry
 
     def close(self) -> None:
         """Let TensorBoard write what it still holds."""
@@ -164,6 +171,13 @@ def git_state() -> dict[str, Any]:
         return {}
     changed = git("status", "--porcelain", "--", ".") or ""
     return {"commit": commit, "changed": [line[3:] for line in changed.splitlines()]}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read ({error.strerror}); put it back, or choose another --out") from None
 
 
 def _write(path: Path, text: str) -> None:
