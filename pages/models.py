@@ -61,8 +61,8 @@ def show_fetch(library: Library) -> None:
     here = fetched_megabytes(library.home)
     words = f"Go on fetching the published models ({here:.0f} MB are here)" if here else "Fetch the published SleepFM models"
     if st.button(words, icon=":material/download:", help="About 30 MB from github.com, verified; MIT licence. Can be stopped."):
-        with acting(library, "fetch models", "official"):
-            st.session_state[WATCHED] = submit_fetch(library).id
+        with acting(library, "fetch models", "official") as user:
+            st.session_state[WATCHED] = submit_fetch(library, submitted_by=user.name).id
         st.rerun()
 
 

@@ -56,7 +56,7 @@ class Upload:
     content: BinaryIO
 
 
-def submit_import(library: Library, path: str, request: ImportRequest) -> Job:
+def submit_import(library: Library, path: str, request: ImportRequest, *, submitted_by: str = "") -> Job:
     """Queue the import of a model that lies on this machine, and see that it is worked off.
 
     Raises
@@ -71,10 +71,12 @@ def submit_import(library: Library, path: str, request: ImportRequest) -> Job:
     for beside in (request.config, request.labels):
         if beside is not None:
             require_readable(library.home, Path(beside).expanduser())
-    return _queue(library, found, request, uploaded=False)
+    return _queue(library, found, request, uploaded=False, submitted_by=submitted_by)
 
 
-def submit_uploads(library: Library, uploads: Sequence[Upload], request: ImportRequest, labels: Upload | None = None) -> Job:
+def submit_uploads(
+    library: Library, uploads: Sequence[Upload], request: ImportRequest, labels: Upload | None = None, *, submitted_by: str = ""
+) -> Job:
     """Keep what came through the browser, queue its import, and see that it is worked off.
 
     Raises
@@ -102,7 +104,8 @@ def submit_uploads(library: Library, uploads: Sequence[Upload], request: ImportR
             _keep(labels, folder / "labels.csv")
             told["labels"] = str(folder / "labels.csv")
         archive = len(uploads) == 1 and uploads[0].name.lower().endswith(ARCHIVE_SUFFIX)
-        return _queue(library, next(model.iterdir()) if archive else model, ImportRequest(**told), uploaded=True)
+        path = next(model.iterdir()) if archive else model
+        return _queue(library, path, ImportRequest(**told), uploaded=True, submitted_by=submitted_by)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise SleepFMError(f"the files could not be kept ({error.strerror or error}); free some space") from None
@@ -111,9 +114,9 @@ def submit_uploads(library: Library, uploads: Sequence[Upload], request: ImportR
         raise
 
 
-def submit_fetch(library: Library) -> Job:
+def submit_fetch(library: Library, *, submitted_by: str = "") -> Job:
     """Queue the download of the published models; one that was stopped goes on where it was."""
-    job = library.jobs.add(FETCH_KIND, lane=Lane.HEAVY, title="Fetch the published SleepFM models")
+    job = library.jobs.add(FETCH_KIND, lane=Lane.HEAVY, title="Fetch the published SleepFM models", submitted_by=submitted_by)
     ensure_running(library.home)
     return job
 
@@ -182,9 +185,10 @@ def fetch_models(home: Home, _parameters: dict[str, Any], progress: Progress) ->
     return {"models": [entry.name for entry in fetch_official(Shelf(home.models), progress)]}
 
 
-def _queue(library: Library, path: Path, request: ImportRequest, *, uploaded: bool) -> Job:
+def _queue(library: Library, path: Path, request: ImportRequest, *, uploaded: bool, submitted_by: str) -> Job:
     parameters = {"path": str(path), "request": asdict(request), "uploaded": uploaded}
-    job = library.jobs.add(IMPORT_KIND, lane=Lane.QUICK, title=f"Import the model {request.name}", parameters=parameters)
+    title = f"Import the model {request.name}"
+    job = library.jobs.add(IMPORT_KIND, lane=Lane.QUICK, title=title, parameters=parameters, submitted_by=submitted_by)
     ensure_running(library.home)
     return job
 

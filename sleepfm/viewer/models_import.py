@@ -65,14 +65,15 @@ def import_dialog() -> None:
         )
         with Library.open() as library:
             where = path.strip() if way == _PATH else "upload"
-            with acting(library, "import model", request.name, {"from": where, "files": [one.name for one in chosen]}):
+            with acting(library, "import model", request.name, {"from": where, "files": [one.name for one in chosen]}) as user:
                 if way == _PATH:
                     if not path.strip():
                         raise RequestError("type the path of a model's folder, weights file or zip file")
-                    job = submit_import(library, path.strip(), request)
+                    job = submit_import(library, path.strip(), request, submitted_by=user.name)
                 else:
                     beside = None if labels is None else Upload(labels.name, labels.size, labels)
-                    job = submit_uploads(library, [Upload(one.name, one.size, one) for one in chosen], request, beside)
+                    files = [Upload(one.name, one.size, one) for one in chosen]
+                    job = submit_uploads(library, files, request, beside, submitted_by=user.name)
                 st.session_state[WATCHED] = job.id
     except SleepFMError as error:
         st.error(plain(str(error)))
