@@ -3,6 +3,7 @@ from pathlib import Path
 import streamlit as st
 
 from sleepfm.administration.roles import Role
+from sleepfm.text import plain
 from sleepfm.viewer.signed_in import current_user
 
 HERE = Path(__file__).parent
@@ -12,8 +13,8 @@ user = current_user()
 
 # `/` and `/studies` must both load; a default page has no path of its own, so it only leads on
 home = st.Page("pages/home.py", title="SleepFM Workbench", default=True, visibility="hidden")
-studies = st.Page("pages/studies.py", title="Studies", icon=":material/folder_open:", url_path="studies")
-review = st.Page("pages/review.py", title="Review", icon=":material/monitor_heart:", url_path="review")
+studies = st.Page("pages/studies.py", title="Studies", url_path="studies")
+review = st.Page("pages/review.py", title="Review", url_path="review")
 similar = st.Page("pages/similar.py", title="Similar", icon=":material/join_inner:", url_path="similar")
 cohort = st.Page("pages/cohort.py", title="Cohort", icon=":material/scatter_plot:", url_path="cohort")
 risk = st.Page("pages/risk.py", title="Risk", icon=":material/monitoring:", url_path="risk")
@@ -32,9 +33,23 @@ if user.may(Role.ADMIN):  # a page that is not named here cannot be reached by i
         if (HERE / "pages" / f"{name}.py").is_file()
     ]
 
+account = st.Page("pages/account.py", title="Account", url_path="account", visibility="hidden")
 if not user.local:
-    pages["Account"] = [st.Page("pages/account.py", title=user.name, icon=":material/person:", url_path="account")]
+    pages[""].append(account)
 
-# Streamlit leaves room above a page that a technician's screen does not have
-st.html("<style>.stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }</style>")
-st.navigation({group: chosen for group, chosen in pages.items() if chosen}, position="top").run()
+# Streamlit leaves room above a page that a technician's screen does not have; the account is the round sign at the top right
+st.html("""<style>
+.stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }
+.stVerticalBlock > :has(> .st-key-account) {
+  position: fixed; top: 0; right: 2.9rem; height: 3.75rem; width: auto; display: grid; place-items: center; z-index: 999999;
+}
+.st-key-account { width: auto; }
+.st-key-account a { padding: 0.1rem 0.25rem; }
+.st-key-account a [data-testid="stIconMaterial"] { font-size: 1.4rem; }
+.st-key-account p { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+</style>""")
+chosen = st.navigation({group: listed for group, listed in pages.items() if listed}, position="top")
+if not user.local:
+    with st.container(key="account"):
+        st.page_link(account, label=plain(user.name), icon=":material/account_circle:", help=plain(f"{user.name}, {user.role}"))
+chosen.run()

@@ -53,7 +53,7 @@ def show_picker(library: Library, study: Study) -> None:
     if study.id not in ids:
         ids.insert(0, study.id)
     chosen = st.selectbox(
-        "Study", ids, index=ids.index(study.id), key=f"study of {study.id}", label_visibility="collapsed", width=200
+        "Study", ids, index=ids.index(study.id), key=f"study of {study.id}", label_visibility="collapsed", width=190
     )
     if chosen != study.id:
         st.query_params.from_dict({"study": chosen})

@@ -17,9 +17,10 @@ TIGHT = """<style>
 @media (min-width: 1150px) {
   .stMainBlockContainer { padding-top: 0.4rem; }
   .stAppHeader { height: 2.7rem; min-height: 2.7rem; background: transparent; }
+  .stVerticalBlock > :has(> .st-key-account) { height: 2.7rem; }
   .stAppHeader, .stAppHeader * { pointer-events: none; }
   .stAppHeader :is(a, button), .stAppHeader :is(a, button) * { pointer-events: auto; }
-  .st-key-choices { margin-left: 16.8rem; padding-right: 3.4rem; }
+  .st-key-choices { width: calc(100% - 19.2rem); margin-left: 19.2rem; padding-right: 4.4rem; }
   .stVerticalBlock > :has(> .st-key-choices) {
     position: sticky; top: 0; z-index: 5; background: #fff; padding: 0.3rem 0; margin: -0.3rem 0;
   }
