@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from sleepfm.cli.cluster import add_launcher, queued, require_no_wait
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_device, add_home, command, positive_int
 from sleepfm.errors import RequestError
@@ -26,6 +27,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     convert.add_argument("--jobs", type=positive_int, default=1, help="how many at a time (default: 1)")
     convert.add_argument("--recipe", choices=("published", "hq"), default="published", help="(default: published)")
     convert.add_argument("--layout", choices=("grouped", "flat"), default="grouped", help="(default: grouped)")
+    add_launcher(convert)
+    add_home(convert)
 
     embed = command(
         commands,
@@ -38,38 +41,39 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     embed.add_argument("--model", required=True, metavar="NAME", help="an encoder on the shelf")
     embed.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_device(embed)
+    add_launcher(embed)
     add_home(embed)
 
 
 def _convert(options: argparse.Namespace, console: Console) -> int:
-    from sleepfm.signals.convert import convert_many  # noqa: PLC0415 - commands load only what they use
-
     _require_folder(options.out)
-    made = convert_many(
-        options.inputs,
-        options.out,
-        jobs=options.jobs,
-        recipe=options.recipe,
-        layout=options.layout,
-        progress=console.progress,
-    )
+    made = _converted(options, console)
+    if made is None:
+        return 0
     lines = [f"{one['id']}: {len(one['channels'])} channels in {one['seconds']:.1f} s → {one['out']}" for one in made["records"]]
     return _finish(made, lines, console)
 
 
-def _embed(options: argparse.Namespace, console: Console) -> int:
-    from sleepfm.inference.embed_many import embed_many  # noqa: PLC0415
-    from sleepfm.models.shelf import Shelf  # noqa: PLC0415
+def _converted(options: argparse.Namespace, console: Console) -> dict[str, Any] | None:
+    """Return what was made, here or by the queue; None when it is in the queue and nobody waits for it."""
+    how = {"recipe": options.recipe, "layout": options.layout, "jobs": options.jobs}
+    if options.launcher is not None:
+        from sleepfm.library.job_conversion import submit_conversion  # noqa: PLC0415 - commands load only what they use
 
+        home = open_home(options.home)
+        job = submit_conversion(home, options.inputs, options.out, launcher=options.launcher, **how)
+        return queued(home, job, console, wait=options.wait)
+    from sleepfm.signals.convert import convert_many  # noqa: PLC0415
+
+    require_no_wait(options)
+    return convert_many(options.inputs, options.out, progress=console.progress, **how)
+
+
+def _embed(options: argparse.Namespace, console: Console) -> int:
     _require_folder(options.out)
-    made = embed_many(
-        options.inputs,
-        options.out,
-        encoder=Shelf(open_home(options.home).models).get(options.model),
-        device=options.device,
-        precision=options.precision,
-        progress=console.progress,
-    )
+    made = _embedded(options, console)
+    if made is None:
+        return 0
     lines = [
         f"{one['id']}: {one['windows']} windows of {', '.join(one['modalities'])} in {one['seconds']:.1f} s"
         for one in made["records"]
@@ -77,7 +81,23 @@ def _embed(options: argparse.Namespace, console: Console) -> int:
     return _finish(made, lines, console)
 
 
-def _finish(made: dict[str, list[dict[str, Any]]], lines: list[str], console: Console) -> int:
+def _embedded(options: argparse.Namespace, console: Console) -> dict[str, Any] | None:
+    home = open_home(options.home)
+    how = {"device": options.device, "precision": options.precision}
+    if options.launcher is not None:
+        from sleepfm.library.job_conversion import submit_embedding  # noqa: PLC0415
+
+        job = submit_embedding(home, options.inputs, options.out, model=options.model, launcher=options.launcher, **how)
+        return queued(home, job, console, wait=options.wait)
+    from sleepfm.inference.embed_many import embed_many  # noqa: PLC0415
+    from sleepfm.models.shelf import Shelf  # noqa: PLC0415
+
+    require_no_wait(options)
+    encoder = Shelf(home.models).get(options.model)
+    return embed_many(options.inputs, options.out, encoder=encoder, progress=console.progress, **how)
+
+
+def _finish(made: dict[str, Any], lines: list[str], console: Console) -> int:
     for one in made["records"]:
         for left in one["left_out"]:
             console.say(f"{one['id']}: {left['label']} left out: {left['reason']}")

@@ -8,16 +8,17 @@ from typing import Any
 
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.inference.device import Device, Precision
-from sleepfm.inference.embedding import embed
+from sleepfm.inference.embedding import EmbedRecord, embed, embedded_before
+from sleepfm.inference.embedding_files import embedding_paths
 from sleepfm.inference.night import open_night
-from sleepfm.models.networks import load_model
+from sleepfm.models.networks import Model, load_model
 from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part, silent
-from sleepfm.signals.convert import RECORDING_SUFFIXES, find_recordings
-from sleepfm.signals.study_ids import study_id
+from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.signals.convert import RECORDING_SUFFIXES, STUDY_SUFFIXES, find_recordings
+from sleepfm.signals.study_ids import study_ids
 
-SUFFIXES = (*RECORDING_SUFFIXES, ".hdf5", ".h5")
-"""What a folder is searched for: recordings, and signals files made of them."""
+SUFFIXES = STUDY_SUFFIXES
 
 
 def embed_many(
@@ -44,31 +45,88 @@ def embed_many(
         An input is missing, or the model is no encoder; nothing was embedded.
     """
     files = find_recordings(inputs, SUFFIXES)
+    plan = list(zip(files, study_ids(files), strict=True))
+    return _embed_all(plan, out_dir, encoder=encoder, device=device, precision=precision, reuse=False, progress=progress)
+
+
+def embed_planned(
+    plan: Sequence[tuple[Path, str]],
+    out_dir: Path,
+    *,
+    encoder: ShelfEntry,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    progress: Progress = silent,
+) -> dict[str, list[dict[str, Any]]]:
+    """Embed files whose ids were settled before (different ones), so that parts of a cohort may be embedded anywhere.
+
+    What is there already, made from the same signals by the same model, is left alone; a missing file counts as failed.
+    Otherwise as `embed_many`.
+    """
+    return _embed_all(plan, out_dir, encoder=encoder, device=device, precision=precision, reuse=True, progress=progress)
+
+
+def _embed_all(
+    plan: Sequence[tuple[Path, str]],
+    out_dir: Path,
+    *,
+    encoder: ShelfEntry,
+    device: Device,
+    precision: Precision,
+    reuse: bool,
+    progress: Progress,
+) -> dict[str, list[dict[str, Any]]]:
     model = load_model(encoder.folder)
     if model.card.signals is None:
         raise RequestError(f"{encoder.name} is a head for {model.card.task.value}, not an encoder; name an encoder with --model")
     records, failed = [], []
-    taken: set[str] = set()
-    for number, file in enumerate(files):
-        here = part(progress, number / len(files), (number + 1) / len(files))
-        identifier = study_id(file, taken)
-        taken.add(identifier)
+    for number, (file, identifier) in enumerate(plan):
+        here = part(progress, number / len(plan), (number + 1) / len(plan))
         try:
-            with open_night(file) as night:
-                signals = night.signals_file(model.card.signals.recipe, part(here, 0.0, 0.3))
-                record = embed(
-                    signals,
-                    model,
-                    out_dir,
-                    record_id=identifier,
-                    device=device,
-                    precision=precision,
-                    bad=night.bad_datasets(signals, part(here, 0.3, 0.4)),
-                    progress=part(here, 0.4, 1.0),
-                )
+            record = _embedded_before(file, identifier, model, out_dir, precision=precision, progress=here) if reuse else None
+            if record is None:
+                how: dict[str, Any] = {"device": device, "precision": precision, "reuse": reuse}
+                record = _embed(file, identifier, model, out_dir, **how, progress=here)
             records.append(record.as_dict())
         except Cancelled:
             raise
         except SleepFMError as error:
             failed.append({"file": str(file), "error": str(error)})
     return {"records": records, "failed": failed}
+
+
+def _embedded_before(
+    file: Path, identifier: str, model: Model, out_dir: Path, *, precision: Precision, progress: Progress
+) -> EmbedRecord | None:
+    files = embedding_paths(out_dir, identifier)
+    if file.suffix.lower() not in RECORDING_SUFFIXES or not all(path.is_file() for path in files):
+        return None  # of signals, `embed` itself can tell
+    source = fingerprint(file, part(progress, 0.0, 0.1))
+    return embedded_before(files, model, record_id=identifier, source_sha256=source, precision=precision)
+
+
+def _embed(
+    file: Path,
+    identifier: str,
+    model: Model,
+    out_dir: Path,
+    *,
+    device: Device,
+    precision: Precision,
+    reuse: bool,
+    progress: Progress,
+) -> EmbedRecord:
+    assert model.card.signals is not None
+    with open_night(file) as night:
+        signals = night.signals_file(model.card.signals.recipe, part(progress, 0.0, 0.3))
+        return embed(
+            signals,
+            model,
+            out_dir,
+            record_id=identifier,
+            device=device,
+            precision=precision,
+            bad=night.bad_datasets(signals, part(progress, 0.3, 0.4)),
+            reuse=reuse,
+            progress=part(progress, 0.4, 1.0),
+        )

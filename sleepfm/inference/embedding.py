@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import sleepfm
-from sleepfm.errors import MissingChannelsError, ModelError, RequestError
+from sleepfm.errors import MissingChannelsError, ModelError, RecordingError, RequestError
 from sleepfm.inference.cache import key
 from sleepfm.inference.channel_choice import choose_channels
 from sleepfm.inference.device import Device, Placement, Precision, place
@@ -227,6 +227,25 @@ def _network(model: Model) -> Encoder:
     if not isinstance(model.network, Encoder):
         raise RequestError(f"{model.card.name} is a {model.card.task} head, not an encoder: name an encoder with --model")
     return model.network
+
+
+def embedded_before(
+    files: tuple[Path, Path], model: Model, *, record_id: str, source_sha256: str, precision: Precision
+) -> EmbedRecord | None:
+    """Return the record of embeddings that are there already, made from the same recording by the same model; None otherwise.
+
+    For recordings, which would have to be converted before `embed_into` could tell.
+    """
+    started = time.perf_counter()
+    try:
+        tokens, windows = (read_embeddings(path) for path in files)
+    except (RequestError, RecordingError):
+        return None
+    wanted = (source_sha256, model.card.weights_sha256, coding_of(model).recipe, precision)
+    for there in (tokens.origin, windows.origin):
+        if (there.source_sha256, there.weights_sha256, there.recipe, there.precision) != wanted:
+            return None
+    return _record(record_id, tokens, files, time.perf_counter() - started, reused=True)
 
 
 def _key(signals: SignalsFile, model: Model, chosen: Mapping[Modality, Sequence[StoredChannel]], placement: Placement) -> str:

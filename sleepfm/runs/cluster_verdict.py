@@ -53,8 +53,7 @@ def verdict(job: Job, standing: Mapping[str, Standing], exchange: Exchange, *, p
         if one.open:
             ends.append(None)
         elif said is not None:
-            asked = said.state is JobState.STOPPED and exchange.stop_asked()
-            ends.append(_End(said.state, said.result, _STOPPED if asked else said.error))
+            ends.append(_end_of(said, stop_asked=exchange.stop_asked()))
         elif one.state in _LATE_WORD and time.monotonic() - one.since < patience_s:
             ends.append(None)
         else:
@@ -63,6 +62,13 @@ def verdict(job: Job, standing: Mapping[str, Standing], exchange: Exchange, *, p
     if len(settled) < len(ends):
         return _alive(list(standing.values()), len(settled), exchange.advances())
     return _ended(settled)
+
+
+def _end_of(said: Outcome, *, stop_asked: bool) -> _End:
+    if not stop_asked or said.state is JobState.FINISHED:
+        return _End(said.state, said.result, said.error)
+    # what breaks while the processes of a run are ended is the stop's doing
+    return _End(JobState.STOPPED, said.result, _STOPPED if said.state is JobState.STOPPED else f"{_STOPPED} ({said.error})")
 
 
 def _spoken_for_all(outcomes: Mapping[int, Outcome]) -> Outcome | None:

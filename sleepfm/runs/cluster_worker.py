@@ -26,7 +26,7 @@ _LEAST_PORT, _PORTS = 20_000, 12_000
 
 
 def work(folder: str, part: int | None) -> None:
-    """Do the job whose order lies in a folder: all of it, or part number `part`. A failure ends the process with code 1."""
+    """Do the job whose order lies in a folder: all of it, or part number `part`. What fails ends the process with code 1."""
     # a stop may come at any moment from here on; whoever needs to tidy up first (training) puts its own handler before this one
     limit = _TimeLimit()
     signal.signal(signal.SIGTERM, _cancel)
@@ -34,15 +34,17 @@ def work(folder: str, part: int | None) -> None:
     exchange = Exchange(Path(folder))
     rank = 0 if part is not None else int(os.environ.get("SLURM_PROCID", "0"))
     number = rank if part is None else part
-    state, result, error = JobState.FAILED, None, None
+    state, result, error, ends_others = JobState.FAILED, None, None, True
     try:
         order = exchange.order()
         if part is None and rank == 0:
             _speak_into(log_file(open_home(order.home), order.job))
         result = _do(order, exchange, part, number, leads=rank == 0)
-        state = JobState.FINISHED
+        state, ends_others = JobState.FINISHED, False
     except Cancelled as stop:
-        state, error = JobState.STOPPED, str(stop)
+        # a stop that the processes of a run agreed on ends well; one that only this process heard of, before they could agree,
+        # must not leave the others waiting for it
+        state, error, ends_others = JobState.STOPPED, str(stop), isinstance(stop, _NotAgreedError)
         if limit.was_reached:
             error = "the cluster's time limit was reached; what was done is kept, and resuming goes on from there"
     except SleepFMError as failure:
@@ -60,8 +62,8 @@ def work(folder: str, part: int | None) -> None:
         print(error, flush=True)
     if rank == 0 or state is JobState.FAILED:
         exchange.end(number, state, result=result, error=error)
-    if state is JobState.FAILED:
-        sys.exit(1)  # tells Slurm, which ends the other processes of a training run
+    if ends_others:
+        sys.exit(1)  # Slurm then ends the other processes of a training run
 
 
 def _do(order: Order, exchange: Exchange, part: int | None, number: int, *, leads: bool) -> dict[str, object]:
@@ -75,7 +77,7 @@ def _do(order: Order, exchange: Exchange, part: int | None, number: int, *, lead
     if order.tasks > 1:
         _meet()
     parameters = order.parameters | {"job": order.job} | ({} if part is None else {"part": part, "parts": order.parts})
-    progress = _FileProgress(exchange, number, writes=leads)
+    progress = _FileProgress(exchange, number, leads=leads)
     progress(0.0, "starting")
     return function_of(order.kind)(open_home(order.home), parameters, progress)
 
@@ -90,13 +92,17 @@ def _meet() -> None:
     os.environ["MASTER_PORT"] = str(_LEAST_PORT + int(environment.raw_job_id) % _PORTS)
 
 
+class _NotAgreedError(Cancelled):
+    """A stop that reached one process."""
+
+
 class _FileProgress:
     """Writes progress into a file about once a second, and raises Cancelled when a stop was asked for."""
 
-    def __init__(self, exchange: Exchange, number: int, *, writes: bool) -> None:
+    def __init__(self, exchange: Exchange, number: int, *, leads: bool) -> None:
         self._exchange = exchange
         self._number = number
-        self._writes = writes
+        self._leads = leads
         self._last = -_REPORT_EVERY_S
 
     def __call__(self, fraction: float, message: str) -> None:
@@ -104,10 +110,11 @@ class _FileProgress:
         if now - self._last < _REPORT_EVERY_S:
             return
         self._last = now
-        if self._writes:
-            self._exchange.advance(self._number, fraction, message)
+        if not self._leads:
+            return
+        self._exchange.advance(self._number, fraction, message)
         if self._exchange.stop_asked():
-            raise Cancelled("stopped by the user")
+            raise _NotAgreedError("stopped by the user")
 
 
 class _TimeLimit:
@@ -122,7 +129,7 @@ class _TimeLimit:
 
 
 def _cancel(_signal: int, _frame: FrameType | None) -> None:
-    raise Cancelled("stopped on the cluster")
+    raise _NotAgreedError("stopped on the cluster")
 
 
 def _speak_into(log: Path) -> None:

@@ -47,6 +47,9 @@ class ConvertRecord:
         Wall time, without process start.
     problems
         What is wrong with the header of the file and of the stored channels, as `sleepfm inspect` lists it.
+    reused
+        The signals file was there already, made from the same bytes by the same recipe; what it does not hold (`left_out`,
+        `problems`) is empty then.
     """
 
     id: str
@@ -61,6 +64,7 @@ class ConvertRecord:
     problems: list[str]
     source_sha256: str
     seconds: float
+    reused: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as `convert --json` prints it."""

@@ -2,6 +2,7 @@
 
 convert(path, out_dir)          one recording, in this process (which should be a worker: the file is mapped)
 convert_many(inputs, out_dir)   files and folders, in worker processes; a bad file, or a worker's death, stops no other
+convert_planned(plan, out_dir)  recordings whose ids are settled, as parts of a cohort: what is done already is not done again
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -20,15 +22,18 @@ from typing import Any
 
 import h5py
 
-from sleepfm.errors import Cancelled, RequestError, SleepFMError
+from sleepfm.errors import Cancelled, RecordingError, RequestError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.opening import RECORDING_SUFFIXES
 from sleepfm.signals.conversion import ConvertRecord, check_options, convert_file
+from sleepfm.signals.store import open_signals
 from sleepfm.signals.store_writing import Layout, make_folder
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import Kind
 
+STUDY_SUFFIXES = (*RECORDING_SUFFIXES, ".hdf5", ".h5")
+"""What folders are searched for where a signals file is as good as the recording that it was made of."""
 _POLL_S = 0.2
 
 
@@ -91,8 +96,38 @@ def convert_many(
             continue
         taken.add(identifier)
         tasks[number] = _Task(number, file, out_dir / f"{identifier}.hdf5", identifier, recipe, layout)
-    jobs = max(1, min(jobs, len(tasks)))
-    lost = _run(tasks, jobs, len(files), done, progress)
+    return _convert_all(files, tasks, done, jobs, progress)
+
+
+def convert_planned(
+    plan: Sequence[tuple[Path, str]],
+    out_dir: Path,
+    *,
+    jobs: int = 1,
+    recipe: str = "published",
+    layout: Layout = "grouped",
+    progress: Progress = silent,
+) -> dict[str, list[dict[str, Any]]]:
+    """Convert recordings to ids that were settled before (different ones), so that parts of a cohort may be converted anywhere.
+
+    A signals file that is there already, made from the same bytes by the same recipe, is left alone and its record says `reused`;
+    one made from another recording is not touched, and the recording counts as failed, as does one that is missing.
+
+    Returns and raises as `convert_many`.
+    """
+    check_options(recipe, layout)
+    make_folder(out_dir)
+    tasks = {
+        number: _Task(number, file, out_dir / f"{identifier}.hdf5", identifier, recipe, layout, reuse=True)
+        for number, (file, identifier) in enumerate(plan)
+    }
+    return _convert_all([file for file, _ in plan], tasks, {}, jobs, progress)
+
+
+def _convert_all(
+    files: Sequence[Path], tasks: Mapping[int, _Task], done: dict[int, ConvertRecord | str], jobs: int, progress: Progress
+) -> dict[str, list[dict[str, Any]]]:
+    lost = _run(tasks, max(1, min(jobs, len(tasks))), len(files), done, progress)
     for number in lost:  # one of them killed its worker and with it the pool: each alone, to find out which
         if _run({number: tasks[number]}, 1, len(files), done, progress):
             done[number] = (
@@ -164,6 +199,7 @@ class _Task:
     record_id: str
     recipe: str
     layout: Layout
+    reuse: bool = False
 
 
 def _run(
@@ -247,6 +283,8 @@ def _convert_in_worker(task: _Task, threads: int) -> ConvertRecord:
 
     try:
         with _Worker.busy:
+            if task.reuse and (before := _converted_before(task, report)) is not None:
+                return before
             return convert_file(
                 task.path,
                 task.out,
@@ -259,3 +297,45 @@ def _convert_in_worker(task: _Task, threads: int) -> ConvertRecord:
     finally:
         if _Worker.terminated:
             os._exit(1)
+
+
+def _converted_before(task: _Task, progress: Progress) -> ConvertRecord | None:
+    """Return the record of a signals file that is as it would be made now; None when it is to be made.
+
+    Raises
+    ------
+    RecordingError
+        When the file that is there was made from another recording.
+    """
+    if not task.out.exists():
+        return None
+    started = time.perf_counter()
+    sha256 = fingerprint(task.path, progress)
+    if _made_from(task.out) != sha256:
+        raise RecordingError(
+            f"{task.path}: {task.out} is there already, made from another recording or another version of this one; move it away,"
+            " or choose another --out."
+        )
+    try:
+        with open_signals(task.out) as signals:
+            if (signals.recipe, signals.layout, signals.record_id) != (task.recipe, task.layout, task.record_id):
+                return None
+            return ConvertRecord(
+                id=task.record_id,
+                file=str(task.path),
+                out=str(task.out),
+                recipe=task.recipe,
+                layout=task.layout,
+                duration_s=signals.duration_s,
+                channels=[
+                    {"name": c.name, "label": c.label, "modality": str(c.modality), "flat": c.flat} for c in signals.channels
+                ],
+                left_out=[],
+                gaps=list(signals.gaps),
+                problems=[],
+                source_sha256=sha256,
+                seconds=time.perf_counter() - started,
+                reused=True,
+            )
+    except RecordingError:
+        return None  # damaged: it is made anew

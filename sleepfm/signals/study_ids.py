@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 
@@ -20,3 +20,13 @@ def study_id(path: Path, taken: Container[str] = ()) -> str:
         number += 1
         identifier = f"{stem}-{number}"
     return identifier
+
+
+def study_ids(paths: Iterable[Path]) -> list[str]:
+    """Return an id for each file, in their order, all different."""
+    taken: set[str] = set()
+    found = []
+    for path in paths:
+        found.append(study_id(path, taken))
+        taken.add(found[-1])
+    return found
