@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sleepfm.cli.check import check_run
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, positive_int
 from sleepfm.errors import RequestError
@@ -70,6 +71,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of a configuration that ships")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: <home>/runs/<name>)")
     parser.add_argument("--resume", action="store_true", help="go on where the run was stopped")
+    parser.add_argument("--check", action="store_true", help="only look whether it would run, by two batches, and how long")
     parser.add_argument("--devices", type=positive_int, default=1, help="processes on this machine, one a GPU (default: 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a setting")
     add_home(parser)
@@ -89,6 +91,8 @@ def _pretrain(options: argparse.Namespace, console: Console) -> int:
     from sleepfm.training.settings import PretrainSettings  # noqa: PLC0415
 
     settings = read_settings(PretrainSettings, options.config, options.changes)
+    if options.check:
+        return check_run(options, console, settings)
 
     def work() -> int:
         from sleepfm.training.pretraining import pretrain  # noqa: PLC0415
@@ -106,6 +110,8 @@ def _finetune(options: argparse.Namespace, console: Console) -> int:
     from sleepfm.training.finetune_settings import SETTINGS_OF  # noqa: PLC0415
 
     settings = read_settings(SETTINGS_OF[options.task], options.config, options.changes)
+    if options.check:
+        return check_run(options, console, settings)
 
     def work() -> int:
         from sleepfm.training.finetuning import finetune  # noqa: PLC0415

@@ -122,8 +122,8 @@ def _finetune(
         task.learner(network, device),
         training,
         run,
-        train=_train_loader(settings, task, train, longest, team),
-        validate=_validation_loader(settings, task, validate, longest, team),
+        train=train_loader(settings, task, train, longest, team),
+        validate=validation_loader(settings, task, validate, longest, team),
         team=team,
         progress=part(progress, 0.5, 1.0),
     )
@@ -174,9 +174,10 @@ def write_down(run: RunFolder, gathered: Gathered) -> None:
             run.log(0, {"study": study, "note": note})
 
 
-def _train_loader(
+def train_loader(
     settings: FinetuneSettings, task: HeadTask, nights: Sequence[LabelledNight], longest: int | None, team: Team
 ) -> NightLoader:
+    """Give the stretches that are learned from."""
     return NightLoader(
         nights,
         batch_size=settings.training.batch_size,
@@ -190,7 +191,7 @@ def _train_loader(
     )
 
 
-def _validation_loader(
+def validation_loader(
     settings: FinetuneSettings, task: HeadTask, nights: Sequence[LabelledNight], longest: int | None, team: Team
 ) -> NightLoader:
     """Validate on stretches as trained on, all of them; on whole nights and all at once where the label is the night's."""

@@ -79,7 +79,7 @@ def embed_nights(
         `progress` raised it.
     """
     team = team or Team()
-    sources = _sources(signals, set(studies)) if signals else {}
+    sources = recordings_of(signals, set(studies)) if signals else {}
     model = load_model(encoder.folder)
     files: dict[str, Path] = {}
     left_out: dict[str, str] = {}
@@ -121,8 +121,8 @@ def embed_nights(
     )
 
 
-def _sources(signals: Sequence[Path], wanted: Collection[str]) -> Mapping[str, Path]:
-    """Return the file of each wanted study: its signals file, else its recording."""
+def recordings_of(signals: Sequence[Path], wanted: Collection[str]) -> Mapping[str, Path]:
+    """Return the file of each wanted study: its signals file, else its recording; RequestError when a path is missing."""
     found = [path for path in find_recordings(signals, SUFFIXES) if path.parent.name not in _EMBEDDING_FOLDERS]
     sources: dict[str, Path] = {}
     for of_signals in (True, False):

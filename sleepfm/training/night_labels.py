@@ -172,6 +172,19 @@ class FollowUpReader:
         sex_code = {} if isinstance(self._coding.sex_code, str) else self._coding.sex_code
         self._people = {} if demographics is None else read_demographics(demographics, wanted, sex_code)
 
+    @property
+    def studies(self) -> frozenset[str]:
+        """Those that have a usable follow-up, and age and sex where a table of them is given."""
+        known = {study for study, known_k in self._survival.known_k.items() if known_k.any()}
+        return frozenset(known if self._demographics is None else known & self._people.keys())
+
+    def events(self, studies: Iterable[str]) -> np.ndarray:
+        """Return (condition,) how many of some studies' people got it."""
+        counts_k = np.zeros(len(self.conditions), np.int64)
+        for study in studies:
+            counts_k += self._survival.event_k[study]
+        return counts_k
+
     def label(self, night: Night) -> tuple[LabelledNight, Notes]:
         """Return what became of the person."""
         study, survival = night.study, self._survival

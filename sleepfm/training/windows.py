@@ -114,7 +114,7 @@ def open_store(paths: Sequence[Path], coding: SignalCoding, *, least_samples: in
         identifier = study_id(file, taken)
         taken.add(identifier)
         try:
-            recordings.append(_look_through(file, identifier, coding, least_samples))
+            recordings.append(look_through(file, identifier, coding, least_samples))
         except SleepFMError as error:
             left_out.append(LeftOutRecording(identifier, str(error)))
     if not recordings:
@@ -123,7 +123,8 @@ def open_store(paths: Sequence[Path], coding: SignalCoding, *, least_samples: in
     return Store(tuple(recordings), tuple(left_out), WindowReader())
 
 
-def _look_through(path: Path, identifier: str, coding: SignalCoding, least_samples: int) -> TrainingRecording:
+def look_through(path: Path, identifier: str, coding: SignalCoding, least_samples: int) -> TrainingRecording:
+    """Return one signals file, ready to be read; SleepFMError, with the reason, when it is of no use (see `open_store`)."""
     with open_signals(path) as signals:
         recipe = signals.recipe or _PUBLISHED_RECIPE
         if recipe != coding.recipe:

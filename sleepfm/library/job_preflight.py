@@ -1,0 +1,48 @@
+"""The job that looks before a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sleepfm.home import Home
+from sleepfm.library.preflight import read_run_settings
+from sleepfm.models.shelf import Shelf
+from sleepfm.progress import Progress
+from sleepfm.runs.table import OPEN_STATES, JobTable
+
+
+def check(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Look at everything that a run needs and try two batches of it.
+
+    Parameters
+    ----------
+    parameters
+        `kind`, `task`, `config` and `devices`, as `sleepfm.library.preflight.submit_preflight` gives them.
+
+    Returns
+    -------
+    dict
+        As of `sleepfm.training.preflight_report.Preflight.as_dict`.
+    """
+    from sleepfm.training.preflight import look_before  # noqa: PLC0415 - torch, which submitting must not load
+
+    settings = read_run_settings(parameters["kind"], parameters["task"], parameters["config"])
+    found = look_before(
+        settings,
+        shelf=Shelf(home.models),
+        folder=home.runs / "a-new-run",  # each run gets a folder of its own, by its id
+        devices=parameters["devices"],
+        open_runs=names_of_open_runs(home),
+        progress=progress,
+    )
+    return found.as_dict()
+
+
+def names_of_open_runs(home: Home) -> set[str]:
+    """Return the names that the models of runs will have which are waiting or running."""
+    table = JobTable(home)
+    try:
+        jobs = table.list(states=OPEN_STATES, kinds=("pretrain", "finetune"), limit=10_000)
+    finally:
+        table.close()
+    return {str(job.parameters.get("config", {}).get("name", "")) for job in jobs}
