@@ -95,9 +95,9 @@ class _End:
 class Dispatcher:
     """The loop over what runs, and over the lanes."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, table: JobTable | None = None) -> None:
         self.home = home
-        self.table = JobTable(home)
+        self.table = table or JobTable(home)
         self._watched: dict[str, _Watched] = {}
         self._unwritten: dict[tuple[str, int], _End] = {}
         self._unfound: list[Job] = []
@@ -226,8 +226,8 @@ class Dispatcher:
                 launcher.kill(job)
                 watched.left_at = None
         elif now.kill_requested:
-            launcher.kill(job)
-            self._end(_End(job, JobState.STOPPED, "killed by the user"))
+            if launcher.kill(job):
+                self._end(_End(job, JobState.STOPPED, "killed by the user"))
         elif now.stop_requested:
             self._ask(watched)
         elif state.fraction is not None and (state.fraction, state.message) != watched.said:
@@ -243,7 +243,8 @@ class Dispatcher:
             return
         patience_s = _CHECKPOINT_PATIENCE_S if job.kind in TRAINING_KINDS else _STOP_PATIENCE_S
         if time.monotonic() - watched.asked_at > patience_s:
-            launcher_of(job.launcher, self.home).kill(job)
+            if not launcher_of(job.launcher, self.home).kill(job):
+                return  # a cluster ends it in its own time: the row says so when it has
             late = f"; it did not end by itself within {patience_s:.0f} s" if job.kind in TRAINING_KINDS else ""
             self._end(_End(job, JobState.STOPPED, STOPPED_BY_USER + late))
 
