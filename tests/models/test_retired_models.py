@@ -46,7 +46,7 @@ def test_a_retired_model_is_offered_and_taken_nowhere_but_by_its_name(full: Shel
     assert "new" not in [choice.model for choice in engine_choices(full)]
     assert model_choices(full) == []
     for engine in ("auto", "sleepfm"):
-        found = choose(engine, None, full)  # type: ignore[arg-type]
+        found = choose(engine, None, full)
         assert found is not None
         assert found.name == "old"
     with pytest.raises(RequestError, match=r"no disease model .*\(retired: risky\)"):
