@@ -39,6 +39,9 @@ BENCHMARKS: dict[str, str] = {
     "coalitions": "all 16 coalitions of a night's modalities under a published-size disease head, from the embeddings",
     "coalitions_bf16": "the same with coalitions that lack a modality in bfloat16",
     "map_1m": "cohort page with 1,000,000 windows: address asked for to first picture, in headless Chromium; moves beside it",
+    "runs_2000": "page of runs with 2,000 runs: address asked for to its list, in headless Chromium",
+    "curves_100k": "a run of 100,000 steps on it: from asking for what is new to the pictures",
+    "page_turn_training": "`page_turn` while a run of the same home folder pretrains the published-size encoder",
 }
 """What is measured, by name; what `_RUNS_WITH` names comes out of one run with another."""
 _RUNS_WITH = {
@@ -47,6 +50,7 @@ _RUNS_WITH = {
     "train_plain": "train",
     "page_turn": "open_study",
     "coalitions_bf16": "coalitions",
+    "curves_100k": "runs_2000",
 }
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from sleepfm.cli.explore_benchmarks import coalitions, map_1m, retrieval_90k, similar_1m, similar_6m
@@ -160,11 +161,34 @@ def open_study(folder: Path, hours: float, _repeats: int) -> list[Result]:
     return [{**opened, "peak_memory_mb": None}, {**turned, "peak_memory_mb": None}]
 
 
+def runs_2000(folder: Path, _hours: float, repeats: int) -> list[Result]:
+    """Measure the page of runs of a running app in a real browser."""
+    from sleepfm.viewer.runs_benchmark import bench_runs
+
+    found = bench_runs(folder, repeats=2 * repeats)
+    opened = _one("runs_2000", list(found.open_s))
+    updated = _one("curves_100k", [ms / 1000 for ms in found.update_ms], open_s=median(found.curves_s))
+    return [{**opened, "peak_memory_mb": None}, {**updated, "peak_memory_mb": None}]
+
+
+def page_turn_training(folder: Path, hours: float, _repeats: int) -> list[Result]:
+    """Measure paging while a run trains."""
+    from sleepfm.viewer.runs_benchmark import bench_paging_while_training
+
+    paging = folder / "paging-training"
+    paging.mkdir()
+    found = bench_paging_while_training(paging, hours=hours)
+    turned = _one(
+        "page_turn_training", [ms / 1000 for ms in found.turn_ms], held_per_s=found.held_per_s, open_s=median(found.open_s)
+    )
+    return [{**turned, "peak_memory_mb": None}]
+
+
 WORKERS: dict[str, Callable[[Path, float, int], list[Result]]] = {
     work.__name__: work
     for work in (
         *(matmul, convert, embed, train, stage_yasa, simulate, list_10000, open_study),
-        *(similar_1m, similar_6m, retrieval_90k, coalitions, map_1m),
+        *(similar_1m, similar_6m, retrieval_90k, coalitions, map_1m, runs_2000, page_turn_training),
     )
 }
 
