@@ -58,6 +58,11 @@ class Home:
         return self.root / "maps"
 
 
+def home_folder(root: Path | str | None = None) -> Path:
+    """Return the folder that `open_home` opens, which need not be there."""
+    return Path(root or os.environ.get("SLEEPFM_HOME") or platformdirs.user_data_path("sleepfm")).expanduser().absolute()
+
+
 def open_home(root: Path | str | None = None) -> Home:
     """Return the home folder, made if it is not there.
 
@@ -71,7 +76,7 @@ def open_home(root: Path | str | None = None) -> Home:
     RequestError
         When the folder cannot be made or written.
     """
-    chosen = Path(root or os.environ.get("SLEEPFM_HOME") or platformdirs.user_data_path("sleepfm")).expanduser().absolute()
+    chosen = home_folder(root)
     home = Home(chosen)
     try:
         for folder in (home.root, home.studies, home.models, home.runs):

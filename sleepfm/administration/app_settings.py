@@ -34,7 +34,7 @@ class Retention(BaseModel):
     checkpoints_days: int = Field(
         default=30, ge=1, le=36_500, description="Checkpoints of finished runs whose model is on the shelf"
     )
-    diagnostics_days: int = Field(default=30, ge=1, le=36_500, description="Diagnostics bundles and backups made for download")
+    diagnostics_days: int = Field(default=30, ge=1, le=36_500, description="Diagnostics bundles made on the settings page")
 
 
 class AppSettings(BaseModel):

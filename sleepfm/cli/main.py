@@ -26,6 +26,7 @@ from sleepfm.cli import (
     recordings,
     risk,
     runs,
+    safety,
     staging,
     store,
     training,
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         cohort,
         runs,
         users,
+        safety,
         bench,
         app,
     ):

@@ -14,11 +14,13 @@ JobFunction = Callable[[Home, dict[str, Any], Progress], dict[str, Any]]
 """Does the work: (home, parameters, progress) → a result that fits in JSON."""
 
 KINDS: dict[str, str] = {
+    "backup": "sleepfm.administration.safety_jobs:make_backup",
     "conversion": "sleepfm.library.job_conversion:convert_cohort",
     "curve": "sleepfm.library.job_curve:learning_curve",
     "dataset": "sleepfm.library.job_dataset:make_dataset",
     "demo": "sleepfm.library.job_import:make_demo",
     "demo-cohort": "sleepfm.library.job_demo_cohort:make",
+    "diagnostics": "sleepfm.administration.safety_jobs:make_diagnostics",
     "embedding": "sleepfm.library.job_conversion:embed_cohort",
     "finetune": "sleepfm.library.job_training:run_finetune",
     "import": "sleepfm.library.job_import:import_folder",
@@ -29,9 +31,12 @@ KINDS: dict[str, str] = {
     "model-fetch": "sleepfm.library.job_models:fetch_models",
     "model-import": "sleepfm.library.job_models:import_files",
     "pretrain": "sleepfm.library.job_training:run_pretrain",
+    "previews": "sleepfm.library.job_previews:make_previews",
+    "restore": "sleepfm.administration.safety_jobs:restore_backup",
     "retrieval": "sleepfm.library.job_retrieval:measure",
     "risk": "sleepfm.library.job_risk:assess",
     "stage": "sleepfm.library.job_stage:stage",
+    "tidy": "sleepfm.administration.safety_jobs:tidy_up",
 }
 
 
