@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from sleepfm.administration.roles import Role
 from sleepfm.analysis.projection import LEAST_ROWS, Method
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
@@ -28,6 +29,8 @@ from sleepfm.viewer.map_selection_table import balance_table, selection_table
 from sleepfm.viewer.map_uploads import MOST_BYTES, import_uploads, import_words
 from sleepfm.viewer.map_words import UNITS, counted, made_words, standing_words
 from sleepfm.viewer.page_style import TIGHT
+from sleepfm.viewer.role_widgets import action_button, export_button, may
+from sleepfm.viewer.signed_in import require
 from sleepfm.viewer.similar_encoders import encoder_choices
 from sleepfm.vocabulary import Modality
 
@@ -63,7 +66,7 @@ def pick(label: str, options: list[Any], *, width: int, words: Any = str, key: s
 def offer_demo_cohort(library: Library) -> None:
     """Offer simulated nights to somebody who has too few of their own."""
     takes = f"{STUDIES} simulated nights with what is known of their people; some minutes, about {SIZE_MB} MB on the disk."
-    if st.button("Make a simulated cohort to try this with", icon=":material/science:", help=takes):
+    if action_button("Make a simulated cohort to try this with", icon=":material/science:", help=takes):
         submit_demo_cohort(library.home)
         st.rerun()
 
@@ -87,7 +90,7 @@ def show_empty(library: Library) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             labels = {one.name: printable(one.label) for one in encoders}
             name = st.selectbox("Encoder of the index", list(labels), format_func=labels.__getitem__, width=300)
-            if st.button("Build the index", type="primary"):
+            if action_button("Build the index", type="primary"):
                 submit_index(library.home, name)
                 st.rerun()
     offer_demo_cohort(library)
@@ -147,7 +150,7 @@ def offer_map(library: Library, spec: MapSpec, studies: int) -> None:
         f"This map of the {unit} of {counted(studies, 'study', 'studies')} was not made yet; it takes {takes}.",
         icon=":material/scatter_plot:",
     )
-    if st.button("Make the map", type="primary"):
+    if action_button("Make the map", type="primary"):
         submit_map(library, spec, anew=True)  # one that is damaged is no map to place studies on
         st.rerun()
 
@@ -179,6 +182,8 @@ def choose_spec(encoders: list[MapEncoder]) -> MapSpec:
 
 def upload_table(library: Library) -> None:
     """Take a cohort's table: who the people are, and what became of them."""
+    if not may(Role.SCORER):
+        return
     with st.popover("Table …"):
         st.caption(
             "A CSV with a column Study ID and any others; Subject ID, site, age and sex have a meaning. Follow-up is the"
@@ -191,7 +196,7 @@ def upload_table(library: Library) -> None:
             max_upload_size=MOST_BYTES // 1_000_000,
             key="cohort tables",
         )
-        if files and st.button("Take it into the library", type="primary"):
+        if files and action_button("Take it into the library", type="primary"):
             try:
                 for name, done in import_uploads(library, {file.name: file.getvalue() for file in files}):
                     say("success" if done.studies else "warning", import_words(name, done))
@@ -212,10 +217,10 @@ def show_standing(library: Library, stored: StoredMap, encoder: MapEncoder) -> N
         st.caption(plain(standing_words(now, missing)), width="content")
         if not now.current:
             update = "Place them on the map" if now.new else "Update the map"
-            if st.button(update, type="primary", help="What is on the map stays where it is."):
+            if action_button(update, type="primary", help="What is on the map stays where it is."):
                 submit_map(library, stored.spec)
                 st.rerun()
-        if missing and st.button("Index what is missing"):
+        if missing and action_button("Index what is missing"):
             submit_index(library.home, encoder.name)
             st.rerun()
 
@@ -279,7 +284,7 @@ def show_selection(library: Library, stored: StoredMap, studies: list[SelectedSt
             if st.button("Open in review", disabled=not rows_chosen, help="Click the box at the left of a row first."):
                 one = studies[rows_chosen[0]]
                 open_in_review(one.person.study, one.first_epoch)
-            st.download_button("CSV", selection_csv(studies, unit), file_name="selection.csv", mime="text/csv")
+            export_button("CSV", selection_csv(studies, unit), file_name="selection.csv", mime="text/csv")
     with actions:
         show_keeping(library, stored, studies)
 
@@ -291,6 +296,8 @@ def open_in_review(study: str, epoch: int) -> None:
 
 def show_keeping(library: Library, stored: StoredMap, studies: list[SelectedStudy]) -> None:
     """Offer to keep the selected studies under a name, and to divide them for fine-tuning."""
+    if not may(Role.SCORER):
+        return
     with st.form("keep", border=True):
         name = st.text_input("Name of the subset", placeholder="such as left-cluster")
         by_site = st.checkbox("Every list has people of every site", value=False)
@@ -321,7 +328,7 @@ def show_keeping(library: Library, stored: StoredMap, studies: list[SelectedStud
             st.warning(plain(note))
         st.caption("To be named as data.splits of a training configuration:")
         st.code(str(split.path), language=None)
-        st.download_button("Download the split", split.path.read_bytes(), file_name=split.path.name, mime="application/json")
+        export_button("Download the split", split.path.read_bytes(), file_name=split.path.name, mime="application/json")
 
 
 @st.fragment
@@ -394,6 +401,7 @@ def show_caption(library: Library, stored: StoredMap, encoder: MapEncoder) -> No
 
 def main() -> None:
     """Draw the page."""
+    require(Role.VIEWER)
     with Library.open() as library:
         if map_encoders(library):
             st.html(TIGHT + WRAPPED)

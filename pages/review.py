@@ -4,6 +4,7 @@ from contextlib import closing
 
 import streamlit as st
 
+from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.engines import EngineChoice, engine_choices
@@ -16,8 +17,10 @@ from sleepfm.text import plain, printable
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
 from sleepfm.viewer.page_style import TIGHT
+from sleepfm.viewer.role_widgets import action_button, may, stop_button
 from sleepfm.viewer.scoring_choice import shown_at_first
 from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, export_name, export_scoring
+from sleepfm.viewer.signed_in import require
 from sleepfm.viewer.similar_words import window_of
 from sleepfm.viewer.visits import Visit, arrive, last_study, paged
 from sleepfm.viewer.words import time_left_words
@@ -89,7 +92,7 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
             return None
         choices = engine_choices(Shelf(library.home.models))
         chosen = st.selectbox("Engine", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=185)
-        if st.button("Stage again" if is_staged else "Stage", type="secondary" if is_staged else "primary"):
+        if action_button("Stage again" if is_staged else "Stage", type="secondary" if is_staged else "primary"):
             try:
                 submit_staging(library, study.id, engine=chosen.engine, model=chosen.model)
             except SleepFMError as error:
@@ -107,8 +110,8 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
             left = "" if now.progress is None else time_left_words(now.seconds_left)
             row = st.container(horizontal=True, vertical_alignment="center", width="content")
             row.progress(now.progress or 0.0, plain(f"{now.message or 'waiting'}{left}"), width=225)
-            if now.job is not None and row.button("Cancel"):
-                fresh.jobs.request_stop(now.job)
+            if now.job is not None:
+                stop_button(fresh.jobs, fresh.jobs.get(now.job), place=row)
 
     with st.container(width=330):  # a fragment would take the whole row
         progress()
@@ -117,6 +120,9 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
 
 def show_export(library: Library, study: Study, scorings: list[StoredScoring]) -> None:
     """Offer the shown scorings as files; one by a simulated model can also be taken away again."""
+    if not may(Role.SCORER):
+        action_button("Export")
+        return
     with st.popover("Export", disabled=not scorings, help=None if scorings else "Nothing to export: not staged yet"):
         for one in scorings:
             if one.simulated_model:
@@ -137,7 +143,7 @@ def show_export(library: Library, study: Study, scorings: list[StoredScoring]) -
                     on_click="ignore",
                     width="stretch",
                 )
-            if one.simulated_model and st.button(
+            if one.simulated_model and action_button(
                 "Remove this scoring", icon=":material/delete:", key=f"remove {one.id}", width="stretch"
             ):
                 library.remove_scoring(study.id, one.id)
@@ -158,7 +164,7 @@ def show_channels(study_id: str) -> None:
             key=f"channels of {study_id}",
         )
         changed = corrected_kinds(before, after)
-        if st.button("Save", type="primary", disabled=not changed):
+        if action_button("Save", type="primary", disabled=not changed):
             for index, kind in changed.items():
                 library.correct_channel(study_id, index, kind)
             submit_study(library, study_id, stage=False)  # quality, spectrograms and envelopes depend on the kinds
@@ -229,6 +235,7 @@ def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, re
 
 def main() -> None:
     """Draw the page."""
+    require(Role.VIEWER)
     with Library.open() as library:
         study = choose_study(library)
         if study is None:

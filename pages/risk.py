@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.inference.risk_request import OLDEST, YOUNGEST, sexes_of
 from sleepfm.inference.simulated_models import simulated_warning
@@ -23,7 +24,9 @@ from sleepfm.viewer.risk_one_night import show_result
 from sleepfm.viewer.risk_reading import read_beside
 from sleepfm.viewer.risk_several import show_cohort, show_compare
 from sleepfm.viewer.risk_words import ACCEPT, NOTICE, made_words
+from sleepfm.viewer.role_widgets import action_button
 from sleepfm.viewer.scoring_choice import shown_at_first
+from sleepfm.viewer.signed_in import require
 from sleepfm.viewer.visits import last_study
 
 CHOICES = 200  # studies offered in the list at the top; the others are reached from the Studies page or by the address
@@ -158,7 +161,7 @@ def show_assess(library: Library, study: Study, choices: list[ModelChoice], runn
     why = f"Needs {' and '.join(lacking)}" if lacking else None
     if study.status in UNREADABLE:
         why = "The recording is missing or was changed"
-    if st.button("Assess", type="primary", disabled=why is not None, help=why):
+    if action_button("Assess", type="primary", disabled=why is not None, help=why):
         try:
             submit_risk(library, study.id, model=model.name, age=age, sex=sex, demographic_players=players)
         except SleepFMError as error:
@@ -203,7 +206,7 @@ def choose_result(study: Study, stored: list[StoredRisk]) -> StoredRisk:
     )
     with st.popover("About this result"):
         st.markdown(plain(made_words(by_id[number].result)))
-        if st.button("Remove this result", icon=":material/delete:", key=f"risk remove {number}"):
+        if action_button("Remove this result", icon=":material/delete:", key=f"risk remove {number}"):
             st.session_state["risk remove"] = number
             st.rerun()
     return by_id[number]
@@ -260,6 +263,7 @@ def show_several(library: Library) -> None:
 
 def main() -> None:
     """Draw the page."""
+    require(Role.VIEWER)
     st.html(TIGHT)
     if not accept_notice():
         return

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
 from sleepfm.library.embedding_index import EmbeddingIndex
@@ -22,6 +23,8 @@ from sleepfm.text import plain, printable
 from sleepfm.viewer.clips_component import agreement_address, clips_view, epoch_of, night_strip
 from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.page_style import TIGHT
+from sleepfm.viewer.role_widgets import action_button, export_button
+from sleepfm.viewer.signed_in import require
 from sleepfm.viewer.similar_encoders import EncoderChoice, encoder_choices, first_choice, offered_by_name
 from sleepfm.viewer.similar_query import Asked, read_address
 from sleepfm.viewer.similar_retrieval import retrieval_rows, retrieval_words
@@ -59,7 +62,7 @@ def choose_study(library: Library) -> Study | None:
 
 def offer_demo_cohort(library: Library) -> None:
     """Offer simulated nights to somebody who has too few of their own."""
-    if st.button("Make a simulated cohort to try this with", icon=":material/science:"):
+    if action_button("Make a simulated cohort to try this with", icon=":material/science:"):
         submit_demo_cohort(library.home)
         st.rerun()
 
@@ -231,11 +234,11 @@ def show_index_state(library: Library, study: Study, encoder: EncoderChoice, ind
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices of index"):
         said = f"{len(indexed):,} of {total:,} studies are in the index of {encoder.name}."
         st.caption(plain(said if here else f"{study.id} is not in the index of {encoder.name} yet; {said}"), width="content")
-        if not here and st.button("Index this study", type="primary"):
+        if not here and action_button("Index this study", type="primary"):
             submit_index(library.home, encoder.name, [study.id])
             st.rerun()
         words = f"Index the {others:,} other{'s' if others > 1 else ''}" if here else f"Index all {others + 1:,}"
-        if others and st.button(words):
+        if others and action_button(words):
             submit_index(library.home, encoder.name)
             st.rerun()
 
@@ -259,7 +262,7 @@ def show_answer(library: Library, answer: NeighbourAnswer, agreement: tuple[str,
     query = answer.query
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices of answer"):
         st.markdown(f"**{plain(found_words(answer))}** :gray[· {answer.seconds:.2f} s]", width="content")
-        st.download_button(
+        export_button(
             "CSV", neighbours_csv(answer), f"neighbours_{query.modality}_{query.target}.csv", "text/csv",
             icon=":material/download:", on_click="ignore", disabled=not answer.neighbours,
         )  # fmt: skip
@@ -289,7 +292,7 @@ def show_retrieval(library: Library, encoder: EncoderChoice, indexed: str) -> No
             st.caption(
                 "Each window of the index is looked up in each other modality among all others. Large libraries take minutes."
             )
-            if st.button("Measure", disabled=bool(library.jobs.list(states=OPEN_STATES, kinds=JOBS, limit=1))):
+            if action_button("Measure", disabled=bool(library.jobs.list(states=OPEN_STATES, kinds=JOBS, limit=1))):
                 submit_retrieval(library.home, encoder.name, indexed)
                 st.rerun()
             return
@@ -299,6 +302,7 @@ def show_retrieval(library: Library, encoder: EncoderChoice, indexed: str) -> No
 
 def main() -> None:
     """Draw the page."""
+    require(Role.VIEWER)
     with Library.open() as library:
         study = choose_study(library)
         if study is None:

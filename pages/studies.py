@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from sleepfm.administration.readable_folders import require_readable
+from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.library.engines import engine_choices
 from sleepfm.library.jobs import submit_folder_import, submit_staging, submit_study
@@ -14,6 +15,8 @@ from sleepfm.library.study import ORDERS
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES
 from sleepfm.text import plain, printable
+from sleepfm.viewer.role_widgets import may, stop_button, stop_job
+from sleepfm.viewer.signed_in import require
 from sleepfm.viewer.study_list import drop_zone, study_list
 from sleepfm.viewer.uploads import UPLOAD_PATH
 from sleepfm.viewer.words import duration_words
@@ -28,6 +31,7 @@ def say(kind: str, text: str) -> None:
 
 def add(library: Library, text: str, *, stage: bool) -> None:
     """Add the recording or folder that was typed."""
+    require(Role.SCORER)
     if not text.strip():
         say("warning", "Type the path of a recording (EDF, BDF) or of a folder that holds some.")
         return
@@ -48,10 +52,11 @@ def add(library: Library, text: str, *, stage: bool) -> None:
 
 def act(library: Library, action: dict[str, Any]) -> None:
     """Do what was clicked in the list."""
+    if action["action"] == "open":
+        st.switch_page("pages/review.py", query_params={"study": action["study"]})
+    require(Role.SCORER)  # the list's own buttons are drawn in the browser
     try:
-        if action["action"] == "open":
-            st.switch_page("pages/review.py", query_params={"study": action["study"]})
-        elif action["action"] == "stage":
+        if action["action"] == "stage":
             submit_staging(library, action["study"])
         elif action["action"] == "try":
             submit_staging(library, action["study"], engine="sleepfm", model=action["model"])
@@ -59,7 +64,7 @@ def act(library: Library, action: dict[str, Any]) -> None:
             study = library.add(library.study(action["study"]).path)
             submit_study(library, study.id, stage=False)
         elif action["action"] == "cancel":
-            library.jobs.request_stop(action["job"])
+            stop_job(library.jobs, action["job"])
         elif action["action"] == "remove":
             library.remove(action["study"])
             say("info", f"Took {action['study']} off the list; the recording itself was not touched.")
@@ -81,8 +86,7 @@ def show_imports(library: Library) -> None:
             words = f"{job.title}: {job.message or 'waiting'}" + ("" if left is None else f", {duration_words(left)} left")
             bar, stop = st.columns([6, 1])
             bar.progress(job.progress, plain(words))
-            if stop.button("Cancel", key=f"stop-{job.id}"):
-                library.jobs.request_stop(job.id)
+            stop_button(library.jobs, job, place=stop)
         elif job.error:
             st.error(plain(f"{job.title}: {job.error}"))
         elif job.result is not None and job.result["failed"]:
@@ -125,7 +129,7 @@ def show_list(library: Library) -> None:
                     )
                 return
             studies = fresh.studies(search=search, order=order, limit=ROWS, offset=(page - 1) * ROWS)
-            action = study_list(studies, key="list", trial=trial)
+            action = study_list(studies, key="list", trial=trial, acting=may(Role.SCORER))
             if action is not None and action["nonce"] != st.session_state.get("handled"):
                 st.session_state["handled"] = action["nonce"]
                 act(fresh, action)
@@ -138,29 +142,36 @@ def show_list(library: Library) -> None:
         st.caption(f"{found} studies")
 
 
+def show_adding(library: Library) -> None:
+    """Offer to add recordings, by their path or dropped here."""
+    with st.container(border=True):
+        with st.form("add", border=False, clear_on_submit=True):
+            words, go = st.columns([8, 1], vertical_alignment="bottom")
+            text = words.text_input(
+                "Recording or folder path",
+                placeholder="/data/psg/night.edf, or a folder to search; nothing is copied, files stay where they are",
+            )
+            pressed = go.form_submit_button("Add", type="primary", width="stretch")
+        zone, choice = st.columns([8, 3], vertical_alignment="center")
+        with zone:
+            arrived = drop_zone(UPLOAD_PATH, key="upload")
+        stage = choice.toggle(
+            "Stage new studies at once", value=True, help="Uses the best engine there is; takes about half a minute a night."
+        )
+    if pressed:
+        add(library, text, stage=stage)
+    if arrived and st.session_state.get("arrived") != arrived:
+        st.session_state["arrived"] = arrived
+        submit_study(library, arrived, stage=stage)
+        say("success", f"Added {arrived}.")
+
+
 def main() -> None:
     """Draw the page."""
+    user = require(Role.VIEWER)
     with Library.open() as library:
-        with st.container(border=True):
-            with st.form("add", border=False, clear_on_submit=True):
-                words, go = st.columns([8, 1], vertical_alignment="bottom")
-                text = words.text_input(
-                    "Recording or folder path",
-                    placeholder="/data/psg/night.edf, or a folder to search; nothing is copied, files stay where they are",
-                )
-                pressed = go.form_submit_button("Add", type="primary", width="stretch")
-            zone, choice = st.columns([8, 3], vertical_alignment="center")
-            with zone:
-                arrived = drop_zone(UPLOAD_PATH, key="upload")
-            stage = choice.toggle(
-                "Stage new studies at once", value=True, help="Uses the best engine there is; takes about half a minute a night."
-            )
-        if pressed:
-            add(library, text, stage=stage)
-        if arrived and st.session_state.get("arrived") != arrived:
-            st.session_state["arrived"] = arrived
-            submit_study(library, arrived, stage=stage)
-            say("success", f"Added {arrived}.")
+        if user.may(Role.SCORER):
+            show_adding(library)
         show_messages()
         show_list(library)
     st.caption("Research use. Nothing here is a diagnosis; stages from an engine are proposals until a person has reviewed them.")

@@ -9,8 +9,6 @@ import pytest
 
 # the models that come with the software are no part of a test's shelf unless the test says so
 os.environ.setdefault("SLEEPFM_BUNDLED_MODELS", "")
-# pages that run without `sleepfm app` before them belong to this machine's one user, as under its address
-os.environ["STREAMLIT_SERVER_ADDRESS"] = "127.0.0.1"
 
 
 @pytest.fixture(scope="session")

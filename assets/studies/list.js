@@ -39,6 +39,7 @@ function statusCell(row, send) {
 
 function actionsCell(row, send) {
   const cell = element("td", null, "actions");
+  if (!row.acting) return cell;
   if (row.job) {
     cell.append(button("Cancel", `Cancel the work on ${row.id}`, () => send("cancel", { job: row.job }), "quiet"));
   } else {

@@ -8,6 +8,7 @@ from sleepfm.home import Home
 from sleepfm.library.library import Library
 from sleepfm.runs.table import Job
 from sleepfm.text import plain
+from sleepfm.viewer.role_widgets import stop_button
 from sleepfm.viewer.words import time_left_words
 
 
@@ -32,8 +33,7 @@ def show_progress(home: Home, job: Job, *, width: int | None = None) -> None:
                 row.progress(now.progress, f"{plain(now.title)}: {said}")
             else:
                 row.progress(now.progress, said, width=width)
-            if row.button("Cancel", key=f"stop {now.id}"):
-                fresh.jobs.request_stop(now.id)
+            stop_button(fresh.jobs, now, place=row)
 
     if width is None:
         progress()

@@ -17,6 +17,7 @@ from sleepfm.viewer.risk_reasons import reasons, reasons_csv, reasons_table
 from sleepfm.viewer.risk_table import Assessment, condition_table, found, in_order, result_name, screen_table, years_known
 from sleepfm.viewer.risk_waterfall import waterfall
 from sleepfm.viewer.risk_words import BAND_WORDS, MEASURED_FROM, condition_facts, night_words
+from sleepfm.viewer.role_widgets import export_button
 
 _TABLE_PX, _ROW_PX = 244, 30
 _USUAL_YEAR = 5.0
@@ -89,7 +90,7 @@ def _show_conditions(of: Assessment, number: int, tables: dict[float | None, pd.
         if year not in tables:
             tables[year] = condition_table(of, year)
         table = tables[year]
-        st.download_button(
+        export_button(
             "Table as CSV",
             lambda: table.to_csv(index=False, lineterminator="\n"),
             f"{result_name(of.result)}_risk.csv",
@@ -207,7 +208,7 @@ def _show_curve(of: Assessment, k: int, stem: str) -> None:
     missing = "" if beside is not None else " There is no model of age and sex alone to set beside it."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plain(f"{BAND_WORDS}{missing}"), width="stretch")
-        st.download_button(
+        export_button(
             "Curve as CSV",
             curve_csv(of.result.study, of.result.model, of.result.conditions[k].phecode, curve, beside),
             f"{stem}_event-free.csv",
@@ -228,7 +229,7 @@ def _show_reasons(of: Assessment, k: int, stem: str, number: int) -> None:
             )
             against = against if how == choices[0] else None
         steps = reasons(of.result, k, against)
-        st.download_button(
+        export_button(
             "Steps as CSV",
             reasons_csv(of.result, k, against),
             f"{stem}_reasons.csv",
@@ -286,7 +287,7 @@ def _show_night(of: Assessment, k: int, study: Study, stages: np.ndarray | None,
         )
         if st.button("See traces", icon=":material/monitor_heart:", help="On the Review page, at this window"):
             open_window(one.epoch)
-        st.download_button(
+        export_button(
             "Windows as CSV",
             windows_csv(study.id, result.model, result.conditions[k].phecode, windows, study.start),
             f"{stem}_windows.csv",

@@ -23,6 +23,7 @@ from sleepfm.viewer.cohort_risk_view import RiskView
 from sleepfm.viewer.cohort_risk_views import cohort_view, matched_view, nights_view
 from sleepfm.viewer.risk_choices import batch_seconds_left, model_choices
 from sleepfm.viewer.risk_one_night import chart_config
+from sleepfm.viewer.role_widgets import action_button, export_button
 from sleepfm.viewer.words import time_left_words
 
 _WAIT_S = 120.0
@@ -169,7 +170,7 @@ def _assess_many(library: Library, subset: str | None) -> bool:
                 row = st.container(horizontal=True, vertical_alignment="center", width="content")
                 words = f"{len(still)} nights to assess{time_left_words(batch_seconds_left(still, done))}"
                 row.progress(max(0.0, 1 - len(still) / started), plain(words), width=330)
-                if row.button("Cancel all"):
+                if action_button("Cancel all", place=row):
                     for one in still:
                         fresh.jobs.request_stop(one.id)
 
@@ -180,7 +181,10 @@ def _assess_many(library: Library, subset: str | None) -> bool:
     model = st.selectbox(
         "Model", choices, index=None, format_func=lambda one: one.label, placeholder="Choose a model", key="risk many", width=230
     )
-    if st.button("Assess everybody", disabled=model is None, help="Nights whose age and sex the cohort's table states") and model:
+    if (
+        action_button("Assess everybody", disabled=model is None, help="Nights whose age and sex the cohort's table states")
+        and model
+    ):
         try:
             asked = queue_risks(library, model.name, subset)
         except SleepFMError as error:
@@ -225,7 +229,7 @@ def draw_view(view: RiskView) -> None:
     for table in view.tables:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(table.title)}**", width="content")
-            st.download_button(
+            export_button(
                 "As CSV",
                 table.csv(),
                 f"{table.name}.csv",

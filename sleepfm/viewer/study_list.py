@@ -27,8 +27,8 @@ _TONES = {
 }
 
 
-def study_row(study: Study, trial: str | None = None) -> dict[str, Any]:
-    """Return what the list shows of one study, as words; `trial` as for `study_list`."""
+def study_row(study: Study, trial: str | None = None, *, acting: bool = True) -> dict[str, Any]:
+    """Return what the list shows of one study, as words; `trial` and `acting` as for `study_list`."""
     readable = study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED)
     return {
         "id": study.id,
@@ -52,6 +52,7 @@ def study_row(study: Study, trial: str | None = None) -> dict[str, Any]:
         "engine": None if study.engine is None else ENGINE_NAMES.get(study.engine, study.engine),
         "engineRemark": SIMULATED_WORDS if study.simulated_model else "",
         "simulated": study.simulated,
+        "acting": acting,
         "canStage": readable,
         "trial": trial if study.simulated and readable else None,
         "trialRemark": f"Stages this simulated night with {trial}, which was {SIMULATED_WORDS}",
@@ -79,12 +80,13 @@ def _upload_component() -> Any:
     )
 
 
-def study_list(studies: list[Study], *, key: str, trial: str | None) -> dict[str, Any] | None:
+def study_list(studies: list[Study], *, key: str, trial: str | None, acting: bool) -> dict[str, Any] | None:
     """Draw the list and return what was clicked: {"action": open|stage|try|read again|cancel|remove, "study" or "job": …}.
 
-    `trial` is the model trained on simulated signals that simulated studies may be staged with, if there is one.
+    `trial` is the model trained on simulated signals that simulated studies may be staged with, if there is one;
+    `acting` is false for somebody who only looks.
     """
-    rows = [study_row(study, trial) for study in studies]
+    rows = [study_row(study, trial, acting=acting) for study in studies]
     clicked = _list_component()(key=key, data={"rows": rows}, on_action_change=lambda: None)
     action: dict[str, Any] | None = clicked.action
     return action
