@@ -1,7 +1,7 @@
 """A backup of a home folder in one file, made while the app and its jobs go on working.
 
 Form: a tar archive of plain files under `sleepfm-home/`, so that any tool can read it, with `manifest.json` as its last
-member: what is in it, with the SHA-256 of each file. An archive without its last member is not whole and is refused.
+member: what is in it, with size, SHA-256 and time of each file. An archive without its last member is not whole and is refused.
 
 The table and the files belong together: a scoring's file is written before its row is committed, and removed after. So files
 are copied first, without stopping anybody; then, in one transaction in which nothing can be written and nothing migrates, the
@@ -197,7 +197,7 @@ class _Writer:
         if stat.st_size <= _SMALL:
             content = file.read()
             _add_bytes(self.archive, PREFIX + name, content, mtime=stat.st_mtime)
-            self.files[name] = [len(content), hashlib.sha256(content).hexdigest()]
+            self.files[name] = [len(content), hashlib.sha256(content).hexdigest(), stat.st_mtime_ns]
             self.done += len(content)
             return
         source = _Exactly(file, lambda: self._report(name))
@@ -206,7 +206,7 @@ class _Writer:
         if source.short:
             self.torn.append(name)
         else:
-            self.files[name] = [stat.st_size, source.digest.hexdigest()]
+            self.files[name] = [stat.st_size, source.digest.hexdigest(), stat.st_mtime_ns]
 
     def copy_database(self, held: sqlite3.Connection, temporary: Path) -> None:
         """Copy the table as it is held: without the sessions, which are keys to this app and none to another."""

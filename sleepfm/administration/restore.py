@@ -46,7 +46,7 @@ class Manifest(BaseModel):
     Attributes
     ----------
     files
-        Size and SHA-256 by name.
+        Size in bytes, SHA-256 and time of the last change (nanoseconds since the epoch) by name.
     torn
         Files that lost their end while they were copied: they are not restored.
     """
@@ -59,14 +59,14 @@ class Manifest(BaseModel):
     home: str
     database_version: int
     everything: bool
-    files: dict[str, tuple[int, str]]
+    files: dict[str, tuple[int, str, int]]
     torn: tuple[str, ...] = ()
     left_out: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
         """Of all files."""
-        return sum(size for size, _ in self.files.values())
+        return sum(size for size, _, _ in self.files.values())
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def check(archive: Path | str, progress: Progress = silent) -> Manifest:
         members = _members(path, opened)
         manifest = _manifest(path, opened, members)
         done = 0
-        for name, (size, sha256) in manifest.files.items():
+        for name, (size, sha256, _) in manifest.files.items():
             progress(done / max(manifest.bytes, 1), f"checking {printable(name)}")
             for _ in _blocks(path, opened, members[name], name, sha256):
                 progress(done / max(manifest.bytes, 1), f"checking {printable(name)}")
@@ -187,7 +187,7 @@ def _manifest(path: Path, opened: tarfile.TarFile, members: dict[str, tarfile.Ta
     except (ValueError, ValidationError, RecursionError):
         raise SleepFMError(f"{path}: its list of files is damaged; nothing was restored") from None
     odd = set(members) ^ (set(manifest.files) | set(manifest.torn))
-    wrong = [name for name, (size, _) in manifest.files.items() if name not in odd and members[name].size != size]
+    wrong = [name for name, (size, _, _) in manifest.files.items() if name not in odd and members[name].size != size]
     if odd or wrong or DATABASE not in manifest.files:
         named = sorted([*odd, *wrong])[:1] or [DATABASE]
         raise SleepFMError(f"{path}: {printable(named[0])!r} is not as its list of files says; nothing was restored")
@@ -263,13 +263,14 @@ def _extract(path: Path, manifest: Manifest, staging: Path, progress: Progress) 
         members = _members(path, opened)
         if _manifest(path, opened, members) != manifest:
             raise SleepFMError(f"{path}: changed while it was read; nothing was restored")
-        for name, (size, sha256) in manifest.files.items():
+        for name, (size, sha256, mtime_ns) in manifest.files.items():
             file = staging / name
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("xb") as written:
                 for block in _blocks(path, opened, members[name], name, sha256):
                     progress(done / max(manifest.bytes, 1), f"{printable(name)} ({done / 1e6:.0f} MB)")
                     written.write(block)
+            os.utime(file, ns=(mtime_ns, mtime_ns))  # by its time the library knows an uploaded recording again
             done += size
 
 
