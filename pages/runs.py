@@ -20,6 +20,7 @@ from sleepfm.viewer.signed_in import require
 
 ROWS = 25
 MOST_OPEN = 50
+WIDE = "<style>.stMainBlockContainer { padding-left: 1.2rem; padding-right: 1.2rem; }</style>"  # charts and long names
 CHOSEN = "runs chosen"
 KINDS_SHOWN: dict[str, tuple[str, ...] | None] = {
     "All kinds": None,
@@ -157,6 +158,7 @@ def show_nothing(library: Library, found: int) -> None:
 def main() -> None:
     """Draw the page: the list, one run, or several compared."""
     require(Role.VIEWER)
+    st.html(WIDE)
     with Library.open() as library:
         run, compared = st.query_params.get("run"), st.query_params.get("compare")
         if run:

@@ -8,7 +8,7 @@ const RIGHT = 10;
 const TOP = 8;
 const BOTTOM = 32;
 const DOTS_BELOW = 40; // so few points are marked, else a single one is not to be seen
-const FONT = '11px "Source Sans 3", "Source Sans Pro", "Segoe UI", system-ui, sans-serif';
+const FONT = '11px "Source Sans 3", "Source Sans Pro", "Source Sans", "Segoe UI", system-ui, sans-serif';
 
 export class Chart {
   constructor(panel, colours, { move, leave }) {
@@ -108,8 +108,8 @@ export class Chart {
     const margin = 0.04 * (to - from);
     const scale = (bottom - TOP) / (to - from + 2 * margin);
     const place = (value) => bottom - ((logarithmic ? Math.log10(value) : value) - from + margin) * scale;
-    const count = Math.max(2, Math.floor((bottom - TOP) / 34));
-    return { place, marks: logarithmic ? logTicks(low, high, count) : linearTicks(low, high, count) };
+    const count = Math.max(3, Math.floor((bottom - TOP) / 30));
+    return { place, marks: logarithmic ? logTicks(10 ** (from - margin), 10 ** (to + margin), count) : linearTicks(low - margin, high + margin, count) };
   }
 
   drawAxes(context, { width, height, x, y, low, high, xWords }) {
@@ -127,7 +127,7 @@ export class Chart {
     }
     context.textAlign = "center";
     context.textBaseline = "top";
-    for (const mark of linearTicks(low, high, Math.max(2, Math.floor((width - LEFT) / 80)))) {
+    for (const mark of linearTicks(low, high, Math.max(2, Math.floor((width - LEFT) / 70)))) {
       const place = Math.round(x(mark)) + 0.5;
       line(context, place, TOP, place, bottom);
       context.fillText(short(mark), place, bottom + 4);

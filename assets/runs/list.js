@@ -8,7 +8,10 @@ export const mount = mounting((parent) => new List(parent));
 class List {
   constructor(parent) {
     this.visit = 0;
-    this.root = element("div", { data: { sleepfm: "runs" } });
+    const titles = ["", "Run", "State", "Kind", "Queued", "Took", "Where", ""];
+    const head = element("thead", {}, [element("tr", {}, titles.map((text) => element("th", { text })))]);
+    this.body = element("tbody");
+    this.root = element("div", { data: { sleepfm: "runs" } }, [element("table", {}, [head, this.body])]);
     parent.append(this.root);
   }
 
@@ -20,17 +23,23 @@ class List {
   update({ data, setTriggerValue }) {
     this.visit += 1;
     this.send = (action, run) => setTriggerValue("action", { action, run, nonce: Date.now() });
-    // a refresh that changes nothing must not take a button away between press and release
-    const content = JSON.stringify(data);
-    if (this.content === content) return this.visit;
-    this.content = content;
     const focused = this.root.querySelector(":focus")?.getAttribute("aria-label");
-    const titles = ["", "Run", "State", "Kind", "Queued", "Took", "Where", ""];
-    const head = element("tr", {}, titles.map((text) => element("th", { text })));
-    const body = element("tbody", {}, data.rows.map((row) => this.line(row, data)));
-    this.root.replaceChildren(element("table", {}, [element("thead", {}, [head]), body]));
-    if (focused) this.root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+    const there = new Map([...this.body.rows].map((line) => [line.dataset.run, line]));
+    const lines = data.rows.map((row) => this.brought(there.get(row.id), this.line(row, data)));
+    if (lines.length !== this.body.rows.length || lines.some((line, k) => line !== this.body.rows[k])) this.body.replaceChildren(...lines);
+    if (focused && !this.root.querySelector(":focus")) this.root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     return this.visit;
+  }
+
+  /** Return the line that stands, with what has changed in it: a refresh must not take a button away between press and release. */
+  brought(line, fresh) {
+    if (!line) return fresh;
+    line.className = fresh.className;
+    line.dataset.state = fresh.dataset.state;
+    [...fresh.cells].forEach((cell, k) => {
+      if (!line.cells[k].isEqualNode(cell)) line.cells[k].replaceWith(cell);
+    });
+    return line;
   }
 
   line(row, data) {
@@ -48,7 +57,7 @@ class List {
   box(row, data) {
     const box = element("input", { title: "Compare", on: { change: () => this.send(box.checked ? "choose" : "leave", row.id) } });
     box.type = "checkbox";
-    box.checked = data.chosen.includes(row.id);
+    box.toggleAttribute("checked", data.chosen.includes(row.id)); // as an attribute, by which cells are compared
     box.setAttribute("aria-label", `Compare ${row.title} ${row.id}`);
     return box;
   }

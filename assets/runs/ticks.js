@@ -6,7 +6,7 @@ export function linearTicks(low, high, count) {
   if (!(span > 0)) return [low];
   const rough = span / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) * power;
   const marks = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * span; k += 1) marks.push(k * step);
   return marks;
@@ -32,7 +32,7 @@ export function logTicks(low, high, count) {
 export function short(value) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
+  if (size !== 0 && (size < 1e-4 || size >= 1e6)) return value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
   if (size >= 1000) return Math.round(value).toLocaleString("en");
   return String(Number(value.toPrecision(4)));
 }

@@ -67,7 +67,7 @@ def run_row(job: Job) -> dict[str, Any]:
         "kind": kind_words(job.kind),
         "queued": when_words(job.created_at),
         "by": printable(f"by {job.submitted_by}") if job.submitted_by else "",
-        "took": took_words(job) if not job.open else "",
+        "took": took_words(job) if job.started_at else "",
         "where": printable(where_words(job)),
         "figures": figure_words(job) if is_training(job) else "",
         "note": printable(job.note[:120]),

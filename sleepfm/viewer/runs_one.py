@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from sleepfm.administration.roles import Role
 from sleepfm.library.library import Library
 from sleepfm.runs.run_files import log_file, log_tail, run_folder, run_state
 from sleepfm.runs.table import Job, JobState
@@ -25,9 +26,10 @@ from sleepfm.viewer.runs_words import (
     when_words,
     where_words,
 )
+from sleepfm.viewer.signed_in import require
 
 LOG_LINES = 25
-LAST_WORDS = 12
+LAST_WORDS = 8
 MOST_FAILED = 200
 _ADMINS = "Only an administrator may do this."
 
@@ -40,7 +42,8 @@ def show_run(library: Library, job: Job) -> None:
     show_actions(library, job)
     papers = read_papers(library.home, job)
     show_what_went_wrong(library, job)
-    for remark in papers.remarks:
+    said = run_state(library.home, job.id)
+    for remark in (*papers.remarks, *([said.remark] if said is not None and said.remark else [])):
         st.warning(plain(remark), icon=":material/edit_note:")
     if is_training(job):
         run_curves([job], key=f"curves {job.id}")
@@ -79,21 +82,28 @@ def show_standing(library: Library, job: Job) -> None:
 
     @st.fragment(run_every=1.0 if job.open else None)
     def standing() -> None:
+        require(Role.VIEWER)  # a session may have ended since the page was drawn
         with Library(library.home) as fresh:
             now = fresh.jobs.get(job.id)
         if (now.state, now.attempt, now.stop_requested, now.kill_requested) != shown:
             st.rerun()
-        left = None
-        if now.state is JobState.RUNNING and is_training(now):
-            written = run_state(library.home, now.id)
-            left = None if written is None else written.seconds_left
-        words = state_words(now, seconds_left=left)
+        words = state_words(now, seconds_left=seconds_left(library, now))
         if now.state is JobState.RUNNING:
             st.progress(now.progress, plain(words))
         else:
             st.markdown(plain(" ".join(filter(None, [words, figure_words(now) and f"{figure_words(now).capitalize()}."]))))
 
     standing()
+
+
+def seconds_left(library: Library, job: Job) -> float | None:
+    """Return what a training run itself says is left: it knows what an earlier attempt has done. None where it has not said."""
+    if job.state is not JobState.RUNNING or not is_training(job) or job.started_at is None:
+        return None
+    said = run_state(library.home, job.id)
+    if said is None or said.time is None or said.time < job.started_at.timestamp():
+        return None  # of the attempt before
+    return said.seconds_left
 
 
 def show_actions(library: Library, job: Job) -> None:
@@ -180,6 +190,7 @@ def show_log(library: Library, job: Job) -> None:
 
     @st.fragment(run_every=2.0 if job.open else None)
     def tail() -> None:
+        require(Role.VIEWER)
         st.code(log_tail(library.home, job.id, LOG_LINES) or "Nothing was said yet.", language=None)
 
     tail()

@@ -44,11 +44,11 @@ BADGE_COLOURS: dict[JobState, Literal["gray", "blue", "green", "red"]] = {
     JobState.CRASHED: "red",
 }
 LANE_WORDS: dict[Lane, str] = {
-    Lane.QUICK: "short jobs",
-    Lane.HEAVY: "heavy jobs",
-    Lane.TRAIN_CPU: "training on this processor",
-    Lane.TRAIN_CUDA: "training on this machine's GPUs",
-    Lane.CLUSTER: "the cluster",
+    Lane.QUICK: "short jobs run one at a time",
+    Lane.HEAVY: "heavy jobs run one at a time",
+    Lane.TRAIN_CPU: "on the processor one run trains at a time",
+    Lane.TRAIN_CUDA: "on each GPU one run trains at a time",
+    Lane.CLUSTER: "it is handed to the cluster next",
 }
 _RETIRED_KIND = "{} (unknown to this version)"
 
@@ -98,7 +98,7 @@ def state_words(job: Job, *, seconds_left: float | None = None) -> str:
         What the run itself says is left; without it, the pace of the table's progress tells.
     """
     if job.state is JobState.QUEUED:
-        return f"Waiting for its turn among {LANE_WORDS[job.lane]}."
+        return f"Waiting for its turn: {LANE_WORDS[job.lane]}."
     if job.state is JobState.RUNNING:
         return _running_words(job, job.seconds_left() if seconds_left is None else seconds_left)
     if job.started_at is None:
@@ -135,11 +135,11 @@ def figures(job: Job) -> dict[str, Any]:
 
 
 def figure_words(job: Job) -> str:
-    """Return a run's figures in a line: "validation loss 0.2441 · 161 steps"; empty where there are none."""
+    """Return a run's figures in a line: "lowest validation loss 0.2441 · 161 steps"; empty where there are none."""
     known = figures(job)
     said = []
     if "best_validation_loss" in known:
-        said.append(f"validation loss {known['best_validation_loss']:.4g}")
+        said.append(f"lowest validation loss {known['best_validation_loss']:.4g}")
     if "steps" in known:
         said.append(f"{known['steps']:,} steps")
     return " · ".join(said)
