@@ -71,6 +71,15 @@ def explain(kind: type[BaseModel], error: ValidationError) -> str:
 
 
 MISSING = "is missing"
+_WHOLE, _NUMBER = "should be a whole number (integer)", "should be a number"
+_PLAIN_WORDS = {
+    "int_parsing": _WHOLE,
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+}
+"""By pydantic's names, where its own words say how it failed to read something."""
 
 
 def problems(kind: type[BaseModel], error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
@@ -89,7 +98,7 @@ def problems(kind: type[BaseModel], error: ValidationError) -> list[tuple[tuple[
         elif one["type"] == "missing":
             found.append((place, MISSING))
         else:
-            words = printable(one["msg"]).removeprefix("Value error, ")
+            words = _PLAIN_WORDS.get(one["type"]) or printable(one["msg"]).removeprefix("Value error, ").removeprefix("Input ")
             about, colon, rest = words.partition(": ")
             steps = tuple(about.split("."))
             if colon and steps[-1] in _keys(kind, (*place, *steps[:-1])):

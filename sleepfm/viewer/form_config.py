@@ -74,7 +74,7 @@ def show_configuration(draft: Draft, settings: BaseModel | None, last: tuple[str
         rows = difference_rows(found)
         with st.expander(plain(f"{_counted(len(rows))} from {title}"), key=f"{draft.page} box {title.split(',')[0]}"):
             if rows:
-                st.dataframe(rows, hide_index=True, height=min(36 * len(rows) + 38, 300))
+                st.dataframe(rows, hide_index=True, height=min(35 * (len(rows) + 1) + 3, 300))
             else:
                 st.caption("The same settings.")
 

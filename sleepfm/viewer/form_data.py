@@ -28,7 +28,7 @@ from sleepfm.viewer.form_data_source import (
 from sleepfm.viewer.form_dataset import show_dataset_maker, show_dataset_work
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_fields import FieldDrawer
-from sleepfm.viewer.form_schema import at, fields_of
+from sleepfm.viewer.form_schema import REMOVE, at, fields_of
 
 DATASET, FOLDER, FILES = "Dataset", "Folder", "Files"
 NEW = "New dataset …"
@@ -63,9 +63,21 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
             show_dataset_maker(library, draft)
             return
     if chosen == FILES:
-        drawer.settings(DataSettings, ("data",), without=("lists", "fraction", "trained_on"))
+        drawer.settings(DataSettings, ("data",), without=("lists", "fraction", "trained_on"), columns=2)
         _show_files_beside(draft, drawer)
     show_lists(library, draft, drawer)
+
+
+def take_made_dataset(library: Library, draft: Draft) -> None:
+    """Choose the dataset that was asked for on this page, once it is there."""
+    state, wanted = st.session_state, draft.beside("dataset wanted")
+    if wanted not in state:
+        return
+    made = next((one for one in datasets(library.home) if one.name == state[wanted]), None)
+    if made is not None:
+        del state[wanted]
+        state[draft.beside("dataset")] = made.name
+        _use(draft, of_dataset(made))
 
 
 def _show_files_beside(draft: Draft, drawer: FieldDrawer) -> None:
@@ -83,20 +95,31 @@ def _source(library: Library, draft: Draft) -> str:
     if not splits:
         return DATASET if there or library.count() else FOLDER
     named = next((one.name for one in there if str(one.splits) == splits), None)
-    if named is None:
-        return FILES
-    st.session_state[draft.beside("dataset")] = named
-    return DATASET
+    if named is not None:
+        st.session_state[draft.beside("dataset")] = named
+        return DATASET
+    folder = Path(splits).parent
+    if _says(library, draft, folder):
+        st.session_state[draft.beside("folder")] = str(folder)
+        return FOLDER
+    return FILES
+
+
+def _says(library: Library, draft: Draft, folder: Path) -> bool:
+    """Tell whether the form holds what choosing this folder would put into it, whatever lists are trained on."""
+    try:
+        paths = in_folder(require_readable(library.home, folder))
+    except SleepFMError:
+        return False
+    found = settings_of(draft.kind, paths, Splits((), (), (), ()))
+    return all(
+        at(draft.content, place) == value for place, value in found.items() if place[-1] != "lists" and value is not REMOVE
+    )
 
 
 def _show_datasets(library: Library, draft: Draft) -> None:
     there = {one.name: one for one in datasets(library.home)}
     key, state = draft.beside("dataset"), st.session_state
-    made = state.get(draft.beside("dataset wanted"))
-    if made in there:  # it was made here, so it is what its user wants
-        del state[draft.beside("dataset wanted")]
-        state[key] = made
-        _use(draft, of_dataset(there[made]))
     if state.get(key) not in there:
         state[key] = NEW if not there or state.get(key) == NEW else None
 
@@ -190,15 +213,12 @@ def show_lists(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
 def _show_share(draft: Draft, people: int) -> None:
     """Offer to learn from fewer people: 1, 2, 4, … of those in the lists."""
     place = ("data", "fraction")
-    steps = [2**power for power in range(12) if 2**power < people]
     now = at(draft.content, place)
-    options: list[float] = [1.0, *(count / people for count in steps)] if people else [1.0]
-    if isinstance(now, int | float) and now not in options:
-        options.append(now)
+    options = [1.0, *(2**power / people for power in range(12) if 2**power < people)]
+    options = options if now in options else [*options, now]
     key = draft.key(place)
-    if key not in st.session_state or st.session_state[key] not in options:
-        st.session_state[key] = now if now in options else 1.0
-        draft.set(place, st.session_state[key])
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = now
 
     def words(share: float) -> str:
         return f"all {people} people" if share == 1.0 else f"{max(1, round(share * people))} of {people} people"

@@ -135,7 +135,7 @@ def balance_rows(balance: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "List": one["list"],
             "People": one["subjects"],
             "Nights": one["studies"],
-            "Hours": round(one["hours"]),
+            "Hours": round(one["hours"], 0 if one["hours"] >= 10 else 1),
             "Scored": one["labelled"],
         }
         for stage, name in STAGE_NAMES.items():

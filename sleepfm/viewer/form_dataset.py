@@ -20,6 +20,7 @@ from sleepfm.library.training_data import (
     split_by_subject,
     submit_dataset,
 )
+from sleepfm.runs.table import OPEN_STATES
 from sleepfm.signals.recipes import RECIPES
 from sleepfm.text import plain, printable
 from sleepfm.training.splits import LISTS
@@ -88,8 +89,11 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
         persist_state="session",
     )
     studies = chosen_studies(library, LibraryChoice(subset or None))
-    offered = {one.key: f"{printable(one.label)} ({one.studies})" for one in scorers(library, studies)}
+    found = scorers(library, studies)
+    offered = {one.key: f"{printable(one.label)} ({one.studies})" for one in found}
     by_people = PEOPLE in offered
+    if by_people:
+        offered[PEOPLE] = f"people's scorings ({next(one.studies for one in found if one.key == PEOPLE)})"
     offered[NO_LABELS] = "none (pretraining needs no labels)"
     labels = third.selectbox(
         "Labels",
@@ -97,7 +101,8 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
         index=0 if by_people else len(offered) - 1,  # what a program staged is never the first choice
         format_func=offered.__getitem__,
         key=key("labels"),
-        help="Scorings by people, signed and edited ones first. What a program staged is taken only when it is chosen here.",
+        help="People's scorings are the signed and edited ones, else those that came with the recordings. What a program staged"
+        " is taken only when it is chosen here.",
         persist_state="session",
     )
     recipe = fourth.selectbox(
@@ -136,7 +141,7 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
     with columns[6]:
         if labels != NO_LABELS:
             labelled = st.toggle(
-                "Scored only", value=True, key=key("labelled"), help="Leave out studies without such a scoring.",
+                "Scored", value=True, key=key("labelled"), help="Only studies with such a scoring.",
                 persist_state="session",
             )  # fmt: skip
         if made_up and real:
@@ -154,7 +159,8 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
     st.dataframe(balance_rows(balance(library, splits, scorings=labels)), hide_index=True)
     for note in notes_on(library, studies):
         st.caption(plain(note))
-    if st.button("Make the dataset", type="primary", disabled=not name.strip(), key=key("make")):
+    busy = bool(library.jobs.list(states=OPEN_STATES, kinds=("dataset",), limit=1))
+    if st.button("Make the dataset", type="primary", disabled=busy or not name.strip(), key=key("make")):
         with acting(library, "make dataset", name, {"studies": len(studies), "labels": labels}) as user:
             submit_dataset(
                 library.home, name, choice, shares, seed, recipe=recipe, by=by or None, mixed=mixed, submitted_by=user.name

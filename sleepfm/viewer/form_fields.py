@@ -112,7 +112,7 @@ class FieldDrawer:
     @staticmethod
     def say(words: str) -> None:
         """Say what is wrong with the field above."""
-        st.markdown(f":red[:material/error: {plain(words)}]")
+        st.markdown(f":red[:small[:material/error: {plain(words)}]]")
 
     def _draw(self, shape: Shape, place: Place, label: str, said: str, one: FormField) -> None:
         match shape:

@@ -13,7 +13,7 @@ from sleepfm.library.training_runs import run_kind, settings_of
 from sleepfm.runs.table import Job
 from sleepfm.text import plain
 from sleepfm.viewer.form_config import show_configuration
-from sleepfm.viewer.form_data import DATA_NAMES, show_data
+from sleepfm.viewer.form_data import DATA_NAMES, show_data, take_made_dataset
 from sleepfm.viewer.form_draft import Draft, Place, read_draft
 from sleepfm.viewer.form_fields import FieldDrawer
 from sleepfm.viewer.form_presets import PRESETS, apply_preset, free_name
@@ -27,7 +27,18 @@ STYLE = """<style>
 .stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml) { display: none; }
 .stMainBlockContainer [data-testid="stTextInputRootElement"] input,
 .stMainBlockContainer [data-testid="stSelectbox"] input { padding-top: 5px; padding-bottom: 5px; }
-.stMainBlockContainer h4 { padding: 0; }
+@media (min-width: 1000px) {
+  .stColumn:has(.st-key-form-side) {
+    position: sticky; top: 3.6rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto;
+  }
+}
+.stMainBlockContainer [class*="-found"] ul { padding-left: 0; margin-left: 0; list-style: none; }
+.stMainBlockContainer [class*="-found"] li { margin-left: 0; font-size: 0.86rem; line-height: 1.35; }
+@media (min-width: 1000px) {
+  .stColumn:has(.st-key-form-side) {
+    position: sticky; top: 3.6rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto;
+  }
+}
 .stMainBlockContainer [class*="-found"] li p { font-size: 0.86rem; }
 .stMainBlockContainer [class*="-found"] ul { padding-left: 0.2rem; list-style: none; }
 </style>"""
@@ -94,8 +105,9 @@ def show_form(
         Draws what stands under the form on the left.
     """
     task = None if draft.page == "pretrain" else draft.page
-    left, right = st.columns([FORM_SHARE, SIDE_SHARE], gap="medium")
+    take_made_dataset(library, draft)
     settings, problems = _read(library, draft)
+    left, right = st.columns([FORM_SHARE, SIDE_SHARE], gap="medium")
     drawer = FieldDrawer(draft, problems)
     with left:
         head(drawer)
@@ -107,8 +119,7 @@ def show_form(
         drawer.box(rest, draft.kind, without=("name", "encoder", *DATA_NAMES))
         if below is not None:
             below(settings)
-    with right:
-        settings, problems = _read(library, draft)  # what a choice of data has put in while it was drawn
+    with right, st.container(key="form-side"):
         show_start(library, draft, task, settings, problems)
         show_configuration(draft, settings, _last(library, draft))
 
@@ -147,7 +158,7 @@ def show_presets(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
 
     presets, name = st.columns([2.4, 1])
     presets.segmented_control(
-        "Preset",
+        "Pretrain with preset" if draft.page == "pretrain" else "Preset",
         list(titles),
         key=key,
         on_change=chose,

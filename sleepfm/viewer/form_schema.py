@@ -228,6 +228,24 @@ def _names(kind: Any) -> tuple[str, ...]:
     return tuple(typing.get_args(kind))
 
 
+def label_of(model: type[BaseModel], place: tuple[str, ...]) -> str:
+    """Return the words that a form has for a place: "Training · Optimiser · Learning rate"; a place that is no field as it is.
+
+    Examples
+    --------
+    >>> from sleepfm.training.settings import PretrainSettings
+    >>> label_of(PretrainSettings, ("encoder", "modalities", "BAS", "max_channels"))
+    'Encoder · Modalities · BAS · Most channels'
+    """
+    words, known = [], {one.name: one for one in fields_of(model)}
+    for step in place:
+        one = known.get(step)
+        words.append(step if one is None else one.label)
+        if one is not None and isinstance(one.shape, Group | Groups):
+            known = {inner.name: inner for inner in fields_of(one.shape.model)}
+    return " · ".join(words)
+
+
 # what is written into a field
 
 

@@ -14,10 +14,12 @@ from sleepfm.library.preflight import Preflight, preflight_of, submit_preflight
 from sleepfm.library.training_runs import submit_finetune, submit_pretrain
 from sleepfm.runs.table import Job
 from sleepfm.text import plain
+from sleepfm.training.config_files import MISSING
 from sleepfm.training.finetune_settings import FinetuneSettings
 from sleepfm.training.settings import PretrainSettings
 from sleepfm.viewer.form_draft import Draft, Place
 from sleepfm.viewer.form_fields import FieldDrawer
+from sleepfm.viewer.form_schema import label_of
 from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.signed_in import acting
 from sleepfm.viewer.words import duration_words
@@ -49,7 +51,7 @@ def show_start(
     launcher, devices = _show_where(library, draft)
     found: Preflight | Job | None = None
     if settings is None:
-        _say_what_is_wrong(problems)
+        _say_what_is_wrong(draft, problems)
     else:
         found = preflight_of(library.jobs, kind, task, settings, devices=devices)
     looking = isinstance(found, Job) and found.open
@@ -105,8 +107,11 @@ def _show_where(library: Library, draft: Draft) -> tuple[str, int]:
     return launcher, devices
 
 
-def _say_what_is_wrong(problems: Mapping[Place, str]) -> None:
-    lines = [f"{'.'.join(place) or 'the settings'}: {words}" for place, words in problems.items()]
+def _say_what_is_wrong(draft: Draft, problems: Mapping[Place, str]) -> None:
+    lines = []
+    for place, words in problems.items():
+        about = label_of(draft.kind, place) or "The settings"
+        lines.append(f"{about} {words}" if words == MISSING else f"{about}: {words}")
     more = f"\n- and {len(lines) - MOST_SAID} more" if len(lines) > MOST_SAID else ""
     said = "\n".join(f"- {plain(line)}" for line in lines[:MOST_SAID])
     st.warning(f"Before this can be checked:\n{said}{more}", icon=":material/edit_note:")
@@ -166,7 +171,7 @@ def check_lines(found: Preflight) -> Sequence[str]:
     """Return a line of Markdown a check, the bad ones first."""
     order = {"bad": 0, "doubtful": 1, "good": 2}
     checks = sorted(found.checks, key=lambda one: order[one.state])
-    return [f"- {ICONS[one.state]} **{plain(one.name)}** {plain(one.words)}" for one in checks]
+    return [f"- {ICONS[one.state]} **{plain(one.name.capitalize())}** {plain(one.words)}" for one in checks]
 
 
 def estimates(found: Preflight) -> list[str]:
