@@ -87,7 +87,7 @@ def read_identity_provider(home: Home, environment: MutableMapping[str, str] | N
     except ValidationError as error:
         words = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
         raise RequestError(
-            f"{secrets_file_of(home)} or {_PREFIX}…: the identity provider is not described well: {words}"
+            f"{home.root / SECRETS_FILE} or {_PREFIX}…: the identity provider is not described well: {words}"
         ) from None
 
 
