@@ -50,9 +50,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
         library.store_hash(STUDY, sha256)
         about = {"label": SCORED, "note": "SleepFM demo-staging", "source_sha256": sha256, "trained_on": "simulated"}
         about |= {"weights_sha256": head.weights_sha256}
-        library.store_scoring(
-            STUDY, read_scoring(Path(made["scoring"])), engine="sleepfm", model="demo-staging", provenance=about
-        )
+        scoring = Scoring(stages=np.zeros(11, dtype=np.int8))
+        library.store_scoring(STUDY, scoring, engine="sleepfm", model="demo-staging", provenance=about)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLEEPFM_BUNDLED_MODELS", str(bundled))
         running = start_app(folder / "home", free_port())
