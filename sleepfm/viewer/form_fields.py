@@ -119,8 +119,8 @@ class FieldDrawer:
             case Scalar():
                 self._scalar(shape, place, label, said)
             case Switch():
-                self._keep(place, bool(at(self.draft.content, place)))
-                st.toggle(label, key=self.draft.key(place), help=said, on_change=self._took, args=(place,))
+                key = self._keep(place, bool(at(self.draft.content, place)))
+                st.toggle(label, key=key, help=said, on_change=self._took, args=(place, key))
             case Choice():
                 self._choice(shape, place, label, said)
             case Many():
@@ -141,14 +141,14 @@ class FieldDrawer:
                 raise TypeError(f"{'.'.join(place)}: a group is drawn by `group`")
 
     def _scalar(self, shape: Scalar, place: Place, label: str, said: str, *, hidden: bool = False) -> None:
-        self._keep(place, text_of(at(self.draft.content, place)))
+        key = self._keep(place, text_of(at(self.draft.content, place)))
 
         def changed() -> None:
-            self.draft.set(place, value_of(st.session_state[self.draft.key(place)], shape))
+            self.draft.set(place, value_of(st.session_state[key], shape))
 
         st.text_input(
             label,
-            key=self.draft.key(place),
+            key=key,
             help=said or None,
             placeholder=NOTHING if shape.optional else None,
             on_change=changed,
@@ -161,27 +161,23 @@ class FieldDrawer:
         value = at(self.draft.content, place)
         strange = value not in options  # from a file: shown, and what is wrong with it below
         options = [*options, value] if strange else options
-        self._keep(place, value)
-        st.selectbox(
-            label, options, key=self.draft.key(place), help=said, format_func=_words, on_change=self._took, args=(place,)
-        )  # fmt: skip
+        key = self._keep(place, value)
+        st.selectbox(label, options, key=key, help=said, format_func=_words, on_change=self._took, args=(place, key))
 
     def _many(self, shape: Many, place: Place, label: str, said: str) -> None:
         value = [one for one in at(self.draft.content, place) or [] if one in shape.options]
-        self._keep(place, value)
-        st.multiselect(
-            label, shape.options, key=self.draft.key(place), help=said, format_func=_words, on_change=self._took, args=(place,)
-        )  # fmt: skip
+        key = self._keep(place, value)
+        st.multiselect(label, shape.options, key=key, help=said, format_func=_words, on_change=self._took, args=(place, key))
 
     def _many_lines(self, place: Place, label: str, said: str) -> None:
         value = at(self.draft.content, place)
-        self._keep(place, "\n".join(str(one) for one in value) if isinstance(value, list) else "")
+        key = self._keep(place, "\n".join(str(one) for one in value) if isinstance(value, list) else "")
 
         def changed() -> None:
-            lines = st.session_state[self.draft.key(place)].splitlines()
+            lines = st.session_state[key].splitlines()
             self.draft.set(place, [line.strip() for line in lines if line.strip()])
 
-        st.text_area(label, key=self.draft.key(place), help=said, placeholder="one a line", height=68, on_change=changed)
+        st.text_area(label, key=key, help=said, placeholder="one a line", height=68, on_change=changed)
 
     def _free_numbers(self, place: Place, label: str, said: str) -> None:
         """Draw a number for each name there is; an emptied one goes, and `name = number` adds one."""
@@ -189,8 +185,8 @@ class FieldDrawer:
         names = [str(name) for name in values] if isinstance(values, Mapping) else []
         adding = self.draft.key((*place, "+"))
 
-        def changed(name: str) -> None:
-            text = st.session_state[self.draft.key((*place, name))]
+        def changed(name: str, key: str) -> None:
+            text = st.session_state[key]
             self.draft.set((*place, name), number_of(text) if text.strip() else REMOVE)
 
         def added() -> None:
@@ -206,38 +202,34 @@ class FieldDrawer:
                     if name is None:
                         st.text_input("Add a number", key=adding, placeholder="name = number", on_change=added)
                         continue
-                    self._keep((*place, name), text_of(values[name]))
-                    key = self.draft.key((*place, name))
-                    st.text_input(plain(name), key=key, on_change=changed, args=(name,), placeholder="Enter takes it away")
+                    key = self._keep((*place, name), text_of(values[name]))
+                    st.text_input(plain(name), key=key, on_change=changed, args=(name, key), placeholder="Enter takes it away")
 
     def _named_numbers(self, names: tuple[str, ...], place: Place, label: str, said: str) -> None:
-        def changed(name: str) -> None:
-            text = st.session_state[self.draft.key((*place, name))]
+        def changed(name: str, key: str) -> None:
+            text = st.session_state[key]
             self.draft.set((*place, name), number_of(text) if text.strip() else REMOVE)
 
         st.markdown(label, help=said)
         for line in _lines(list(names), COLUMNS):
             for column, name in zip(st.columns(COLUMNS), line, strict=False):
-                self._keep((*place, name), text_of(at(self.draft.content, (*place, name))))
-                key = self.draft.key((*place, name))
-                column.text_input(plain(name), key=key, placeholder=NOTHING, on_change=changed, args=(name,), live=True)
+                key = self._keep((*place, name), text_of(at(self.draft.content, (*place, name))))
+                column.text_input(plain(name), key=key, placeholder=NOTHING, on_change=changed, args=(name, key), live=True)
 
     def _parts(self, shape: Parts, place: Place, label: str, said: str, names: tuple[str, ...]) -> None:
         values = at(self.draft.content, place)
         values = list(values) if isinstance(values, list) else []
 
-        def changed(index: int) -> None:
+        def changed(index: int, key: str) -> None:
             now = (list(at(self.draft.content, place)) + [""] * shape.count)[: shape.count]
-            now[index] = number_of(st.session_state[self.draft.key((*place, str(index)))])
+            now[index] = number_of(st.session_state[key])
             self.draft.set(place, now)
 
         st.markdown(label, help=said)
         for index, column in enumerate(st.columns(shape.count)):
-            self._keep((*place, str(index)), text_of(values[index]) if index < len(values) else "")
+            key = self._keep((*place, str(index)), text_of(values[index]) if index < len(values) else "")
             name = names[index] if index < len(names) else str(index + 1)
-            column.text_input(
-                plain(name), key=self.draft.key((*place, str(index))), on_change=changed, args=(index,), live=True
-            )  # fmt: skip
+            column.text_input(plain(name), key=key, on_change=changed, args=(index, key), live=True)
 
     def _groups(self, shape: Groups, place: Place, label: str, said: str) -> None:
         st.markdown(label, help=said)
@@ -291,14 +283,19 @@ class FieldDrawer:
             with right:
                 self._draw(chosen, place, "Value" if isinstance(chosen, Scalar) else ":gray[for each]", "", one)
 
-    def _keep(self, place: Place, value: Any) -> None:
-        """Give a widget its value when it is made; afterwards its user's stays."""
+    def _keep(self, place: Place, value: Any) -> str:
+        """Give a widget its value when it is made, afterwards its user's stays; return its key.
+
+        What is called when the widget changes goes by this key: another field that changed in the same moment may have filled
+        the form anew, and the draft's keys are other ones then.
+        """
         key = self.draft.key(place)
         if key not in st.session_state:
             st.session_state[key] = value
+        return key
 
-    def _took(self, place: Place) -> None:
-        self.draft.set(place, st.session_state[self.draft.key(place)])
+    def _took(self, place: Place, key: str) -> None:
+        self.draft.set(place, st.session_state[key])
 
 
 def _lines(items: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:
