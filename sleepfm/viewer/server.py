@@ -31,6 +31,7 @@ from sleepfm.viewer.map_routes import map_routes
 from sleepfm.viewer.routes import viewer_routes
 from sleepfm.viewer.runs_routes import run_routes
 from sleepfm.viewer.same_origin import LOCAL_ONLY, OwnNames, SameOriginMiddleware
+from sleepfm.viewer.settings_routes import settings_routes
 from sleepfm.viewer.sign_in import SignIn
 from sleepfm.viewer.signed_in import LOOPBACK, ask_for_sign_in
 from sleepfm.viewer.similar_routes import similar_routes
@@ -76,6 +77,7 @@ def create_app(home: Home, sign_in: SignIn | None = None, names: OwnNames = LOCA
             *similar_routes(source, home),
             *map_routes(home),
             *run_routes(home),
+            *settings_routes(home),
             *upload_routes(home),
         ],
         middleware=[

@@ -157,11 +157,17 @@ def admit(scope: MutableMapping[str, Any], user: User) -> None:
     scope[_SCOPE_KEY] = user
 
 
+def user_of_request(request: Request) -> User | None:
+    """Return whose request one of the app's own routes answers; None for nobody who has signed in."""
+    user: User | None = request.scope.get(_SCOPE_KEY)
+    return user or (local_user() if _Guard.home is None else None)
+
+
 def requiring(role: Role, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """Let an own route answer only those who may do what asks for `role`; others get 403 as JSON {"error": ...}."""
 
     async def answer(request: Request) -> Response:
-        user: User | None = request.scope.get(_SCOPE_KEY) or (local_user() if _Guard.home is None else None)
+        user = user_of_request(request)
         if user is None or not user.may(role):
             return JSONResponse({"error": f"this asks for the role “{role}”"}, status_code=403)
         return await endpoint(request)

@@ -1,0 +1,60 @@
+"""What the settings page says: sizes, rows of its tables, where studies lie."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sleepfm.administration.readable_folders import ReadableFolders
+from sleepfm.administration.retention import OldThing
+from sleepfm.errors import RequestError
+from sleepfm.text import printable
+
+
+def size_words(size: float) -> str:
+    """Return a size as people say it: "340 kB", "1.2 MB", "3.40 GB"."""
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
+
+
+def old_rows(things: Iterable[OldThing]) -> list[dict[str, object]]:
+    """Return the table of what may go."""
+    return [
+        {
+            "What": thing.sort.value.capitalize(),
+            "Of": printable(thing.why),
+            "Age (days)": round(thing.age_days),
+            "Size (MB)": round(thing.bytes / 1e6, 2),
+            "File or folder below the home": printable(thing.name),
+        }
+        for thing in things
+    ]
+
+
+def studies_outside(paths: Sequence[str], folders: ReadableFolders) -> Counter[Path]:
+    """Return how many studies lie in each folder that the app may not read."""
+    in_folder = Counter(Path(path).parent for path in paths)
+    return Counter({folder: count for folder, count in in_folder.items() if not _readable(folder, folders)})
+
+
+def _readable(folder: Path, folders: ReadableFolders) -> bool:
+    try:
+        folders.require(folder)
+    except RequestError:
+        return False
+    return True
+
+
+def folder_state(folder: Path) -> str:
+    """Return what is wrong with a folder that was named, or nothing."""
+    try:
+        if not folder.is_dir():
+            return "is not there now; nothing is read from it until it is"
+        next(folder.iterdir(), None)
+    except OSError as error:
+        return f"cannot be read by the app ({error.strerror})"
+    if folder == Path(folder.anchor):
+        return "is everything that the account may read"
+    return ""
