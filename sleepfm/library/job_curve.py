@@ -10,6 +10,7 @@ from sleepfm.administration.readable_folders import ReadableFolders
 from sleepfm.errors import RequestError
 from sleepfm.evaluation.learning_curve_settings import NIGHTS, CurveSettings
 from sleepfm.home import Home
+from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, JobTable, Lane
@@ -90,4 +91,5 @@ def learning_curve(home: Home, parameters: dict[str, Any], progress: Progress) -
     from sleepfm.evaluation.learning_curve import draw_curve  # noqa: PLC0415 - torch, which submitting must not load
 
     settings = CurveSettings.model_validate(parameters["config"])
-    return draw_curve(settings, home.runs / parameters["job"] / "curve", home=home, progress=progress)
+    folder = home.runs / parameters["job"] / "curve"
+    return draw_curve(settings, folder, shelf=Shelf(home.models), runs=home.runs, progress=progress)
