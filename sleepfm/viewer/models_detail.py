@@ -18,7 +18,6 @@ from sleepfm.models.card import SIMULATED, Task
 from sleepfm.models.readme import SIMULATED_NOTICE
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.text import plain, printable
-from sleepfm.viewer.assets import app_folder
 from sleepfm.viewer.models_figure import quality_figure
 from sleepfm.viewer.models_words import TASK_WORDS, card_rows, default_of, default_words, metric_rows, state_words, training_rows
 from sleepfm.viewer.signed_in import User, acting
@@ -76,7 +75,7 @@ def _show_actions(library: Library, shelf: Shelf, entry: ShelfEntry, used: Model
             "Take the default back", help="Which model is the default is then decided by rule: real ones, newest first."
         ):
             _act(library, "take default back", name, partial(shelf.unchoose, task), f"{name} is no chosen default any more.")
-    elif shelf.is_offered(name):
+    elif shelf.is_offered(name) and not entry.card.baseline:
         help_words = f"The default for {TASK_WORDS[task]} {_EFFECTS[task]} while nobody names another."
         if entry.card.trained_on == SIMULATED:
             help_words += (
@@ -85,7 +84,7 @@ def _show_actions(library: Library, shelf: Shelf, entry: ShelfEntry, used: Model
         if st.button("Make it the default", type="primary", help=help_words):
             done = f"{name} is the default for {TASK_WORDS[task]}."
             _act(library, "promote model", name, partial(shelf.choose, name), done)
-    if task is Task.ENCODER and shelf.is_offered(name) and _has_page("finetune"):
+    if task is Task.ENCODER and shelf.is_offered(name):
         st.page_link(
             "pages/finetune.py",
             label="Fine-tune from it",
@@ -215,7 +214,7 @@ def _show_use(entry: ShelfEntry, used: ModelUse, user: User) -> None:
 
 def _show_run(run: RunUse, user: User) -> None:
     state = f" ({run.state})" if run.state else ""
-    if run.listed and user.may(Role.ADMIN) and _has_page("runs"):
+    if run.listed and user.may(Role.ADMIN):
         st.page_link(
             "pages/runs.py", label=plain(f"{run.title}{state}"), icon=":material/list_alt:", query_params={"run": run.id}
         )
@@ -223,10 +222,6 @@ def _show_run(run: RunUse, user: User) -> None:
         st.caption(plain(f"{run.title}{state}, run {run.id}"))
     else:
         st.caption(plain(f"started on the command line, folder runs/{run.id}"))
-
-
-def _has_page(name: str) -> bool:
-    return (app_folder() / "pages" / f"{name}.py").is_file()
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

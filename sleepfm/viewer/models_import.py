@@ -27,6 +27,7 @@ def import_dialog() -> None:
         "Weights as safetensors or a plain PyTorch state dict with their `config.json`, a folder or zip file exported from a"
         " shelf. Pickles that hold anything but tensors are refused: loading them could run code."
     )
+    problem = st.empty()  # above the fields: below a long form nobody would see it
     way = st.segmented_control("Where it lies", (_UPLOAD, _PATH), default=_UPLOAD, required=True, key="import way")
     name = st.text_input("Name on the shelf", placeholder="letters, digits, dot, underscore, hyphen", key="import name")
     chosen, path = [], ""
@@ -76,7 +77,7 @@ def import_dialog() -> None:
                     job = submit_uploads(library, files, request, beside, submitted_by=user.name)
                 st.session_state[WATCHED] = job.id
     except SleepFMError as error:
-        st.error(plain(str(error)))
+        problem.error(plain(str(error)))
         return
     st.rerun()
 
