@@ -48,10 +48,13 @@ def show_encoder(encoders: list[EncoderChoice], draft: Draft, drawer: FieldDrawe
     now = draft.content.get("encoder") or None
     options = [*labels, *([now] if now and now not in labels else [])]
     key = draft.key(("encoder",))
-    st.session_state.setdefault(key, now)
+    if key not in st.session_state:
+        draft.begun[key] = now
+    begun = draft.begun.get(key, now)
     st.selectbox(
         "Encoder",
         options,
+        options.index(begun) if begun in options else None,
         key=key,
         format_func=lambda name: labels.get(name, printable(name)),
         placeholder="Choose an encoder" if options else "no encoder on the shelf",
@@ -87,8 +90,10 @@ def main() -> None:
         elif what is not None:
             st.error("That run trained an encoder: open it under Pretrain.")
         task = st.session_state[TASK]
+        before = st.session_state.get("fine-tune shown", task)
+        st.session_state["fine-tune shown"] = task
         shelf = Shelf(library.home.models)
-        draft = open_draft(library, task, SETTINGS_OF[task])
+        draft = open_draft(library, task, SETTINGS_OF[task], like=before)
         if job is not None and what == task:
             fill_from(library, draft, job)
         choose_encoder(shelf, draft)

@@ -34,6 +34,8 @@ class Draft:
         Counts the times that the fields were filled by something else than their user: their widgets are made anew then.
     parent
         The run that this one is a changed copy of.
+    begun
+        What each widget began with when it was made, by its key.
     """
 
     page: str
@@ -43,6 +45,7 @@ class Draft:
     preset_content: Content = field(default_factory=dict)
     generation: int = 0
     parent: str | None = None
+    begun: dict[str, Any] = field(default_factory=dict)
 
     def fill(self, content: Mapping[str, Any]) -> None:
         """Fill every field anew."""

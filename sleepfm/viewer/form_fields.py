@@ -119,8 +119,8 @@ class FieldDrawer:
             case Scalar():
                 self._scalar(shape, place, label, said)
             case Switch():
-                key = self._keep(place, bool(at(self.draft.content, place)))
-                st.toggle(label, key=key, help=said, on_change=self._took, args=(place, key))
+                key, begun = self._begun(place, bool(at(self.draft.content, place)))
+                st.toggle(label, begun, key=key, help=said, on_change=self._took, args=(place, key))
             case Choice():
                 self._choice(shape, place, label, said)
             case Many():
@@ -141,13 +141,14 @@ class FieldDrawer:
                 raise TypeError(f"{'.'.join(place)}: a group is drawn by `group`")
 
     def _scalar(self, shape: Scalar, place: Place, label: str, said: str, *, hidden: bool = False) -> None:
-        key = self._keep(place, text_of(at(self.draft.content, place)))
+        key, begun = self._begun(place, text_of(at(self.draft.content, place)))
 
         def changed() -> None:
             self.draft.set(place, value_of(st.session_state[key], shape))
 
         st.text_input(
             label,
+            begun,
             key=key,
             help=said or None,
             placeholder=NOTHING if shape.optional else None,
@@ -161,23 +162,26 @@ class FieldDrawer:
         value = at(self.draft.content, place)
         strange = value not in options  # from a file: shown, and what is wrong with it below
         options = [*options, value] if strange else options
-        key = self._keep(place, value)
-        st.selectbox(label, options, key=key, help=said, format_func=_words, on_change=self._took, args=(place, key))
+        key, begun = self._begun(place, value)
+        index = options.index(begun) if begun in options else 0
+        st.selectbox(label, options, index, key=key, help=said, format_func=_words, on_change=self._took, args=(place, key))
 
     def _many(self, shape: Many, place: Place, label: str, said: str) -> None:
         value = [one for one in at(self.draft.content, place) or [] if one in shape.options]
-        key = self._keep(place, value)
-        st.multiselect(label, shape.options, key=key, help=said, format_func=_words, on_change=self._took, args=(place, key))
+        key, begun = self._begun(place, value)
+        st.multiselect(
+            label, shape.options, begun, key=key, help=said, format_func=_words, on_change=self._took, args=(place, key)
+        )
 
     def _many_lines(self, place: Place, label: str, said: str) -> None:
         value = at(self.draft.content, place)
-        key = self._keep(place, "\n".join(str(one) for one in value) if isinstance(value, list) else "")
+        key, begun = self._begun(place, "\n".join(str(one) for one in value) if isinstance(value, list) else "")
 
         def changed() -> None:
             lines = st.session_state[key].splitlines()
             self.draft.set(place, [line.strip() for line in lines if line.strip()])
 
-        st.text_area(label, key=key, help=said, placeholder="one a line", height=68, on_change=changed)
+        st.text_area(label, begun, key=key, help=said, placeholder="one a line", height=68, on_change=changed)
 
     def _free_numbers(self, place: Place, label: str, said: str) -> None:
         """Draw a number for each name there is; an emptied one goes, and `name = number` adds one."""
@@ -202,8 +206,10 @@ class FieldDrawer:
                     if name is None:
                         st.text_input("Add a number", key=adding, placeholder="name = number", on_change=added)
                         continue
-                    key = self._keep((*place, name), text_of(values[name]))
-                    st.text_input(plain(name), key=key, on_change=changed, args=(name, key), placeholder="Enter takes it away")
+                    key, begun = self._begun((*place, name), text_of(values[name]))
+                    st.text_input(
+                        plain(name), begun, key=key, on_change=changed, args=(name, key), placeholder="Enter takes it away"
+                    )
 
     def _named_numbers(self, names: tuple[str, ...], place: Place, label: str, said: str) -> None:
         def changed(name: str, key: str) -> None:
@@ -213,8 +219,10 @@ class FieldDrawer:
         st.markdown(label, help=said)
         for line in _lines(list(names), COLUMNS):
             for column, name in zip(st.columns(COLUMNS), line, strict=False):
-                key = self._keep((*place, name), text_of(at(self.draft.content, (*place, name))))
-                column.text_input(plain(name), key=key, placeholder=NOTHING, on_change=changed, args=(name, key), live=True)
+                key, begun = self._begun((*place, name), text_of(at(self.draft.content, (*place, name))))
+                column.text_input(
+                    plain(name), begun, key=key, placeholder=NOTHING, on_change=changed, args=(name, key), live=True
+                )  # fmt: skip
 
     def _parts(self, shape: Parts, place: Place, label: str, said: str, names: tuple[str, ...]) -> None:
         values = at(self.draft.content, place)
@@ -227,9 +235,9 @@ class FieldDrawer:
 
         st.markdown(label, help=said)
         for index, column in enumerate(st.columns(shape.count)):
-            key = self._keep((*place, str(index)), text_of(values[index]) if index < len(values) else "")
+            key, begun = self._begun((*place, str(index)), text_of(values[index]) if index < len(values) else "")
             name = names[index] if index < len(names) else str(index + 1)
-            column.text_input(plain(name), key=key, on_change=changed, args=(index, key), live=True)
+            column.text_input(plain(name), begun, key=key, on_change=changed, args=(index, key), live=True)
 
     def _groups(self, shape: Groups, place: Place, label: str, said: str) -> None:
         st.markdown(label, help=said)
@@ -240,9 +248,9 @@ class FieldDrawer:
             def changed(here: Place = here, key: str = key) -> None:
                 self.draft.set(here, self._first(here) if st.session_state[key] else REMOVE)
 
-            self._keep(here, name in values)
+            _, begun = self._begun(here, name in values)
             switch, *columns = st.columns([1, *(_share(one) for one in fields_of(shape.model))])
-            switch.toggle(plain(name), key=key, on_change=changed)
+            switch.toggle(plain(name), begun, key=key, on_change=changed)
             if name in values:
                 for column, one in zip(columns, fields_of(shape.model), strict=True):
                     with column:
@@ -260,7 +268,9 @@ class FieldDrawer:
 
     def _one_of(self, shape: OneOf, place: Place, label: str, said: str, one: FormField) -> None:
         value = at(self.draft.content, place)
-        now = next((index for index, other in enumerate(shape.alternatives) if _fits(other, value)), 0)
+        now = shape.alternatives.index(value) if _is_word(value) and value in shape.alternatives else None
+        if now is None:
+            now = next((index for index, other in enumerate(shape.alternatives) if _fits(other, value)), 0)
         key = self.draft.key((*place, "?"))
         if key not in st.session_state:
             st.session_state[key] = now
@@ -283,16 +293,17 @@ class FieldDrawer:
             with right:
                 self._draw(chosen, place, "Value" if isinstance(chosen, Scalar) else ":gray[for each]", "", one)
 
-    def _keep(self, place: Place, value: Any) -> str:
-        """Give a widget its value when it is made, afterwards its user's stays; return its key.
+    def _begun(self, place: Place, value: Any) -> tuple[str, Any]:
+        """Return the key of a setting's widget and what it begins with; afterwards its user's word stays.
 
         What is called when the widget changes goes by this key: another field that changed in the same moment may have filled
-        the form anew, and the draft's keys are other ones then.
+        the form anew, and the draft's keys are other ones then. The beginning is given to the widget itself and not put into
+        the session: the browser sends a widget's own beginning, never an empty one, while it is still being drawn.
         """
         key = self.draft.key(place)
         if key not in st.session_state:
-            st.session_state[key] = value
-        return key
+            self.draft.begun[key] = value
+        return key, self.draft.begun.get(key, value)
 
     def _took(self, place: Place, key: str) -> None:
         self.draft.set(place, st.session_state[key])
@@ -310,12 +321,12 @@ def _share(one: FormField) -> int:
     return 4 if isinstance(one.shape, Many) else 1
 
 
+def _is_word(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
 def _fits(alternative: Shape | str | None, value: Any) -> bool:
     match alternative:
-        case None:
-            return value is None
-        case str():
-            return bool(value == alternative)
         case Scalar(number=True):
             return isinstance(value, int | float | str)
         case Numbers():
