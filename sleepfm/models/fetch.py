@@ -123,7 +123,7 @@ def _unreachable(url: str, error: Exception) -> str:
     reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", None) or error
     return (
         f"cannot fetch {url} ({reason}): go online and fetch again, it resumes; or bring the files from another machine and"
-        " import them"
+        " import them (sleepfm models import)"
     )
 
 
