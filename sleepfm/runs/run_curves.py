@@ -118,22 +118,29 @@ class Curves:
 
     def _take(self, block: bytes) -> None:
         self._readings += 1
-        alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-        for entry in self._entries(block):
-            alike[tuple(entry)].append(entry)
-        for names, entries in alike.items():
+        alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        entries = self._entries(block)
+        for number, entry in enumerate(entries):
+            alike[tuple(entry)].append(number)
+        found: dict[str, list[tuple[np.ndarray, Series]]] = defaultdict(list)
+        for names, numbers in alike.items():
             # a run writes the same figures at each step: taken together they are a table
-            table = _table([tuple(entry.values()) for entry in entries], len(names))
+            table = _table([tuple(entries[number].values()) for number in numbers], len(names))
             columns = dict(zip(names, table.T, strict=True))
             if not set(_PLACE) <= set(columns):
-                self._bad += len(entries)
+                self._bad += len(numbers)
                 continue
             placed = np.isfinite(columns["step"]) & np.isfinite(columns["time"]) & (np.abs(columns["step"]) < 2**53)
             self._bad += int(np.count_nonzero(~placed))
-            step, time = columns["step"][placed].astype(np.int64), columns["time"][placed]
-            for name, column in columns.items():
-                if name not in _PLACE:
-                    self._append(name, step, column[placed], time)
+            for name in set(names) - set(_PLACE):
+                there = placed & np.isfinite(columns[name])
+                if there.any():
+                    series = Series(columns["step"][there].astype(np.int64), columns[name][there], columns["time"][there])
+                    found[name].append((np.array(numbers)[there], series))
+        for name, parts in found.items():
+            order = np.argsort(np.concatenate([numbers for numbers, _ in parts]))
+            whole = _joined([series for _, series in parts])
+            self._chunks.setdefault(name, []).append(Series(whole.step[order], whole.value[order], whole.time[order]))
 
     def _entries(self, block: bytes) -> list[dict[str, Any]]:
         lines = block.decode("utf-8", "replace").splitlines()
@@ -155,25 +162,17 @@ class Curves:
                 self._bad += 1
         return entries
 
-    def _append(self, name: str, step: np.ndarray, value: np.ndarray, time: np.ndarray) -> None:
-        there = np.isfinite(value)
-        if there.all():
-            if len(value):
-                self._chunks.setdefault(name, []).append(Series(step, value, time))
-        elif there.any():
-            self._chunks.setdefault(name, []).append(Series(step[there], value[there], time[there]))
-
     def _series(self, name: str) -> Series:
         chunks = self._chunks[name]
-        if len(chunks) > 1:
-            chunks[:] = [
-                Series(
-                    np.concatenate([one.step for one in chunks]),
-                    np.concatenate([one.value for one in chunks]),
-                    np.concatenate([one.time for one in chunks]),
-                )
-            ]
+        chunks[:] = [_joined(chunks)]
         return chunks[0]
+
+
+def _joined(parts: Sequence[Series]) -> Series:
+    if len(parts) == 1:
+        return parts[0]
+    step, value, time = (np.concatenate([getattr(one, axis) for one in parts]) for axis in ("step", "value", "time"))
+    return Series(step, value, time)
 
 
 def _table(rows: Sequence[tuple[Any, ...]], width: int) -> np.ndarray:

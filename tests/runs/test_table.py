@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -79,25 +78,107 @@ def test_an_ended_job_keeps_its_end(table: JobTable) -> None:
     assert table.get(job.id).error == "stopped by the user"
 
 
-def test_a_running_job_whose_process_is_gone_becomes_crashed_but_a_living_one_stays(table: JobTable) -> None:
-    gone = table.add("import", lane=Lane.QUICK, title="gone", parameters={"n": 1})
-    alive = table.add("import", lane=Lane.QUICK, title="alive", parameters={"n": 2})
+def test_the_first_process_that_is_recorded_keeps_the_job(table: JobTable) -> None:
+    job = table.add("import", lane=Lane.QUICK, title="x")
+    assert not table.set_process(job.id, 11, 1.0), "nobody claimed it"
     table.claim(Lane.QUICK)
-    table.claim(Lane.QUICK)
-    # the same pid with another start time is another process
-    table.set_process(gone.id, os.getpid(), 1.0)
-    table.set_process(alive.id, os.getpid(), identity(os.getpid()))
-    assert [job.id for job in table.reconcile()] == [gone.id]
-    assert table.get(gone.id).state is JobState.CRASHED
-    assert table.get(alive.id).state is JobState.RUNNING
+    assert table.set_process(job.id, 11, 1.0, attempt=1)
+    assert table.set_process(job.id, 11, 1.0, attempt=1), "said twice, by the dispatcher and by itself"
+    assert not table.set_process(job.id, 12, 2.0, attempt=1)
+    assert table.get(job.id).pid == 11
+    assert not table.unclaim(job.id, attempt=1), "it has begun"
 
 
-def test_a_job_of_a_kind_from_another_version_is_listed_and_reconciled_too(table: JobTable) -> None:
+def test_a_claim_that_came_to_nothing_goes_back_to_the_head_of_the_queue(table: JobTable) -> None:
+    first, second = (table.add("import", lane=Lane.QUICK, title="x", parameters={"n": n}) for n in range(2))
+    claimed = table.claim(Lane.QUICK)
+    assert claimed is not None
+    assert table.unclaim(claimed.id, attempt=1)
+    head = table.head(Lane.QUICK)
+    assert head is not None
+    assert (head.id, head.started_at) == (first.id, None)
+    assert table.claim(Lane.QUICK, only=second.id) is None, "nobody overtakes"
+
+
+def test_a_worker_that_was_given_up_changes_nothing_in_the_next_attempt(table: JobTable) -> None:
+    job = table.add("import", lane=Lane.QUICK, title="x")
+    table.claim(Lane.QUICK)
+    table.set_process(job.id, 11, 1.0, attempt=1)
+    table.end(job.id, JobState.CRASHED, error="gone", attempt=1)
+    resumed = table.resume(job.id, submitted_by="ada")
+    assert (resumed.id, resumed.state, resumed.attempt, resumed.pid, resumed.error) == (job.id, JobState.QUEUED, 2, None, None)
+    table.claim(Lane.QUICK)
+    assert not table.set_process(job.id, 11, 1.0, attempt=1)
+    assert table.report(job.id, 0.9, "still here", attempt=1), "it is told to stop"
+    assert not table.end(job.id, JobState.FINISHED, result={}, attempt=1)
+    now = table.get(job.id)
+    assert (now.state, now.progress, now.submitted_by) == (JobState.RUNNING, 0, "ada")
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.FINISHED])
+def test_only_what_ended_badly_is_resumed(table: JobTable, state: JobState) -> None:
+    job = table.add("import", lane=Lane.QUICK, title="x")
+    if state is not JobState.QUEUED:
+        table.claim(Lane.QUICK)
+    if state is JobState.FINISHED:
+        table.end(job.id, state)
+    with pytest.raises(RequestError, match=state.value):
+        table.resume(job.id)
+    assert table.get(job.id).attempt == 1
+
+
+def test_two_open_runs_never_make_the_same_model(table: JobTable) -> None:
+    first = table.add("pretrain", lane=Lane.TRAIN_CPU, title="a", subject="model", parameters={"n": 1})
+    assert table.add("pretrain", lane=Lane.TRAIN_CPU, title="a", subject="model", parameters={"n": 1}).id == first.id
+    with pytest.raises(RequestError, match=first.id):
+        table.add("finetune", lane=Lane.TRAIN_CPU, title="a", subject="model", parameters={"n": 2})
+    table.request_stop(first.id)
+    second = table.add("finetune", lane=Lane.TRAIN_CPU, title="a", subject="model", parameters={"n": 2})
+    with pytest.raises(RequestError, match=second.id):
+        table.resume(first.id)
+
+
+def test_two_admins_who_press_start_at_once_start_one_run(tmp_path: Path) -> None:
+    home = open_home(tmp_path)
+    JobTable(home).close()
+
+    def press(_: int) -> str:
+        return JobTable(home).add("pretrain", lane=Lane.TRAIN_CPU, title="a", subject="model", parameters={"n": 1}).id
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(press, range(16)))) == 1
+    assert JobTable(home).count() == 1
+
+
+def test_killing_says_more_than_stopping(table: JobTable) -> None:
+    job = table.add("import", lane=Lane.QUICK, title="x")
+    table.claim(Lane.QUICK)
+    assert not table.request_stop(job.id).kill_requested
+    killed = table.request_kill(job.id)
+    assert (killed.kill_requested, killed.stop_requested, killed.state) == (True, True, JobState.RUNNING)
+    waiting = table.add("import", lane=Lane.QUICK, title="y", parameters={"n": 2})
+    assert table.request_kill(waiting.id).state is JobState.STOPPED
+
+
+def test_notes_and_what_was_put_away(table: JobTable) -> None:
+    jobs = [table.add("import", lane=Lane.QUICK, title=str(n), parameters={"n": n}) for n in range(5)]
+    assert table.annotate(jobs[0].id, "too slow").note == "too slow"
+    with pytest.raises(RequestError, match="characters"):
+        table.annotate(jobs[0].id, "x" * 10_001)
+    with pytest.raises(RequestError, match="open"):
+        table.archive(jobs[0].id)
+    table.request_stop(jobs[0].id)
+    assert table.archive(jobs[0].id).archived
+    assert (table.count(), table.count(archived=True), table.count(archived=None)) == (4, 1, 5)
+    assert [one.id for one in table.list(archived=None, limit=2, offset=3)] == [jobs[1].id, jobs[0].id]
+    assert not table.archive(jobs[0].id, archived=False).archived
+    assert table.resume(jobs[0].id).note == "too slow"
+
+
+def test_a_job_of_a_kind_from_another_version_is_listed_too(table: JobTable) -> None:
     job = table.add("teleport", lane=Lane.QUICK, title="From the future")
-    table.claim(Lane.QUICK)
     assert [one.id for one in table.list()] == [job.id]
     assert table.list(kinds=("import",)) == ()
-    assert [one.id for one in table.reconcile()] == [job.id]
 
 
 def test_a_dead_pid_is_not_alive() -> None:
