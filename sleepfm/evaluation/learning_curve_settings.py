@@ -14,10 +14,10 @@ from sleepfm.training.settings import OptimiserSettings, Settings, TrainingSetti
 NIGHTS: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
 CURVE_TRAINING = TrainingSettings(
     epochs=10_000,
-    max_steps=240,
+    max_steps=120,
     batch_size=8,
-    validate_every=30,
-    patience=3,
+    validate_every=20,
+    patience=2,
     optimiser=OptimiserSettings(learning_rate=2e-3, warmup_steps=10, weight_decay=0.01),
 )
 """The same number of steps however few nights there are; it ends when the validation people gain nothing more."""
@@ -59,7 +59,7 @@ class CurveSettings(Settings):
     yasa: bool = True
     head: HeadSettings = HeadSettings()
     class_weights: StageWeights = "balanced"
-    crop_tokens: int = Field(default=240, ge=6, multiple_of=6)
+    crop_tokens: int = Field(default=120, ge=6, multiple_of=6)
     modality_dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     training: TrainingSettings = CURVE_TRAINING
     validation_nights: int = Field(default=8, ge=1)
