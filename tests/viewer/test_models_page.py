@@ -31,7 +31,6 @@ KAPPA = Metric(name="staging kappa", value=0.7654, low=0.7, high=0.81, n=40, dat
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     """Give a library with an encoder and two staging heads, one measured, one trained on simulated signals."""
     monkeypatch.setenv("SLEEPFM_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(signed_in, "current_user", signed_in.local_user)
     with Library.open() as opened:
         root = opened.home.models
         put_card(root, "base", training_data=MARKUP, licence=MARKUP, source=MARKUP)
