@@ -313,8 +313,8 @@ def _converted_before(task: _Task, progress: Progress) -> ConvertRecord | None:
     sha256 = fingerprint(task.path, progress)
     if _made_from(task.out) != sha256:
         raise RecordingError(
-            f"{task.path}: {task.out} is there already, made from another recording or another version of this one; move it away,"
-            " or choose another --out."
+            f"{task.path}: {task.out} is there already and was made from another recording, or is damaged; move it away, or"
+            " choose another --out."
         )
     try:
         with open_signals(task.out) as signals:
@@ -338,4 +338,4 @@ def _converted_before(task: _Task, progress: Progress) -> ConvertRecord | None:
                 reused=True,
             )
     except RecordingError:
-        return None  # damaged: it is made anew
+        return None  # what this very recording was made into cannot be used any more: it is made anew

@@ -16,7 +16,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "mariadb", "slurmdbd", "slurmctld", "slurmd", "sacctmgr", "sbatch", "sacct")
+PROGRAMS = (
+    "munged",
+    "mariadbd",
+    "mariadb-install-db",
+    "mariadb",
+    "slurmdbd",
+    "slurmctld",
+    "slurmd",
+    "sacctmgr",
+    "sbatch",
+    "sacct",
+)
 _SYSTEM_PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 _CORES = 4
 _PATIENCE_S = 40.0
@@ -32,7 +43,7 @@ class SlurmMachine:
 
     def __init__(self) -> None:
         # sockets have short names (108 characters), so the folder cannot lie below pytest's
-        self.folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # noqa: S108
+        self.folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf")}
         self._database, self._accounting, self._controller, self._daemon = _free_ports(4)
@@ -85,7 +96,7 @@ class SlurmMachine:
             f"--seed-file={munge / 'seed'}",
             f"--log-file={self.folder / 'log' / 'munge.log'}",
         )
-        self._until(lambda: (munge / "sock").exists(), "munged")
+        self._until((munge / "sock").exists, "munged")
 
     def _start_database(self) -> None:
         mysql = self.folder / "mysql"
@@ -102,7 +113,9 @@ class SlurmMachine:
             "--innodb-buffer-pool-size=64M",
         )
         words = "CREATE USER slurm@127.0.0.1 IDENTIFIED BY 'slurm'; GRANT ALL ON slurm_acct_db.* TO slurm@127.0.0.1"
-        self._until(lambda: self._ask("mariadb", "--no-defaults", f"--socket={mysql / 'sock'}", "-e", words) is not None, "mariadbd")
+        self._until(
+            lambda: self._ask("mariadb", "--no-defaults", f"--socket={mysql / 'sock'}", "-e", words) is not None, "mariadbd"
+        )
 
     def _write_configuration(self) -> None:
         folder, host, user = self.folder, socket.gethostname().split(".")[0], getpass.getuser()

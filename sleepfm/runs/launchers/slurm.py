@@ -42,7 +42,6 @@ class SlurmLauncher:
         self._watch = ClusterWatch()
         self._said: dict[str, tuple[float, LaunchState]] = {}
         self._killed_at: dict[str, float] = {}
-        self._gone: dict[str, str] = {}
 
     def start(self, job: Job, *, gpus: tuple[int, ...] = ()) -> Handle:  # noqa: ARG002 - the cluster hands out its own
         """Submit the job; its parts, where `parameters["parts"]` says how many, as an array.
@@ -98,14 +97,12 @@ class SlurmLauncher:
         """Tell how the job stands, from the cluster's last answer and from what its processes said."""
         if job.external is None:
             return LaunchState(alive=False, words="it was never submitted")
-        at, state = self._said.get(job.id, (-_FRESH_S, None))
-        if state is None or time.monotonic() - at >= _FRESH_S:
+        at, state = self._said.get(job.external, (0.0, None))
+        if state is None or (state.alive and time.monotonic() - at >= _FRESH_S):
             state = self._look(job, job.external)
-            self._said[job.id] = (time.monotonic(), state)
-        if not state.alive:
-            self._watch.forget(job.external)
-            self._gone[job.id] = job.external
-            del self._said[job.id]
+            self._said[job.external] = (time.monotonic(), state)
+            if not state.alive:
+                self._watch.forget(job.external)
         return state
 
     def _look(self, job: Job, external: str) -> LaunchState:
@@ -134,7 +131,7 @@ class SlurmLauncher:
     def kill(self, job: Job) -> bool:
         """Have the cluster end it, and say that it is not known yet whether it has."""
         external = job.external
-        if external is None or self._gone.get(job.id) == external:
+        if external is None or (external in self._said and not self._said[external][1].alive):
             return True
         if time.monotonic() - self._killed_at.get(external, -math.inf) > _AGAIN_S:
             self._killed_at[external] = time.monotonic()
