@@ -88,7 +88,7 @@ def show_list(library: Library) -> None:
             help="Choose two or more training runs with the boxes at their left.",
         ):
             go(compare=",".join(chosen()))
-        if count and st.button("None", help="Choose no run"):
+        if count and st.button("Clear", help="Choose no run"):
             chosen().clear()
             st.rerun()
     ended = wanted | {"states": ended_states(wanted["states"])}
@@ -97,6 +97,7 @@ def show_list(library: Library) -> None:
     page = 1
     if pages > 1:
         key = f"runs page {wanted}"  # another filter begins with its first page
+        st.session_state[key] = min(st.session_state.get(key, 1), pages)  # runs that were put away may leave fewer pages
         page = page_place.number_input(f"Page of {pages}", 1, pages, key=key, label_visibility="collapsed")
     runs_acting.show_messages()
     busy = library.jobs.count(states=OPEN_STATES, archived=None) > 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from sleepfm.runs.table import Job
 from sleepfm.text import printable
+from sleepfm.viewer.runs_store import StoredCurves
 from sleepfm.viewer.runs_words import figures, took_words, when_words, where_words
 from sleepfm.viewer.words import duration_words
 
@@ -60,31 +61,30 @@ def differing(settings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]
     return rows
 
 
-def figure_rows(jobs: Mapping[str, Job]) -> list[dict[str, str]]:
-    """Return what the runs came to, a row a figure: {"Figure": name, <run>: words, …}."""
+def figure_rows(jobs: Mapping[str, Job], curves: Mapping[str, StoredCurves]) -> list[dict[str, str]]:
+    """Return what the runs came to, or have come to so far, a row a figure: {"Figure": name, <run>: words, …}.
+
+    Parameters
+    ----------
+    jobs, curves
+        By the name that a run is shown with.
+    """
+
+    def each(words: Callable[[str, Job], str | None]) -> dict[str, str]:
+        return {name: words(name, job) or "–" for name, job in jobs.items()}
+
     known = {name: figures(job) for name, job in jobs.items()}
-
-    def best(name: str) -> str:
-        value = known[name].get("best_validation_loss")
-        return "–" if value is None else f"{value:.4g}"
-
-    def steps(name: str) -> str:
-        value = known[name].get("steps")
-        return "–" if value is None else f"{value:,}"
-
-    def trained(name: str) -> str:
-        value = known[name].get("seconds")
-        return "–" if value is None else duration_words(value)
-
+    best = {name: known[name].get("best_validation_loss", curves[name].best_validation_loss) for name in jobs}
+    steps = {name: known[name].get("steps", curves[name].steps) for name in jobs}
     rows = {
-        "State": {name: f"{job.state.value}, {100 * job.progress:.0f} %" for name, job in jobs.items()},
-        "Lowest validation loss (no unit)": {name: best(name) for name in jobs},
-        "Steps": {name: steps(name) for name in jobs},
-        "Time spent training": {name: trained(name) for name in jobs},
-        "Time from start to end": {name: took_words(job) for name, job in jobs.items()},
-        "Where": {name: where_words(job) for name, job in jobs.items()},
-        "Queued": {name: when_words(job.created_at) for name, job in jobs.items()},
-        "Model": {name: printable(str(known[name].get("model", "–"))) for name in jobs},
+        "State": each(lambda _name, job: f"{job.state.value}, {100 * job.progress:.0f} %"),
+        "Lowest validation loss (no unit)": each(lambda name, _: None if best[name] is None else f"{best[name]:.4g}"),
+        "Steps": each(lambda name, _: None if steps[name] is None else f"{steps[name]:,}"),
+        "Time spent training": each(lambda name, _: duration_words(known[name]["seconds"]) if "seconds" in known[name] else None),
+        "Time from start to end": each(lambda _name, job: took_words(job)),
+        "Where": each(lambda _name, job: printable(where_words(job))),
+        "Queued": each(lambda _name, job: when_words(job.created_at)),
+        "Model": each(lambda name, _: printable(str(known[name].get("model", "")))),
     }
     return [{"Figure": figure} | values for figure, values in rows.items()]
 

@@ -12,6 +12,7 @@ from sleepfm.viewer.runs_compare import MOST_COMPARED, differing, figure_rows, r
 from sleepfm.viewer.runs_components import run_curves
 from sleepfm.viewer.runs_one import go
 from sleepfm.viewer.runs_papers import asked_settings
+from sleepfm.viewer.runs_store import curve_store
 from sleepfm.viewer.runs_words import is_training
 
 
@@ -33,7 +34,8 @@ def show_compared(library: Library, identifiers: list[str]) -> None:
     run_curves(jobs, key="curves " + " ".join(job.id for job in jobs))
     by_name = dict(zip(run_names(jobs), jobs, strict=True))
     st.markdown("**What they came to**")
-    st.dataframe(figure_rows(by_name), hide_index=True)
+    store = curve_store(library.home)
+    st.dataframe(figure_rows(by_name, {name: store.read(job.id) for name, job in by_name.items()}), hide_index=True)
     st.markdown("**Settings that differ**")
     rows = differing({name: asked_settings(job) for name, job in by_name.items()})
     if rows:

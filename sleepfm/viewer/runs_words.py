@@ -108,7 +108,7 @@ def state_words(job: Job, *, seconds_left: float | None = None) -> str:
         return f"{said}."
     said += f" at {100 * job.progress:.0f} %"
     if job.state is JobState.CRASHED:
-        return f"{said}: its process ended without a word of its own."
+        return f"{said}: its process ended unexpectedly."
     kept = " The checkpoint is kept: it can be resumed." if job.state is JobState.STOPPED and is_training(job) else ""
     return f"{said}.{kept}"
 

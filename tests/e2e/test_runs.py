@@ -120,7 +120,7 @@ def test_two_runs_are_chosen_and_compared(runs: RunningApp, tab: Any) -> None:
     search.press("Enter")
     line(tab, "Stage").first.wait_for(state="detached")
     line(tab, "Pretrain narrow").get_by_role("checkbox").check()
-    tab.get_by_role("button", name="None").wait_for()
+    tab.get_by_role("button", name="Clear").wait_for()
     line(tab, "Pretrain wide").get_by_role("checkbox").check()
     tab.get_by_role("button", name="Compare 2 runs").click()
     tab.get_by_text("2 runs compared").wait_for()

@@ -16,13 +16,19 @@ from viewer.made_up_runs import add_run, settings, write_folder
 
 from sleepfm.home import Home, open_home
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
+from sleepfm.text import printable
 from sleepfm.viewer.runs_compare import differing, figure_rows, flat, run_names
 from sleepfm.viewer.runs_papers import MOST_BYTES, asked_settings, environment_rows, read_papers
+from sleepfm.viewer.runs_store import CurveStore
 
 CONTENTS = st.one_of(
     st.binary(max_size=200),
     st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one))
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda one: st.lists(one) | st.dictionaries(st.text(), one),
+        max_leaves=8,
+    )
     .map(json.dumps)
     .map(str.encode),
 )
@@ -104,7 +110,7 @@ def test_nothing_in_a_folder_can_stop_the_page(tmp_path: Path, config: bytes, en
         (folder / name).write_bytes(content)
     papers = read_papers(home, job)
     for row in environment_rows(papers):
-        assert all(text.isprintable() for text in row)
+        assert all(printable(text) == text for text in row)
     assert papers.settings == job.parameters["config"]
 
 
@@ -156,7 +162,15 @@ def test_runs_of_the_same_title_are_told_apart_by_their_ids(table: JobTable) -> 
 
 def test_figures_of_compared_runs_carry_their_units(table: JobTable) -> None:
     by_name = {"x": add_run(table, "x", JobState.FINISHED), "y": add_run(table, "y", JobState.CRASHED)}
-    rows = {row["Figure"]: row for row in figure_rows(by_name)}
-    assert rows["Lowest validation loss (no unit)"] == {"Figure": "Lowest validation loss (no unit)", "x": "0.2441", "y": "–"}
+    store = CurveStore(table.home)
+    curves = {name: store.read(job.id) for name, job in by_name.items()}
+    loss = "Lowest validation loss (no unit)"
+    rows = {row["Figure"]: row for row in figure_rows(by_name, curves)}
+    assert rows[loss] == {"Figure": loss, "x": "0.2441", "y": "–"}
+    written = (write_folder(table.home, by_name["y"]) / "metrics.jsonl").read_text("utf-8").splitlines()
+    losses = [json.loads(line)["validation/loss"] for line in written if "validation/loss" in line]
+    so_far = {row["Figure"]: row for row in figure_rows(by_name, curves | {"y": store.read(by_name["y"].id)})}
+    assert float(so_far[loss]["y"]) == pytest.approx(min(losses), rel=1e-3)
+    assert so_far["Steps"]["y"] == "60"
     assert rows["Time spent training"]["x"] == "2 min 06 s"
     assert rows["State"]["y"] == "crashed, 50 %"

@@ -18,7 +18,8 @@ from viewer.running_server import Server, serving
 from sleepfm.home import Home, open_home
 from sleepfm.runs.table import JobState, JobTable
 from sleepfm.viewer.runs_compare import MOST_COMPARED
-from sleepfm.viewer.runs_routes import CURVES_PATH, KEPT, run_routes
+from sleepfm.viewer.runs_routes import CURVES_PATH, run_routes
+from sleepfm.viewer.runs_store import KEPT
 
 
 @pytest.fixture

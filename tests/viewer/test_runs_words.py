@@ -31,7 +31,7 @@ ENDED = replace(RUNNING, finished_at=NOW + timedelta(hours=2))
         (replace(RUNNING, kind="import", stop_requested=True, progress=0.0), "Stopping. step 3 of 9"),
         (replace(JOB, state=JobState.STOPPED, finished_at=NOW), "Taken out of the queue "),
         (replace(ENDED, state=JobState.STOPPED), "after 2 h 00 min at 50 %. The checkpoint is kept: it can be resumed."),
-        (replace(ENDED, state=JobState.CRASHED), "after 2 h 00 min at 50 %: its process ended without a word of its own."),
+        (replace(ENDED, state=JobState.CRASHED), "after 2 h 00 min at 50 %: its process ended unexpectedly."),
         (replace(ENDED, state=JobState.FAILED), "after 2 h 00 min at 50 %."),
         (replace(ENDED, state=JobState.FINISHED), "after 2 h 00 min."),
     ],
