@@ -19,12 +19,12 @@ from sleepfm.viewer.sign_in_admin import show_users_and_audit
 from sleepfm.viewer.signed_in import User, require
 
 SECTIONS = ("Compute", "Folders", "Cluster", "Users and audit", "Backup", "Tidying up", "About")
+# what a damaged settings file does not stop
 WITHOUT_SETTINGS = {"Users and audit", "Backup", "About"}
-"""Sections that a damaged settings file does not stop."""
 
 
-def show_sign_in(library: Library, settings: AppSettings) -> None:
-    """Show how long a sign-in lasts."""
+def show_people(library: Library, settings: AppSettings, user: User) -> None:
+    """Show how long a sign-in lasts, the users, and the audit log."""
     with st.form("session", border=False):
         words, go = st.columns([3, 9], vertical_alignment="bottom")
         hours = words.number_input("A sign-in lasts (hours)", 0.25, 744.0, settings.session_hours, step=0.25)
@@ -37,6 +37,7 @@ def show_sign_in(library: Library, settings: AppSettings) -> None:
                 lambda _user: change_settings(library.home, session_hours=hours),
                 detail={"session_hours": hours},
             )
+    show_users_and_audit(user)
 
 
 def show(section: str, library: Library, user: User) -> None:
@@ -52,7 +53,7 @@ def show(section: str, library: Library, user: User) -> None:
         "Compute": lambda: show_compute(library, settings),
         "Folders": lambda: show_folders(library, settings, user),
         "Cluster": lambda: show_cluster(library, settings),
-        "Users and audit": lambda: (show_sign_in(library, settings), show_users_and_audit(user))[-1],
+        "Users and audit": lambda: show_people(library, settings, user),
         "Backup": lambda: show_backup(library),
         "Tidying up": lambda: show_tidy(library, settings),
         "About": lambda: show_about(library),

@@ -29,12 +29,20 @@ class Retention(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    logs_days: int = Field(default=90, ge=1, le=36_500, description="Logs of jobs that have ended")
-    uploads_days: int = Field(default=30, ge=1, le=36_500, description="Uploaded files that no study uses")
-    checkpoints_days: int = Field(
-        default=30, ge=1, le=36_500, description="Checkpoints of finished runs whose model is on the shelf"
+    logs_days: int = Field(default=90, ge=1, le=36_500, title="Logs", description="Logs of jobs that have ended.")
+    uploads_days: int = Field(
+        default=30, ge=1, le=36_500, title="Unused uploads", description="Uploaded files that no study uses."
     )
-    diagnostics_days: int = Field(default=30, ge=1, le=36_500, description="Diagnostics bundles made on the settings page")
+    checkpoints_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        title="Checkpoints",
+        description="Checkpoints of finished runs whose model is on the shelf; such a run cannot be resumed then.",
+    )
+    diagnostics_days: int = Field(
+        default=30, ge=1, le=36_500, title="Diagnostics", description="Diagnostics bundles made on the settings page."
+    )
 
 
 class AppSettings(BaseModel):

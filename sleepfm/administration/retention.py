@@ -139,7 +139,7 @@ def _ended(jobs: Collection[Job], days: int, at: datetime) -> Iterator[tuple[Job
 
 def _uploads(home: Home, jobs: Collection[Job], studies: Collection[Path], keep: Retention, at: datetime) -> Iterator[OldThing]:
     used = {path.parent.name for path in studies if _lies_in(path, home.root / UPLOADS)}
-    waiting = " ".join(json.dumps(job.parameters) for job in jobs if job.open)
+    waiting = " ".join(json.dumps(job.parameters) for job in jobs if job.open and job.kind != "tidy")
     for folder in _entries(home.root / UPLOADS):
         if folder.name in used or folder.name in waiting:
             continue

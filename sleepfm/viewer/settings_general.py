@@ -18,7 +18,7 @@ from sleepfm.viewer.signed_in import User
 
 _DEVICES = {
     "auto": "GPU where there is one",
-    "cpu": "processor",
+    "cpu": "Processor",
     "cuda": "GPU; without one jobs fail rather than run on the processor",
 }
 _PRECISIONS = {

@@ -11,7 +11,7 @@ from sleepfm.library.library import Library
 from sleepfm.runs.table import Job
 from sleepfm.text import plain
 from sleepfm.viewer.settings_actions import act, change, show_job
-from sleepfm.viewer.settings_words import old_rows, size_words
+from sleepfm.viewer.settings_words import old_rows, size_words, things_words
 
 _LOOKING = "settings tidy"
 
@@ -23,7 +23,7 @@ def show_tidy(library: Library, settings: AppSettings) -> None:
         columns = st.columns(4)
         days = {
             name: column.number_input(
-                f"{field.description} (days)", 1, 36_500, getattr(settings.retention, name), key=f"keep {name}"
+                f"{field.title} (days)", 1, 36_500, getattr(settings.retention, name), key=f"keep {name}", help=field.description
             )
             for column, (name, field) in zip(columns, Retention.model_fields.items(), strict=True)
         }
@@ -42,7 +42,7 @@ def show_tidy(library: Library, settings: AppSettings) -> None:
         return
     st.dataframe(old_rows(things), hide_index=True, height=min(320, 36 + 35 * len(things)))
     total = size_words(sum(thing.bytes for thing in things))
-    many = f"{len(things)} thing{'s' if len(things) > 1 else ''}"
+    many = things_words(len(things))
     sure = st.checkbox(
         f"I have looked at the list: {many}, {total}. They cannot be brought back but from a backup.", key="tidy sure"
     )
@@ -62,4 +62,4 @@ def show_tidy(library: Library, settings: AppSettings) -> None:
 def _show_done(job: Job) -> None:
     done = job.result or {}
     kept = f"; {len(done['kept'])} stayed, since they are in use or newer now" if done["kept"] else ""
-    st.caption(plain(f"Last time {done['gone']} things went, {size_words(done['bytes'])}{kept}."))
+    st.caption(plain(f"Last time {things_words(done['gone'])} went, {size_words(done['bytes'])}{kept}."))

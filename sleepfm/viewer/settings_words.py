@@ -19,6 +19,11 @@ def size_words(size: float) -> str:
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
+def things_words(count: int) -> str:
+    """Return "1 thing", "12 things"."""
+    return f"{count} thing{'' if count == 1 else 's'}"
+
+
 def old_rows(things: Iterable[OldThing]) -> list[dict[str, object]]:
     """Return the table of what may go."""
     return [
