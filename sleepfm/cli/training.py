@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sleepfm.cli.check import check_run
+from sleepfm.cli.cluster import add_launcher, queued, require_no_wait
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, positive_int
 from sleepfm.errors import RequestError
@@ -34,6 +35,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         example="sleepfm pretrain pretrain/tiny --set data.signals=[cohort] --set data.splits=cohort/splits.json",
     )
     add_run_options(pretrain)
+    add_launcher(pretrain)
 
     finetune = command(
         commands,
@@ -44,6 +46,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     finetune.add_argument("task", choices=HEADS)
     add_run_options(finetune)
+    add_launcher(finetune)
 
     splits = command(
         commands,
@@ -72,7 +75,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: <home>/runs/<name>)")
     parser.add_argument("--resume", action="store_true", help="go on where the run was stopped")
     parser.add_argument("--check", action="store_true", help="only look whether it would run, by two batches, and how long")
-    parser.add_argument("--devices", type=positive_int, default=1, help="processes on this machine, one a GPU (default: 1)")
+    parser.add_argument("--devices", type=positive_int, default=1, help="processes, one a GPU (default: 1)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes", help="change a setting")
     add_home(parser)
 
@@ -93,6 +96,9 @@ def _pretrain(options: argparse.Namespace, console: Console) -> int:
     settings = read_settings(PretrainSettings, options.config, options.changes)
     if options.check:
         return check_run(options, console, settings)
+    if options.launcher is not None:
+        return _launch(options, console, settings)
+    require_no_wait(options)
 
     def work() -> int:
         from sleepfm.training.pretraining import pretrain  # noqa: PLC0415
@@ -112,6 +118,9 @@ def _finetune(options: argparse.Namespace, console: Console) -> int:
     settings = read_settings(SETTINGS_OF[options.task], options.config, options.changes)
     if options.check:
         return check_run(options, console, settings)
+    if options.launcher is not None:
+        return _launch(options, console, settings)
+    require_no_wait(options)
 
     def work() -> int:
         from sleepfm.training.finetuning import finetune  # noqa: PLC0415
@@ -124,6 +133,28 @@ def _finetune(options: argparse.Namespace, console: Console) -> int:
         return finish_run(options, console, settings, folder=folder, outcome=outcome, about=about)
 
     return in_one_or_more_processes(options, work)
+
+
+def _launch(options: argparse.Namespace, console: Console, settings: PretrainSettings | FinetuneSettings) -> int:
+    """Put the run into the queue."""
+    from sleepfm.library.training_runs import submit_finetune, submit_pretrain  # noqa: PLC0415
+    from sleepfm.training.settings import PretrainSettings  # noqa: PLC0415
+
+    if options.out is not None or options.resume:
+        raise RequestError(
+            "a run in the queue has a folder of its own, <home>/runs/<id>: leave --out away, and for --resume say"
+            " `sleepfm runs resume ID`"
+        )
+    home = open_home(options.home)
+    how: dict[str, Any] = {"launcher": options.launcher, "devices": options.devices}
+    if isinstance(settings, PretrainSettings):
+        job = submit_pretrain(home, settings, **how)
+    else:
+        job = submit_finetune(home, options.task, settings, **how)
+    made = queued(home, job, console, wait=options.wait)
+    if made is not None:
+        console.result(made | {"job": job.id}, f"model {made['model']}, {made['steps']} steps in {made['seconds']:.0f} s")
+    return 0
 
 
 def finish_run(
