@@ -17,7 +17,7 @@ def check(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
     Parameters
     ----------
     parameters
-        `kind`, `task`, `config` and `devices`, as `sleepfm.library.preflight.submit_preflight` gives them.
+        `kind`, `task`, `config`, `devices` and `launcher`, as `sleepfm.library.preflight.submit_preflight` gives them.
 
     Returns
     -------
@@ -32,6 +32,7 @@ def check(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
         shelf=Shelf(home.models),
         folder=home.runs / "a-new-run",  # each run gets a folder of its own, by its id
         devices=parameters["devices"],
+        elsewhere=parameters["launcher"] != "local",
         open_runs=names_of_open_runs(home),
         progress=progress,
     )

@@ -34,6 +34,7 @@ def submit_preflight(
     settings: RunSettings,
     *,
     devices: int = 1,
+    launcher: str = "local",
     submitted_by: str = "",
     start: bool = True,
 ) -> Job:
@@ -47,6 +48,8 @@ def submit_preflight(
         Of the run.
     devices
         Processes that it would have.
+    launcher
+        Where it would run. Two batches are always tried on this machine; the devices of another are not looked at.
 
     Raises
     ------
@@ -63,8 +66,14 @@ def submit_preflight(
             KIND,
             lane=Lane.QUICK,
             title=f"Check before {'pretraining' if kind == 'pretrain' else 'fine-tuning'} {settings.name}",
-            subject=settings_key(kind, task, settings, devices=devices),
-            parameters={"kind": kind, "task": task, "config": settings.model_dump(mode="json"), "devices": devices},
+            subject=settings_key(kind, task, settings, devices=devices, launcher=launcher),
+            parameters={
+                "kind": kind,
+                "task": task,
+                "config": settings.model_dump(mode="json"),
+                "devices": devices,
+                "launcher": launcher,
+            },
             submitted_by=submitted_by,
         )
     finally:
@@ -75,7 +84,13 @@ def submit_preflight(
 
 
 def preflight_of(
-    table: JobTable, kind: TrainingKind, task: str | None, settings: RunSettings, *, devices: int = 1
+    table: JobTable,
+    kind: TrainingKind,
+    task: str | None,
+    settings: RunSettings,
+    *,
+    devices: int = 1,
+    launcher: str = "local",
 ) -> Preflight | Job | None:
     """Return what was found for exactly these settings within the last hour.
 
@@ -84,7 +99,7 @@ def preflight_of(
     Preflight, Job or None
         The findings; the job while it is open, and where it failed, crashed or was stopped; None when nobody has looked.
     """
-    jobs = table.list(kinds=(KIND,), subject=settings_key(kind, task, settings, devices=devices), limit=1)
+    jobs = table.list(kinds=(KIND,), subject=settings_key(kind, task, settings, devices=devices, launcher=launcher), limit=1)
     if not jobs:
         return None
     job = jobs[0]
@@ -95,9 +110,12 @@ def preflight_of(
     return Preflight.from_dict(job.result) if job.state is JobState.FINISHED and job.result is not None else job
 
 
-def settings_key(kind: TrainingKind, task: str | None, settings: RunSettings, *, devices: int = 1) -> str:
-    """Return the key of a run's settings."""
-    content = {"kind": kind, "task": task, "config": settings.model_dump(mode="json"), "devices": devices}
+def settings_key(
+    kind: TrainingKind, task: str | None, settings: RunSettings, *, devices: int = 1, launcher: str = "local"
+) -> str:
+    """Return the key of a run's settings and of where it would run."""
+    where = {"devices": devices, "launcher": launcher}
+    content = {"kind": kind, "task": task, "config": settings.model_dump(mode="json"), **where}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 

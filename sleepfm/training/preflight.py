@@ -36,6 +36,7 @@ def look_before(
     folder: Path,
     resume: bool = False,
     devices: int = 1,
+    elsewhere: bool = False,
     open_runs: Collection[str] = (),
     progress: Progress = silent,
 ) -> Preflight:
@@ -53,6 +54,8 @@ def look_before(
         The run in the folder is to go on.
     devices
         Processes that the run will have; the trial has one.
+    elsewhere
+        The run will be on other machines: two batches are tried on what is here, and its devices are not looked at.
     open_runs
         Names that runs have which are waiting or running.
 
@@ -69,7 +72,11 @@ def look_before(
     found = Findings()
     progress(0.0, "looking at the settings")
     check_name(found, settings.name, shelf, folder, resume=resume, open_runs=open_runs)
-    there = check_device(found, settings.training.device, devices)
+    there = elsewhere or check_device(found, settings.training.device, devices)
+    if elsewhere:
+        found.add("device", "doubtful", "the run will be on other machines: their devices, memory and disks are not looked at")
+        here = settings.training.model_copy(update={"device": "auto"})
+        settings = settings.model_copy(update={"training": here})
     trial = None
     try:
         look = _look_at_pretraining if isinstance(settings, PretrainSettings) else _look_at_finetuning
@@ -82,7 +89,7 @@ def look_before(
         found.bad("trial", error)
     if trial is None:
         return Preflight(tuple(found.checks))
-    return _judged(found, settings, trial, folder, devices)
+    return _judged(found, settings, trial, folder, devices=devices, elsewhere=elsewhere)
 
 
 def _look_at_pretraining(
@@ -131,7 +138,13 @@ def _saying(progress: Progress, what: str) -> Progress:
 
 
 def _judged(
-    found: Findings, settings: PretrainSettings | FinetuneSettings, trial: Trial, folder: Path, devices: int
+    found: Findings,
+    settings: PretrainSettings | FinetuneSettings,
+    trial: Trial,
+    folder: Path,
+    *,
+    devices: int,
+    elsewhere: bool,
 ) -> Preflight:
     """Say what the trial means for the whole run."""
     training = settings.training
@@ -148,8 +161,10 @@ def _judged(
     steps = min(training.epochs * an_epoch, training.max_steps or training.epochs * an_epoch)
     validations = -(-steps // (training.validate_every or an_epoch))
     seconds = trial.embed_s + steps * trial.step_s + validations * trial.validation_s
-    found.checks.append(_time(training, trial, steps=steps, validations=validations, seconds=seconds, devices=devices))
-    found.checks.append(_memory(trial))
+    shared = f"; {devices} processes share the work, which the trial in one did not measure" if devices > 1 else ""
+    where = f"{shared}; measured on this machine" if elsewhere else shared
+    found.checks.append(_time(training, trial, steps=steps, validations=validations, seconds=seconds, where=where))
+    found.checks.append(_memory(trial, elsewhere=elsewhere))
     disk_mb = trial.checkpoints_mb + trial.embed_mb + _RUN_FILES_MB
     embeddings = settings.embeddings if isinstance(settings, FinetuneSettings) and settings.embeddings else folder / "embeddings"
     check_disk(found, {folder: trial.checkpoints_mb + _RUN_FILES_MB, embeddings: trial.embed_mb})
@@ -163,21 +178,22 @@ def _judged(
     )
 
 
-def _time(training: TrainingSettings, trial: Trial, *, steps: int, validations: int, seconds: float, devices: int) -> Check:
+def _time(training: TrainingSettings, trial: Trial, *, steps: int, validations: int, seconds: float, where: str) -> Check:
     parts = []
     if trial.embed_nights:
         parts.append(f"embedding {trial.embed_nights:,} nights {duration(trial.embed_s)}")
     parts.append(f"{steps:,} steps of {trial.step_s:.2g} s")
     parts.append(f"{validations:,} validations of {trial.validation_s:.2g} s")
     early = "; it ends earlier when the validation loss falls no more" if training.patience is not None else ""
-    shared = f"; {devices} processes share the work, which the trial in one did not measure" if devices > 1 else ""
-    words = f"about {duration(seconds)} ({', '.join(parts)}), {_SURE}{early}{shared}"
+    words = f"about {duration(seconds)} ({', '.join(parts)}), {_SURE}{early}{where}"
     if seconds > _LONG_S:
         return Check("time", "doubtful", f"{words}. Fewer epochs, a smaller share of the people, or a GPU make it shorter")
     return Check("time", "good", words)
 
 
-def _memory(trial: Trial) -> Check:
+def _memory(trial: Trial, *, elsewhere: bool) -> Check:
+    if elsewhere:
+        return Check("memory", "good", f"about {size(trial.memory_mb)} of main memory, measured on this machine")
     machine = psutil.virtual_memory()
     total, free = machine.total / 1e6, machine.available / 1e6 + psutil.Process().memory_info().rss / 1e6
     words = f"about {size(trial.memory_mb)} of main memory; {size(free)} are free of {size(total)}"

@@ -53,7 +53,7 @@ def show_start(
     if settings is None:
         _say_what_is_wrong(draft, problems)
     else:
-        found = preflight_of(library.jobs, kind, task, settings, devices=devices)
+        found = preflight_of(library.jobs, kind, task, settings, devices=devices, launcher=launcher)
     looking = isinstance(found, Job) and found.open
     passed = isinstance(found, Preflight) and found.passed
 
@@ -67,7 +67,7 @@ def show_start(
         help="Looks at data, labels, splits, disk and memory, and tries two batches: what would fail in an hour fails now.",
     ):
         assert settings is not None
-        _do(draft, lambda: _look(library, kind, task, settings, devices))
+        _do(draft, lambda: _look(library, kind, task, settings, (launcher, devices)))
     if start.button(
         "Start",
         type="primary",
@@ -129,9 +129,10 @@ def _do(draft: Draft, action: Any) -> Any:
     return done
 
 
-def _look(library: Library, kind: TrainingKind, task: str | None, settings: RunSettings, devices: int) -> None:
+def _look(library: Library, kind: TrainingKind, task: str | None, settings: RunSettings, where: tuple[str, int]) -> None:
+    launcher, devices = where
     with acting(library, "check before training", settings.name, {"kind": kind, "task": task}) as user:
-        submit_preflight(library.home, kind, task, settings, devices=devices, submitted_by=user.name)
+        submit_preflight(library.home, kind, task, settings, devices=devices, launcher=launcher, submitted_by=user.name)
     st.rerun()
 
 

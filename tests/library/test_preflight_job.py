@@ -54,6 +54,7 @@ def test_the_findings_are_found_by_the_settings_while_they_are_fresh(
     assert found.seconds is not None
     assert preflight_of(table, "pretrain", None, settings_of(cohort, seed=1)) is None
     assert preflight_of(table, "pretrain", None, settings, devices=2) is None
+    assert preflight_of(table, "pretrain", None, settings, launcher="slurm") is None
     monkeypatch.setattr(preflight, "FRESH", -preflight.FRESH)
     assert preflight_of(table, "pretrain", None, settings) is None
 
@@ -73,7 +74,9 @@ def test_a_name_that_an_open_run_has_is_bad(home: Home, cohort: Cohort) -> None:
     settings = settings_of(cohort)
     config = settings.model_dump(mode="json")
     JobTable(home).add("pretrain", lane=Lane.TRAIN_CPU, title="Pretrain tiny", parameters={"config": config})
-    found = check(home, {"kind": "pretrain", "task": None, "config": config, "devices": 1, "job": "x"}, silent)
+    found = check(
+        home, {"kind": "pretrain", "task": None, "config": config, "devices": 1, "launcher": "local", "job": "x"}, silent
+    )
     assert [one["words"] for one in found["checks"] if one["name"] == "name"] == [
         "a run named tiny is waiting or running; choose another name, or wait for it"
     ]

@@ -285,6 +285,10 @@ def test_a_device_that_is_not_there(cohort: Cohort, tmp_path: Path) -> None:
     found = look(on_gpu, tmp_path)
     assert "no CUDA device here" in bad(found)["device"]
     assert words(found, "recordings", "good")
+    elsewhere = look(on_gpu, tmp_path, elsewhere=True, devices=4)
+    assert elsewhere.passed
+    assert "on other machines: their devices, memory and disks are not looked at" in words(elsewhere, "device", "doubtful")
+    assert "4 processes share the work" in words(elsewhere, "time", "good")
 
 
 def test_a_full_disk_and_too_little_memory(cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
