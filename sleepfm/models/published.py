@@ -120,6 +120,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state = state["state_dict"]
     if not isinstance(state, dict) or not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ModelError(f"{path}: holds no state dict (names with tensors)")
+    for name, tensor in state.items():
+        if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+            raise ModelError(f"{path}: {printable(str(name))} is no plain tensor (sparse, quantized or without numbers)")
+        # a few bytes may stand for any shape, which takes no room until somebody looks at the numbers
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ModelError(f"{path}: {printable(str(name))} says it has more numbers than the file holds")
     return {str(name).removeprefix(_PREFIX): tensor for name, tensor in state.items()}
 
 

@@ -158,6 +158,20 @@ def test_a_number_of_layers_that_nobody_could_build_is_refused(shelf: Shelf, che
         import_model(shelf, folder, "deep")
 
 
+def test_tensors_that_are_no_plain_numbers_are_refused(shelf: Shelf, checkpoint: CheckpointMaker) -> None:
+    folder = checkpoint(ENCODER_CONFIG)
+    state = dict(random_network(ENCODER_CONFIG).state_dict())
+    name = next(iter(state))
+    for strange, says in (
+        (torch.zeros(1).expand(10**13), "more numbers than the file holds"),
+        (torch.zeros(2, 2).to_sparse(), "no plain tensor"),
+        (torch.zeros(4, device="meta"), "no plain tensor"),
+    ):
+        torch.save(state | {name: strange}, folder / "best.pt")
+        with pytest.raises(ModelError, match=says):
+            import_model(shelf, folder, "huge")
+
+
 def test_a_card_with_markup_for_its_name_is_refused_and_in_its_text_it_stays_text(
     shelf: Shelf, packed: Path, tmp_path: Path
 ) -> None:
