@@ -271,6 +271,7 @@ class AugmentationSettings(Settings):
     )
     most_channels: dict[Modality, ChannelCount] | ChannelCount | None = Field(
         default=None,
+        title="Channels at once",
         description="At most so many channels of a modality in a window, drawn anew each time: a number for all modalities, or"
         " one for each that is to be limited.",
     )

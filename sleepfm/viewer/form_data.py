@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -78,6 +80,24 @@ def take_made_dataset(library: Library, draft: Draft) -> None:
         del state[wanted]
         state[draft.beside("dataset")] = made.name
         _use(draft, of_dataset(made))
+
+
+def take_data_of(library: Library, draft: Draft, other: Draft) -> None:
+    """Begin a new form with the data of another: the same dataset or folder, with the labels that this form needs of it."""
+    state = st.session_state
+    source = state.get(other.beside("source"))
+    for name in ("source", "dataset", "folder"):
+        if (value := state.get(other.beside(name))) is not None:
+            state[draft.beside(name)] = value
+    if source == DATASET:
+        chosen = next((one for one in datasets(library.home) if one.name == state.get(other.beside("dataset"))), None)
+        if chosen is not None:
+            _use(draft, of_dataset(chosen))
+    elif source == FOLDER and at(other.content, ("data", "splits")):
+        with suppress(SleepFMError):  # what is wrong with it is said where it is chosen
+            _use(draft, in_folder(require_readable(library.home, Path(state[other.beside("folder")].strip()).expanduser())))
+    elif source == FILES:
+        draft.change({("data",): copy.deepcopy(other.content["data"])})
 
 
 def _show_files_beside(draft: Draft, drawer: FieldDrawer) -> None:

@@ -13,7 +13,7 @@ from sleepfm.library.training_runs import run_kind, settings_of
 from sleepfm.runs.table import Job
 from sleepfm.text import plain
 from sleepfm.viewer.form_config import show_configuration
-from sleepfm.viewer.form_data import DATA_NAMES, show_data, take_made_dataset
+from sleepfm.viewer.form_data import DATA_NAMES, show_data, take_data_of, take_made_dataset
 from sleepfm.viewer.form_draft import Draft, Place, read_draft
 from sleepfm.viewer.form_fields import FieldDrawer
 from sleepfm.viewer.form_presets import PRESETS, apply_preset, free_name
@@ -45,11 +45,22 @@ STYLE = """<style>
 FORM_SHARE, SIDE_SHARE = 2.25, 1.0
 
 
-def open_draft(library: Library, what: str, kind: type[BaseModel]) -> Draft:
-    """Return the form of what is trained (`pretrain`, or a task), begun with the first preset."""
+def open_draft(library: Library, what: str, kind: type[BaseModel], *, like: str | None = None) -> Draft:
+    """Return the form of what is trained (`pretrain`, or a task), begun with the first preset.
+
+    Parameters
+    ----------
+    like
+        The form that a new one takes its encoder and data from.
+    """
     key = f"form {what}"
     if key not in st.session_state:
         draft = Draft(what, kind)
+        other: Draft | None = st.session_state.get(f"form {like}")
+        if other is not None and other.page != what:
+            if encoder := other.content.get("encoder"):
+                draft.content["encoder"] = encoder
+            take_data_of(library, draft, other)
         apply_preset(draft, PRESETS[what][0], taken_names(library))
         st.session_state[key] = draft
     opened: Draft = st.session_state[key]
@@ -145,7 +156,7 @@ def _last(library: Library, draft: Draft) -> tuple[str, dict[str, object]] | Non
 def show_presets(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
     """Show the presets and the model's name."""
     titles = {one.title: one for one in PRESETS[draft.page]}
-    key = draft.beside("preset")
+    key, taken = draft.beside("preset"), taken_names(library)
     if st.session_state.get(key) != (draft.preset or None):
         st.session_state[key] = draft.preset or None
 
@@ -154,7 +165,7 @@ def show_presets(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
         if title is None:  # clicked again: the preset as it was
             title = draft.preset
         if title:
-            apply_preset(draft, titles[title], taken_names(library))
+            apply_preset(draft, titles[title], taken)
 
     presets, name = st.columns([2.4, 1])
     presets.segmented_control(
