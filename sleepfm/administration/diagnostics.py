@@ -55,7 +55,7 @@ errors.json    the last jobs that failed, with their messages
 logs/          the last lines of what those jobs said, by their place in errors.json
 
 Names, ids, file names, paths, dates and numbers were taken out of messages and logs: <word 1>, <path 2> and # stand for
-them, the same thing always by the same mark. Look it through before you send it.
+them, always the same for the same thing. Look it through before you send it.
 """
 
 
