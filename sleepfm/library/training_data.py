@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from sleepfm.errors import RequestError, SleepFMError
+from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.library import facts, subsets
 from sleepfm.library.library import Library
 from sleepfm.library.training_labels import NO_LABELS, PEOPLE, LabelSource, Scorer, label_sources, scorers
-from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, Lane
 from sleepfm.signals.recipes import RECIPES
@@ -278,12 +277,16 @@ def _counted(values: Iterable[str | None]) -> dict[str, int]:
 
 @lru_cache(maxsize=20_000)
 def _stage_counts(file: Path, _written_ns: int) -> tuple[int, ...]:
-    """Count the stages of a scoring; kept, since a form asks at every change of a share. Nothing for one that cannot be read."""
+    """Count the stages of a stored scoring, which has a row an epoch; kept, since a form asks at every change of a share.
+
+    Reading it as a scoring of any origin takes twenty times as long.
+    """
     try:
-        stages_e = read_scoring(file).stages
-    except SleepFMError:
-        return (0,) * len(SCORED_STAGES)
-    return tuple(int((stages_e == stage).sum()) for stage in SCORED_STAGES)
+        rows = file.read_text(encoding="utf-8").splitlines()[1:]
+    except (OSError, UnicodeDecodeError):
+        return (0,) * len(SCORED_STAGES)  # it went away, or was changed by hand: making the dataset says so
+    counted = Counter(row.split(",", 4)[3] for row in rows if row.count(",") >= 3)
+    return tuple(counted[str(int(stage))] for stage in SCORED_STAGES)
 
 
 # datasets

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from sleepfm.errors import RequestError
-from sleepfm.library import facts, subsets
+from sleepfm.library import facts, subsets, training_data
 from sleepfm.library.library import Library
 from sleepfm.library.training_data import (
     NO_LABELS,
@@ -28,7 +29,10 @@ from sleepfm.library.training_data import (
     subjects,
     submit_dataset,
 )
+from sleepfm.recording.scorings.formats import read_scoring, write_scoring
+from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.training.splits import LISTS
+from sleepfm.vocabulary import SCORED_STAGES
 from tests.library.small_library import add_studies
 from tests.library.training_library import add_recordings, score, whose
 
@@ -187,6 +191,17 @@ def test_the_balance_says_what_each_list_holds(few: Library) -> None:
     assert two["age"] == {"known": 1, "median": 40.0, "low": 40.0, "high": 40.0}
     assert one["epochs"]["REM"] == 2
     assert one["site"] == {"unknown": 1}
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stages=st.lists(st.integers(-1, 4), min_size=1, max_size=30), with_probabilities=st.booleans())
+def test_stages_are_counted_as_a_scoring_is_read(tmp_path: Path, stages: list[int], with_probabilities: bool) -> None:
+    stages_e = np.array(stages, np.int8)
+    probabilities = np.eye(5, dtype=np.float32)[stages_e] if with_probabilities else None
+    write_scoring(Scoring(stages_e, probabilities), tmp_path / "s.csv")
+    read = read_scoring(tmp_path / "s.csv").stages
+    counted = training_data._stage_counts.__wrapped__(tmp_path / "s.csv", 0)
+    assert counted == tuple(int((read == stage).sum()) for stage in SCORED_STAGES)
 
 
 def test_simulated_and_real_nights_are_not_mixed_without_a_word(few: Library) -> None:
