@@ -113,7 +113,7 @@ def show_actions(library: Library, job: Job) -> None:
     sure_key = f"runs kill {job.id} {job.attempt}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-actions"):
         if job.open and not job.stop_requested:
-            words = "Take out of the queue" if job.state is JobState.QUEUED else "Stop"
+            words = "Take out of the queue" if job.state is JobState.QUEUED else "Stop the run"
             checkpoint = "Writes a checkpoint, then ends: it can be resumed." if is_training(job) else None
             if st.button(words, icon=":material/stop_circle:", disabled=not allowed, help=why or checkpoint):
                 runs_acting.stop(library, job)

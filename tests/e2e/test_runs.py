@@ -142,7 +142,7 @@ def test_a_training_is_watched_stopped_resumed_and_killed(runs: RunningApp, sign
     tab.get_by_text(re.compile(r"step \d+ of .* left")).wait_for()
     tab.evaluate("node => { node.kept = true; }", tab.locator(CURVES).element_handle())
 
-    tab.get_by_role("button", name="Stop").click()
+    tab.get_by_role("button", name="Stop the run").click()
     badge(tab, "stopped")
     tab.get_by_text("The checkpoint is kept").wait_for()
     assert tab.locator(CURVES).evaluate("node => node.kept"), "the curves were mounted anew"

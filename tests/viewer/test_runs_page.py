@@ -91,9 +91,9 @@ def test_a_running_run_is_stopped_or_after_a_second_thought_killed(library: Libr
     press(test, "Kill …")
     press(test, "Let it run")
     assert not library.jobs.get(job.id).stop_requested
-    press(test, "Stop")
+    press(test, "Stop the run")
     assert library.jobs.get(job.id).stop_requested
-    assert "Stop" not in labels(test)
+    assert "Stop the run" not in labels(test)
     press(test, "Kill …")
     press(test, "Kill it")
     assert library.jobs.get(job.id).kill_requested
