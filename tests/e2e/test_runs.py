@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +108,9 @@ def test_the_list_is_searched_filtered_and_opened_with_the_keyboard(runs: Runnin
     tab.wait_for_function("([node, text]) => node.innerText !== text", arg=[reading.element_handle(), last])
     tab.get_by_role("button", name="Log scale").press("Enter")
     assert tab.get_by_role("button", name="Log scale").get_attribute("aria-pressed") == "true"
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Download the whole log").click()
+    assert Path(download.value.path()).read_text("utf-8").startswith("step 1: well\n")
     tab.get_by_role("tab", name="Settings").click()
     tab.get_by_text("batch_size: 64").first.wait_for()
     tab.get_by_role("button", name="All runs").click()
