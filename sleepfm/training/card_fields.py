@@ -24,23 +24,45 @@ _HAZARD_YEARS = range(1, 11)
 def training_record(
     settings: BaseModel, nights: Mapping[str, Sequence[LabelledNight]], *, seed: int, seconds: float, device: torch.device
 ) -> Training:
-    """Return how weights came about.
+    """Return how a head's weights came about.
 
     Parameters
     ----------
     nights
         Of each split.
     """
+    every = sorted({(one.night.study, one.night.origin.key) for split in nights.values() for one in split})
+    subjects = {name: len({one.night.subject for one in split}) for name, split in nights.items()}
+    return made_here(settings, every, subjects, seed=seed, seconds=seconds, device=device)
+
+
+def made_here(
+    settings: BaseModel,
+    recordings: Sequence[tuple[str, object]] | None,
+    subjects: Mapping[str, int],
+    *,
+    seed: int,
+    seconds: float,
+    device: torch.device,
+) -> Training:
+    """Return how weights came about that were trained by this software on this machine.
+
+    Parameters
+    ----------
+    recordings
+        Names, each with what tells its content, in a fixed order; None where the content is not known.
+    subjects
+        How many in each split.
+    """
     git = git_state()
     commit = str(git.get("commit", ""))
-    every = sorted({(one.night.study, one.night.origin.key) for split in nights.values() for one in split})
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} cores"
     return Training(
         config_sha256=hashlib.sha256(as_yaml(settings).encode()).hexdigest(),
-        data_sha256=hashlib.sha256(repr(every).encode()).hexdigest(),
+        data_sha256="" if recordings is None else hashlib.sha256(repr(list(recordings)).encode()).hexdigest(),
         seed=seed,
         git=f"{commit}, files changed since" if git.get("changed") else commit,
-        subjects={name: len({one.night.subject for one in split}) for name, split in nights.items()},
+        subjects=dict(subjects),
         machine=f"{platform.system()} {platform.machine()}, {where}",
         seconds=round(seconds, 1),
     )

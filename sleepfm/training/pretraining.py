@@ -16,6 +16,7 @@ from sleepfm.models.networks import build, fit, load_model
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part, silent
 from sleepfm.training.batch_norm import shared_statistics
+from sleepfm.training.card_fields import made_here
 from sleepfm.training.engine import Outcome, Trainer
 from sleepfm.training.pretext import learner_of
 from sleepfm.training.processes import Team, join_team
@@ -115,7 +116,15 @@ def _pretrain(
             run.log(outcome.course.step, {"unreadable": identifier, "reason": reason, "windows": loader.unreadable.windows})
     if outcome.state == "stopped" or not team.leads:
         return outcome, {}
-    return outcome, _about(settings, coding, train, trainer.best_weights(), outcome)
+    about = _about(settings, coding, train, trainer.best_weights(), outcome)
+    subjects = {
+        name: len({subject_of.get(recording.id, recording.id) for recording in part_of.recordings})
+        for name, part_of in (("train", train), ("validation", validate))
+    }
+    about["card"]["training"] = made_here(
+        settings, None, subjects, seed=settings.training.seed, seconds=outcome.course.seconds, device=device
+    )
+    return outcome, about
 
 
 def _first_weights(settings: PretrainSettings, shelf: Shelf | None) -> nn.Module:

@@ -110,7 +110,12 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(cohort: Cohort, tmp_path:
     assert json.loads(done.stdout)["state"] == "finished"
     pretrain(_settings(cohort, validate_every=2, epochs=3), tmp_path / "whole")
     assert _losses(tmp_path / "run") == _losses(tmp_path / "whole")
-    assert [entry.name for entry in Shelf(tmp_path / "home" / "models").entries() if entry.name == "tiny"]
+    training = Shelf(tmp_path / "home" / "models").get("tiny").card.training
+    assert training is not None
+    assert training.subjects.keys() == {"train", "validation"}
+    assert training.seconds is not None
+    assert training.seconds > 0
+    assert training.machine
 
 
 def test_sigterm_writes_a_checkpoint_and_exits(cohort: Cohort, tmp_path: Path) -> None:
