@@ -124,11 +124,11 @@ def show_rows(library: Library, wanted: dict[str, Any], ended: dict[str, Any], *
         st.markdown(f"**Queue** :gray[running, then waiting in their order.{more}]")
         # the oldest is next; those that run stand first
         ordered = sorted(queue, key=lambda job: (job.state is not JobState.RUNNING, job.created_at))
-        heard(library, run_list(ordered, chosen=chosen(), may_act=runs_acting.may_act(), key="queue"))
+        heard(library, run_list(library.home, ordered, chosen=chosen(), may_act=runs_acting.may_act(), key="queue"))
     history = library.jobs.list(**ended, limit=ROWS, offset=(page - 1) * ROWS)
     if history:
         st.markdown("**History** :gray[the newest first]")
-        heard(library, run_list(history, chosen=chosen(), may_act=runs_acting.may_act(), key="history"))
+        heard(library, run_list(library.home, history, chosen=chosen(), may_act=runs_acting.may_act(), key="history"))
     if not queue and not history:
         show_nothing(library, found)
 

@@ -9,11 +9,13 @@ from urllib.parse import quote, urlencode
 
 import streamlit as st
 
+from sleepfm.home import Home
 from sleepfm.runs.table import Job, JobState
 from sleepfm.text import printable
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.assets import app_folder, asset_text
 from sleepfm.viewer.runs_compare import COLOURS
+from sleepfm.viewer.runs_papers import seconds_left
 from sleepfm.viewer.runs_routes import CURVES_PATH
 from sleepfm.viewer.runs_words import (
     TONES,
@@ -49,11 +51,11 @@ def _base() -> str:
     return f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
 
 
-def run_row(job: Job) -> dict[str, Any]:
-    """Return what the list shows of one job, as words."""
+def run_row(job: Job, left_s: float | None = None) -> dict[str, Any]:
+    """Return what the list shows of one job, as words; `left_s` is what is left of it in seconds."""
     said = job.error if job.state in (JobState.FAILED, JobState.CRASHED) else ""
     if job.state is JobState.RUNNING:
-        said = state_words(job)
+        said = state_words(job, left_s)
     elif job.state is JobState.STOPPED and job.started_at is not None:
         said = f"at {100 * job.progress:.0f} %"
     return {
@@ -77,7 +79,7 @@ def run_row(job: Job) -> dict[str, Any]:
     }
 
 
-def run_list(jobs: Sequence[Job], *, chosen: Collection[str], may_act: bool, key: str) -> dict[str, Any] | None:
+def run_list(home: Home, jobs: Sequence[Job], *, chosen: Collection[str], may_act: bool, key: str) -> dict[str, Any] | None:
     """Draw the list and return what was clicked: {"action": open|stop|choose|leave, "run", "nonce"}.
 
     Parameters
@@ -91,7 +93,7 @@ def run_list(jobs: Sequence[Job], *, chosen: Collection[str], may_act: bool, key
         key=key,
         data={
             "module": _base() + asset_url(app_folder() / "assets", "runs/list.js"),
-            "rows": [run_row(job) for job in jobs],
+            "rows": [run_row(job, seconds_left(home, job)) for job in jobs],
             "chosen": sorted(chosen),
             "mayAct": may_act,
         },

@@ -14,7 +14,7 @@ from sleepfm.text import plain, printable
 from sleepfm.training.config_files import as_yaml
 from sleepfm.viewer import runs_acting
 from sleepfm.viewer.runs_components import run_curves
-from sleepfm.viewer.runs_papers import Papers, environment_rows, read_papers
+from sleepfm.viewer.runs_papers import Papers, environment_rows, read_papers, seconds_left
 from sleepfm.viewer.runs_words import (
     BADGE_COLOURS,
     figure_words,
@@ -87,23 +87,13 @@ def show_standing(library: Library, job: Job) -> None:
             now = fresh.jobs.get(job.id)
         if (now.state, now.attempt, now.stop_requested, now.kill_requested) != shown:
             st.rerun()
-        words = state_words(now, seconds_left=seconds_left(library, now))
+        words = state_words(now, seconds_left=seconds_left(library.home, now))
         if now.state is JobState.RUNNING:
             st.progress(now.progress, plain(words))
         else:
             st.markdown(plain(" ".join(filter(None, [words, figure_words(now) and f"{figure_words(now).capitalize()}."]))))
 
     standing()
-
-
-def seconds_left(library: Library, job: Job) -> float | None:
-    """Return what a training run itself says is left: it knows what an earlier attempt has done. None where it has not said."""
-    if job.state is not JobState.RUNNING or not is_training(job) or job.started_at is None:
-        return None
-    said = run_state(library.home, job.id)
-    if said is None or said.time is None or said.time < job.started_at.timestamp():
-        return None  # of the attempt before
-    return said.seconds_left
 
 
 def show_actions(library: Library, job: Job) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 import yaml
 
 from sleepfm.home import Home
-from sleepfm.runs.table import Job
+from sleepfm.runs.run_files import run_state
+from sleepfm.runs.table import Job, JobState
 from sleepfm.text import printable
 from sleepfm.training.config_files import as_yaml
+from sleepfm.viewer.runs_words import is_training
 
 CONFIG_FILE, ENVIRONMENT_FILE, GIT_FILE = "config.yaml", "environment.json", "git.json"
 MOST_BYTES = 200_000
@@ -70,6 +72,19 @@ def read_papers(home: Home, job: Job) -> Papers:
     environment = _read(folder / ENVIRONMENT_FILE, _as_object, remarks)
     git = _read(folder / GIT_FILE, _as_object, remarks)
     return Papers(asked, text, environment or {}, git or {}, tuple(remarks))
+
+
+def seconds_left(home: Home, job: Job) -> float | None:
+    """Return what is left of a running job, in seconds; None where nothing tells.
+
+    A training run says it itself, as it knows what an earlier attempt has done; of other jobs the pace so far tells.
+    """
+    if job.state is not JobState.RUNNING or job.started_at is None or not is_training(job):
+        return job.seconds_left()
+    said = run_state(home, job.id)
+    if said is None or said.time is None or said.time < job.started_at.timestamp():
+        return None  # nothing yet, or of the attempt before
+    return said.seconds_left
 
 
 def environment_rows(papers: Papers) -> list[tuple[str, str]]:

@@ -89,18 +89,18 @@ def where_words(job: Job) -> str:
     return place if job.devices == 1 else f"{place}, {job.devices} devices"
 
 
-def state_words(job: Job, *, seconds_left: float | None = None) -> str:
+def state_words(job: Job, seconds_left: float | None = None) -> str:
     """Return where a job stands in one line.
 
     Parameters
     ----------
     seconds_left
-        What the run itself says is left; without it, the pace of the table's progress tells.
+        What is left while it runs (`runs_papers.seconds_left`).
     """
     if job.state is JobState.QUEUED:
         return f"Waiting for its turn: {LANE_WORDS[job.lane]}."
     if job.state is JobState.RUNNING:
-        return _running_words(job, job.seconds_left() if seconds_left is None else seconds_left)
+        return _running_words(job, seconds_left)
     if job.started_at is None:
         return f"Taken out of the queue {when_words(job.finished_at)}."
     said = f"{job.state.value.capitalize()} {when_words(job.finished_at)} after {took_words(job)}"

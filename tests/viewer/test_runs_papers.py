@@ -12,13 +12,13 @@ import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from viewer.made_up_runs import add_run, settings, write_folder
+from viewer.made_up_runs import add_run, bring, settings, write_folder
 
 from sleepfm.home import Home, open_home
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
 from sleepfm.text import printable
 from sleepfm.viewer.runs_compare import differing, figure_rows, flat, run_names
-from sleepfm.viewer.runs_papers import MOST_BYTES, asked_settings, environment_rows, read_papers
+from sleepfm.viewer.runs_papers import MOST_BYTES, asked_settings, environment_rows, read_papers, seconds_left
 from sleepfm.viewer.runs_store import CurveStore
 
 CONTENTS = st.one_of(
@@ -117,6 +117,18 @@ def test_nothing_in_a_folder_can_stop_the_page(tmp_path: Path, config: bytes, en
 def test_a_job_that_trains_nothing_shows_its_parameters(table: JobTable) -> None:
     job = table.add("import", lane=Lane.QUICK, title="Import", parameters={"folder": "/data", "stage": True})
     assert asked_settings(job) == {"folder": "/data", "stage": True}
+
+
+def test_what_is_left_is_what_the_run_says_of_this_attempt(table: JobTable) -> None:
+    job = add_run(table, "x", JobState.RUNNING)
+    assert job.started_at is not None
+    file = write_folder(table.home, job) / "state.json"
+    assert seconds_left(table.home, job) is None  # said long before it began: by the attempt before
+    said = json.loads(file.read_text("utf-8")) | {"time": job.started_at.timestamp() + 1}
+    file.write_text(json.dumps(said), encoding="utf-8")
+    assert seconds_left(table.home, job) == 95.0
+    other = bring(table, table.add("import", lane=Lane.QUICK, title="Import"), JobState.RUNNING)
+    assert seconds_left(table.home, other) == pytest.approx(0, abs=5)  # half is done, as fast as that
 
 
 def test_only_settings_that_differ_are_compared_and_the_name_is_not_one() -> None:

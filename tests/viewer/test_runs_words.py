@@ -40,7 +40,7 @@ def test_each_state_is_said_in_words(job: Job, wanted: str) -> None:
     assert wanted in state_words(job)
 
 
-def test_what_the_run_says_is_left_counts_before_the_pace_of_its_row() -> None:
+def test_what_is_left_ends_the_line() -> None:
     assert state_words(RUNNING, seconds_left=95).endswith("step 3 of 9, 1 min 35 s left")
 
 
