@@ -209,12 +209,13 @@ class _Writer:
             self.files[name] = [stat.st_size, source.digest.hexdigest(), stat.st_mtime_ns]
 
     def copy_database(self, held: sqlite3.Connection, temporary: Path) -> None:
-        """Copy the table as it is held: without the sessions, which are keys to this app and none to another."""
+        """Copy the table as it is held, without what is of this moment only: who is signed in, and this backup's own job."""
         with closing(sqlite3.connect(temporary)) as copy:
             held.backup(copy, pages=_PAGES, progress=lambda *_: self._report("the library's table"))
             copy.execute("PRAGMA journal_mode = DELETE")
             copy.execute("PRAGMA secure_delete = ON")
             copy.execute("DELETE FROM sessions")
+            copy.execute("DELETE FROM jobs WHERE kind = 'backup' AND state = 'running'")
             copy.commit()
         with temporary.open("rb") as file:
             self._copy(DATABASE, file)

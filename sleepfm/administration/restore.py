@@ -132,7 +132,7 @@ def restore(archive: Path | str, root: Path | str, *, replace: bool = False, pro
         As `check`, or the disk is full. The home that is there stays as it was.
     """
     path, target = Path(archive).expanduser().absolute(), Path(root).expanduser().absolute()
-    there = _require_place(target, replace=replace)
+    there = require_place(target, replace=replace)
     manifest = check(path, part(progress, 0.0, 0.4))
     with _staging(target, manifest.bytes) as staging:
         _extract(path, manifest, staging, part(progress, 0.4, 0.95))
@@ -211,14 +211,22 @@ def _blocks(path: Path, opened: tarfile.TarFile, member: tarfile.TarInfo, name: 
         raise SleepFMError(f"{path}: {printable(name)!r} is damaged in it (its checksum differs); nothing was restored")
 
 
-def _require_place(target: Path, *, replace: bool) -> bool:
-    """Return whether something is in the home; RequestError when that may not be."""
+def require_place(target: Path, *, replace: bool) -> bool:
+    """Return whether something is in the home.
+
+    Raises
+    ------
+    RequestError
+        Something is there and may not be (`replace` is not asked for, or it is in use), or the path is no folder.
+    """
     if os.path.lexists(target) and not target.is_dir():
         raise RequestError(f"{target}: is no folder; choose another for the home")
     if not target.is_dir() or not any(path.is_symlink() or not path.is_dir() for path in target.rglob("*")):
         return False
     if not replace:
-        raise RequestError(f"{target}: something is there already; choose a new folder, or --replace to keep that beside it")
+        raise RequestError(
+            f"{target}: something is there already; choose a new folder (the command takes --replace, and keeps what is there)"
+        )
     busy = f"{target}: is in use; stop the app and its runs first"
     if (target / "runs").is_dir():
         try:

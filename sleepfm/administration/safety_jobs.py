@@ -12,7 +12,7 @@ from sleepfm.administration.backup import back_up
 from sleepfm.administration.diagnostics import write_diagnostics
 from sleepfm.administration.home_files import BACKUPS, DIAGNOSTICS
 from sleepfm.administration.readable_folders import require_readable
-from sleepfm.administration.restore import restore
+from sleepfm.administration.restore import require_place, restore
 from sleepfm.administration.retention import tidy
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
@@ -44,7 +44,8 @@ def submit_restore(home: Home, archive: str, into: str, *, submitted_by: str) ->
     Raises
     ------
     RequestError
-        The archive is outside the folders that the app may read, or the folder lies neither beside the home nor in them.
+        The archive is outside the folders that the app may read, the folder lies neither beside the home nor in them, or
+        something is in it already.
     """
     source = archive if Path(archive) in backups(home) else str(require_readable(home, archive))
     target = Path(into).expanduser().absolute()
@@ -52,7 +53,8 @@ def submit_restore(home: Home, archive: str, into: str, *, submitted_by: str) ->
         require_readable(home, target)
     if target.resolve().is_relative_to(home.root.resolve()):
         raise RequestError(f"{target}: lies in the home folder that is in use; choose one beside it")
-    return _submit(home, "restore", f"Restore into {target}", {"archive": source, "into": str(target)}, submitted_by)
+    require_place(target, replace=False)
+    return _submit(home, "restore", f"Bring back {Path(source).name}", {"archive": source, "into": str(target)}, submitted_by)
 
 
 def submit_tidy(home: Home, names: list[str], *, submitted_by: str) -> Job:

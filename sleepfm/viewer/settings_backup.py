@@ -90,7 +90,7 @@ def _show_backed_up(job: Job) -> None:
     left = f"; {size_words(out['derived_bytes'])} that can be made again left out" if out["derived"] else ""
     skipped = f"; links and odd names left out: {', '.join(out['skipped'][:3])}" if out["skipped"] else ""
     name, size = Path(done["path"]).name, size_words(done["bytes"])
-    st.success(plain(f"{name}: {done['files']} files, {size}, in {duration_words(done['seconds'])}{left}{skipped}"))
+    st.success(plain(f"{name}: {done['files']} files, {size}, in {duration_words(max(1.0, done['seconds']))}{left}{skipped}"))
 
 
 def _show_restore(library: Library, files: list[Path]) -> None:
@@ -123,8 +123,9 @@ def _show_restore(library: Library, files: list[Path]) -> None:
 
 def _show_restored(job: Job) -> None:
     done = job.result or {}
-    crashed = f"; {done['crashed']} jobs that were running then are marked crashed" if done["crashed"] else ""
-    st.success(plain(f"{done['files']} files and {done['studies']} studies are in {done['home']}{crashed}. To use them:"))
+    crashed = f"; jobs that were running then are marked crashed ({done['crashed']})" if done["crashed"] else ""
+    waiting = f"; jobs that wait begin when it is opened ({done['queued']})" if done["queued"] else ""
+    st.success(plain(f"In {done['home']} now: {done['studies']} studies, {done['files']} files{crashed}{waiting}. To use them:"))
     st.code(f"sleepfm app --home {_shell(done['home'])}", language=None)
 
 

@@ -132,7 +132,7 @@ def show_damaged(library: Library, error: str, user: User) -> None:
     """Say that the settings file cannot be read, and offer to begin anew with it kept."""
     st.error(plain(error))
     st.caption(
-        "Until then no job starts and no recording is opened: which folders may be read is not known."
+        "Until then no recording is opened, and nothing is staged: which folders may be read is not known."
         if user.local
         else "Until then nothing is opened. With the defaults no folder is named: name them afterwards."
     )

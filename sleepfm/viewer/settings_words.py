@@ -31,7 +31,7 @@ def old_rows(things: Iterable[OldThing]) -> list[dict[str, object]]:
             "What": thing.sort.value.capitalize(),
             "Of": printable(thing.why),
             "Age (days)": round(thing.age_days),
-            "Size (MB)": round(thing.bytes / 1e6, 2),
+            "Size (MB)": round(thing.bytes / 1e6, 3),
             "File or folder below the home": printable(thing.name),
         }
         for thing in things
