@@ -108,6 +108,25 @@ def test_a_killed_worker_is_shown_as_crashed_and_the_queue_goes_on(home: Home, r
     assert later.state is JobState.FINISHED
 
 
+def test_killing_ends_the_process_at_once(home: Home, recordings: Path) -> None:
+    job = running(home, recordings)
+    table = JobTable(home)
+    table.request_kill(job.id)
+    killed = wait_for(table, job.id, timeout_s=30)
+    assert (killed.state, killed.error) == (JobState.STOPPED, "killed by the user")
+    assert not is_alive(job.pid, job.pid_started)
+
+
+def test_a_lock_that_nobody_holds_and_a_launcher_of_another_version_hold_up_nothing(home: Home) -> None:
+    (home.runs / "dispatcher.lock").write_text("left by a machine that went down")
+    table = JobTable(home)
+    elsewhere = table.add("import", lane=Lane.QUICK, title="x", parameters={"folder": "/nowhere"}, launcher="moon")
+    job = table.add("import", lane=Lane.QUICK, title="Import", parameters={"folder": "/nowhere", "stage": False})
+    ensure_running(home)
+    assert wait_for(table, job.id, timeout_s=30).state is JobState.FAILED
+    assert "moon" in (table.get(elsewhere.id).error or "")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_work_goes_on_when_the_dispatcher_is_killed_and_a_new_one_takes_over(home: Home, recordings: Path) -> None:
     job = running(home, recordings)
