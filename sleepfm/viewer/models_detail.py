@@ -77,9 +77,9 @@ def _show_actions(library: Library, shelf: Shelf, entry: ShelfEntry, used: Model
             _act(library, "take default back", name, partial(shelf.unchoose, task), f"{name} is no chosen default any more.")
     elif shelf.is_offered(name) and not entry.card.baseline:
         help_words = f"The default for {TASK_WORDS[task]} {_EFFECTS[task]} while nobody names another."
-        if entry.card.trained_on == SIMULATED:
+        if not entry.card.real:
             help_words += (
-                " For real recordings “Best engine” takes none that was trained on simulated signals, not even the default."
+                " “Best engine” takes only models known to be trained on real recordings: this one is still to be named."
             )
         if st.button("Make it the default", type="primary", help=help_words):
             done = f"{name} is the default for {TASK_WORDS[task]}."
