@@ -36,7 +36,7 @@ from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
 from sleepfm.runs.database import connect
 from sleepfm.viewer.same_origin import HEALTH_PATH, READING
-from sleepfm.viewer.sign_in import SignIn
+from sleepfm.viewer.sign_in import STREAMLITS_LOGIN, SignIn
 from sleepfm.viewer.sign_in_page import ICON_PATH, PROVIDER_PATH, SIGN_IN_PATH, STYLE_PATH
 from sleepfm.viewer.signed_in import COOKIE, admit, user_of
 
@@ -52,6 +52,7 @@ class Gate:
     def __init__(self, app: ASGIApp, home: Home, sign_in: SignIn) -> None:
         self.app = app
         self._sign_in = sign_in
+        self._open = _OPEN | ({STREAMLITS_LOGIN} if sign_in.provider is not None else set())
         self._home = home
         # one connection for looking up, used by the event loop alone; what is written opens its own
         self._sessions = Sessions(connect(home.database))
@@ -82,7 +83,7 @@ class Gate:
         path = scope["path"]
         if path == CALLBACK and self._sign_in.provider is not None:
             await self._callback(scope, receive, send)
-        elif path in _OPEN or (path == HEALTH_PATH and scope["method"] in READING):
+        elif path in self._open or (path == HEALTH_PATH and scope["method"] in READING):
             await self.app(scope, receive, send)
         elif session is None or token is None:
             await _away(scope)(scope, receive, send)
@@ -195,7 +196,7 @@ def _away(scope: Scope) -> Response:
     headers = Headers(scope=scope)
     shows_pages = "text/html" in headers.get("accept", "") and headers.get("sec-fetch-dest", "document") == "document"
     if not shows_pages or scope["method"] not in READING:
-        return JSONResponse({"error": "sign in first"}, status_code=401)
+        return JSONResponse({"error": "sign in first: reload the page"}, status_code=401)
     query = scope["query_string"].decode("latin-1")
     wanted = scope["path"] + (f"?{query}" if query else "")
     return RedirectResponse(SIGN_IN_PATH if wanted == "/" else f"{SIGN_IN_PATH}?next={quote(wanted, safe='')}", status_code=303)
@@ -235,6 +236,8 @@ def _with_headers(send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers[name] = value
+            if headers.get("content-type", "").startswith("text/html"):
+                headers["Cache-Control"] = "no-store"  # going back after signing out asks the server again
         await send(message)
 
     return sending

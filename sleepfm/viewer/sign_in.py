@@ -40,6 +40,8 @@ from sleepfm.viewer.sign_in_page import (
 )
 from sleepfm.viewer.signed_in import COOKIE
 
+STREAMLITS_LOGIN = "/auth/login"
+"""Where Streamlit sends people to the identity provider, as `st.login` does."""
 _FORM_COOKIE = "sleepfm_sign_in"
 _NEXT_COOKIE = "sleepfm_next"
 _FORM_S = 600
@@ -101,8 +103,9 @@ class SignIn:
     async def _to_provider(self, request: Request) -> Response:
         if self.provider is None:
             return RedirectResponse(SIGN_IN_PATH, status_code=303)
-        # Streamlit's own way to the provider, as st.login takes it; its word holds for two minutes, so it is made here
-        response = RedirectResponse(f"/auth/login?provider={encode_provider_token('default')}", status_code=303, headers=HEADERS)
+        # its word holds for two minutes, so it is made here and not when the page is shown
+        address = f"{STREAMLITS_LOGIN}?provider={encode_provider_token('default')}"
+        response = RedirectResponse(address, status_code=303, headers=HEADERS)
         wanted = own_address(request.query_params.get("next", "/"))
         _set_cookie(response, request, _NEXT_COOKIE, quote(wanted), seconds=_FORM_S)
         return response

@@ -161,7 +161,7 @@ def test_without_a_session_nothing_answers(client: TestClient, path: str) -> Non
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in")
     program = client.get(path)
-    assert (program.status_code, program.json()) == (401, {"error": "sign in first"})
+    assert (program.status_code, program.json()) == (401, {"error": "sign in first: reload the page"})
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
