@@ -37,6 +37,7 @@ from sleepfm.training.night_labels import STAGES, Gathered, StageReader, gather_
 from sleepfm.training.nights import LabelledNight
 from sleepfm.training.predictions import predict_stages
 from sleepfm.training.splits import Splits, read_splits, read_subjects, share_of_subjects, write_splits
+from sleepfm.training.windows import SIGNAL_SUFFIXES
 from sleepfm.vocabulary import SCORED_STAGES
 
 FINE_TUNED, PROBE, YASA = "fine-tuned", "logistic probe", "YASA"
@@ -211,6 +212,11 @@ class _Curve:
             confusion |= cell.confusion
             if cell.why:
                 left_out[study] = cell.why
+        stored = sum(study in sources and sources[study].suffix.lower() in SIGNAL_SUFFIXES for study in confusion)
+        if stored:
+            self.notes.append(
+                f"YASA staged {stored} nights from stored signals at 128 Hz in µV, not from the recordings themselves."
+            )
         return _Cell(confusion), left_out
 
     def _recordings(self, wanted: set[str]) -> dict[str, Path]:

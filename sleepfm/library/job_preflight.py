@@ -24,6 +24,7 @@ def check(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
     dict
         As of `sleepfm.training.preflight_report.Preflight.as_dict`.
     """
+    progress(0.0, "loading what trains")
     from sleepfm.training.preflight import look_before  # noqa: PLC0415 - torch, which submitting must not load
 
     settings = read_run_settings(parameters["kind"], parameters["task"], parameters["config"])

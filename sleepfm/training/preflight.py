@@ -23,6 +23,7 @@ from sleepfm.training.preflight_signals import check_encoder, check_kind_of_nigh
 from sleepfm.training.preflight_trial import Trial, TrialMemoryError, try_finetuning, try_pretraining
 from sleepfm.training.settings import PretrainSettings, TrainingSettings
 
+_SHORT_S = 60.0
 _LONG_S = 3 * 24 * 3600.0
 _SURE = "measured on two batches only, so it may as well be half or twice that"
 _RUN_FILES_MB = 20.0
@@ -181,11 +182,12 @@ def _judged(
 def _time(training: TrainingSettings, trial: Trial, *, steps: int, validations: int, seconds: float, where: str) -> Check:
     parts = []
     if trial.embed_nights:
-        parts.append(f"embedding {trial.embed_nights:,} nights {duration(trial.embed_s)}")
+        parts.append(f"{trial.embed_nights:,} nights to embed in {duration(trial.embed_s)}")
     parts.append(f"{steps:,} steps of {trial.step_s:.2g} s")
     parts.append(f"{validations:,} validations of {trial.validation_s:.2g} s")
     early = "; it ends earlier when the validation loss falls no more" if training.patience is not None else ""
-    words = f"about {duration(seconds)} ({', '.join(parts)}), {_SURE}{early}{where}"
+    about = duration(seconds) if seconds < _SHORT_S else f"about {duration(seconds)}"
+    words = f"{about} ({', '.join(parts)}), {_SURE}{early}{where}"
     if seconds > _LONG_S:
         return Check("time", "doubtful", f"{words}. Fewer epochs, a smaller share of the people, or a GPU make it shorter")
     return Check("time", "good", words)
@@ -209,8 +211,8 @@ def _memory(trial: Trial, *, elsewhere: bool) -> Check:
 
 def duration(seconds: float) -> str:
     """Return a length of time in words, no finer than it is known: "less than a minute", "12 min", "3 h 20 min", "2 days 4 h"."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
+    minutes = max(1, round(seconds / 60))
+    if seconds < _SHORT_S:
         return "less than a minute"
     if minutes < 60:
         return f"{minutes} min"

@@ -106,6 +106,7 @@ def test_a_perfect_and_a_missing_answer_of_yasa(cohort: NightCohort, tmp_path: P
     assert "YASA can stage 4 of the 5 test nights; night-08" in row["why"]
     assert "no EEG channel" in row["why"]
     assert len(staged) == 4
+    assert any("YASA staged 4 nights from stored signals at 128 Hz" in note for note in found["notes"])
 
 
 def test_what_was_measured_is_kept_when_it_goes_on(cohort: NightCohort, tmp_path: Path) -> None:
