@@ -101,6 +101,10 @@ class Curves {
     this.notice.hidden = !text;
   }
 
+  sayWhatLacks() {
+    this.say(this.charts.size ? "" : this.data.nothing);
+  }
+
   async fetch() {
     clearTimeout(this.timer);
     this.fetching?.abort();
@@ -116,11 +120,11 @@ class Curves {
         this.open = this.packet.open;
         this.show();
         this.root.dataset.updated = String(performance.now() - started);
-      }
+      } else this.sayWhatLacks();
       if (this.open && !document.hidden) this.timer = setTimeout(() => this.fetch(), AGAIN_MS);
     } catch (error) {
       if (error.name === "AbortError") return;
-      if (!this.packet) this.say(error.message);
+      this.say(error.message); // the pictures stay as they are
       this.timer = setTimeout(() => this.fetch(), LATER_MS);
     }
   }
@@ -173,7 +177,7 @@ class Curves {
     for (const key of [...this.charts.keys()]) if (!keys.has(key)) this.charts.delete(key);
     // moving a focused chart would take the focus from it
     if (roots.length !== this.grid.children.length || roots.some((root, k) => this.grid.children[k] !== root)) this.grid.replaceChildren(...roots);
-    this.say(shown.length ? "" : this.data.nothing);
+    this.sayWhatLacks();
     this.redraw();
     Object.assign(this.root.dataset, { points: String(points), step: String(last), panels: String(shown.length), version: packet.version });
   }
