@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 from pydantic import BaseModel
 
+from sleepfm.administration.app_settings import read_settings
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library
 from sleepfm.library.training_runs import run_kind, settings_of
@@ -61,7 +62,7 @@ def open_draft(library: Library, what: str, kind: type[BaseModel], *, like: str 
             if encoder := other.content.get("encoder"):
                 draft.content["encoder"] = encoder
             take_data_of(library, draft, other)
-        apply_preset(draft, PRESETS[what][0], taken_names(library))
+        apply_preset(draft, PRESETS[what][0], taken_names(library), read_settings(library.home))
         st.session_state[key] = draft
     opened: Draft = st.session_state[key]
     return opened
@@ -156,7 +157,7 @@ def _last(library: Library, draft: Draft) -> tuple[str, dict[str, object]] | Non
 def show_presets(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
     """Show the presets and the model's name."""
     titles = {one.title: one for one in PRESETS[draft.page]}
-    key, taken = draft.beside("preset"), taken_names(library)
+    key, taken, machine = draft.beside("preset"), taken_names(library), read_settings(library.home)
     if st.session_state.get(key) != (draft.preset or None):
         st.session_state[key] = draft.preset or None
 
@@ -165,7 +166,7 @@ def show_presets(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
         if title is None:  # clicked again: the preset as it was
             title = draft.preset
         if title:
-            apply_preset(draft, titles[title], taken)
+            apply_preset(draft, titles[title], taken, machine)
 
     presets, name = st.columns([2.4, 1])
     presets.segmented_control(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from sleepfm.administration.app_settings import AppSettings
 from sleepfm.training.config_files import read_settings
 from sleepfm.training.finetune_settings import FinetuneSettings
 from sleepfm.viewer.form_draft import Draft
@@ -71,14 +72,21 @@ def given_names(kind: type[BaseModel]) -> list[str]:
     return [name for name in kind.model_fields if name in chosen]
 
 
-def apply_preset(draft: Draft, preset: Preset, taken: Collection[str]) -> None:
-    """Fill a form from a preset; the data and models that were chosen stay, and a name that somebody gave."""
+def apply_preset(draft: Draft, preset: Preset, taken: Collection[str], machine: AppSettings) -> None:
+    """Fill a form from a preset; the data and models that were chosen stay, and a name that somebody gave.
+
+    Where the installation says on which device and in what precision to compute, that stands in the preset's place.
+    """
     given = given_names(draft.kind)
     content = read_settings(draft.kind, preset.name).model_dump(mode="json")
     content = {name: value for name, value in content.items() if name not in given}
     name = draft.content.get("name")
     suggested = not name or name == draft.preset_content.get("name")
     content |= {name: draft.content[name] for name in given if name in draft.content}
+    if machine.device != "auto":
+        content["training"]["device"] = machine.device
+    if machine.precision != "fp32":
+        content["training"]["precision"] = machine.precision
     content["name"] = free_name(content["name"], taken) if suggested else name
     draft.fill(content)
     draft.preset, draft.preset_content = preset.title, copy.deepcopy(draft.content)

@@ -16,8 +16,8 @@ from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
 from sleepfm.administration.accounts import Accounts
-from sleepfm.administration.app_settings import read_settings
 from sleepfm.administration.identity_provider import SECRETS_FILE, IdentityProvider, read_identity_provider
+from sleepfm.administration.readable_folders import require_folders_named
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.library.resident import end_resident, warm
@@ -153,11 +153,11 @@ def sign_in_for(home: Home, address: str, allowed_hosts: Sequence[str] = ()) -> 
     Raises
     ------
     RequestError
-        When nobody could sign in: the app then serves nobody rather than everybody.
+        When nobody could sign in, or nobody has said which folders the app may read: the app then serves nobody rather than
+        everybody.
     """
     if not others_reach(address, allowed_hosts):
         return None
-    read_settings(home)  # damaged settings are said now, not to the first who signs in
     provider = read_identity_provider(home)
     with closing(connect(home.database)) as connection:
         if not any(provider is not None or account.has_password for account in Accounts(connection).list()):
@@ -166,6 +166,7 @@ def sign_in_for(home: Home, address: str, allowed_hosts: Sequence[str] = ()) -> 
                 " sleepfm users add NAME --role admin (with --provider for somebody of the identity provider that"
                 f" {home.root / SECRETS_FILE} describes), or leave --address and --allowed-host out"
             )
+    require_folders_named(home)  # damaged settings are said here too, not to the first who signs in
     return SignIn(home, provider)
 
 
