@@ -24,6 +24,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as open_socket
 
 from sleepfm.administration.accounts import FREE_ATTEMPTS, Accounts
+from sleepfm.administration.app_settings import change_settings
 from sleepfm.administration.audit import entries
 from sleepfm.administration.roles import Role
 from sleepfm.administration.sessions import Sessions
