@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sleepfm.cli.cluster import add_launcher, queued, require_no_wait
 from sleepfm.cli.console import Console
+from sleepfm.cli.launching import add_launcher, queued, require_no_wait
 from sleepfm.cli.options import add_device, add_home, command, positive_int
 from sleepfm.errors import RequestError
 from sleepfm.home import open_home

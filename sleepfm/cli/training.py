@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sleepfm.cli.check import check_run
-from sleepfm.cli.cluster import add_launcher, queued, require_no_wait
 from sleepfm.cli.console import Console
+from sleepfm.cli.launching import add_launcher, queued, require_no_wait
 from sleepfm.cli.options import add_home, command, positive_int
 from sleepfm.errors import RequestError
 from sleepfm.home import open_home

@@ -34,19 +34,18 @@ def work(folder: str, part: int | None) -> None:
     exchange = Exchange(Path(folder))
     rank = 0 if part is not None else int(os.environ.get("SLURM_PROCID", "0"))
     number = rank if part is None else part
-    state, result, error, ends_others = JobState.FAILED, None, None, True
+    alone = int(os.environ.get("SLURM_NTASKS", "1")) == 1
+    state, result, error, agreed = JobState.FAILED, None, None, True
     try:
         order = exchange.order()
         if part is None and rank == 0:
             _speak_into(log_file(open_home(order.home), order.job))
         result = _do(order, exchange, part, number, leads=rank == 0)
-        state, ends_others = JobState.FINISHED, False
+        state = JobState.FINISHED
     except Cancelled as stop:
-        # a stop that the processes of a run agreed on ends well; one that only this process heard of, before they could agree,
-        # must not leave the others waiting for it
-        state, error, ends_others = JobState.STOPPED, str(stop), isinstance(stop, _NotAgreedError)
-        if limit.was_reached:
-            error = "the cluster's time limit was reached; what was done is kept, and resuming goes on from there"
+        state, agreed = JobState.STOPPED, not isinstance(stop, _NotAgreedError)
+        why = "the cluster's time limit was reached" if limit.was_reached else "the cluster asked it to end"
+        error = f"{why} ({stop}): what was done is kept, and resuming goes on from there"
     except SleepFMError as failure:
         error = str(failure)
     except MemoryError:
@@ -62,8 +61,10 @@ def work(folder: str, part: int | None) -> None:
         print(error, flush=True)
     if rank == 0 or state is JobState.FAILED:
         exchange.end(number, state, result=result, error=error)
-    if ends_others:
-        sys.exit(1)  # Slurm then ends the other processes of a training run
+    # A stop that the processes of a run agreed on ends well. One that only this process heard of, before they could agree, must
+    # not leave the others waiting for it: Slurm ends them when one ends badly.
+    if state is JobState.FAILED or not (agreed or alone):
+        sys.exit(1)
 
 
 def _do(order: Order, exchange: Exchange, part: int | None, number: int, *, leads: bool) -> dict[str, object]:
@@ -114,7 +115,7 @@ class _FileProgress:
             return
         self._exchange.advance(self._number, fraction, message)
         if self._exchange.stop_asked():
-            raise _NotAgreedError("stopped by the user")
+            raise _NotAgreedError("stopped")
 
 
 class _TimeLimit:
@@ -129,7 +130,7 @@ class _TimeLimit:
 
 
 def _cancel(_signal: int, _frame: FrameType | None) -> None:
-    raise _NotAgreedError("stopped on the cluster")
+    raise _NotAgreedError("stopped")
 
 
 def _speak_into(log: Path) -> None:
