@@ -35,7 +35,6 @@ _LEAVING_S = 10.0
 """How long a worker may take to end after it has closed its row."""
 _TROUBLE_S = 2.0
 _LAST_WORDS = 4
-STOPPED_BY_USER = "stopped by the user"
 
 
 def ensure_running(home: Home) -> None:
@@ -227,7 +226,7 @@ class Dispatcher:
                 watched.left_at = None
         elif now.kill_requested:
             if launcher.kill(job):
-                self._end(_End(job, JobState.STOPPED, "killed by the user"))
+                self._end(_End(job, JobState.STOPPED, now.stop_words))
         elif now.stop_requested:
             self._ask(watched)
         elif state.fraction is not None and (state.fraction, state.message) != watched.said:
@@ -246,7 +245,7 @@ class Dispatcher:
             if not launcher_of(job.launcher, self.home).kill(job):
                 return  # a cluster ends it in its own time: the row says so when it has
             late = f"; it did not end by itself within {patience_s:.0f} s" if job.kind in TRAINING_KINDS else ""
-            self._end(_End(job, JobState.STOPPED, STOPPED_BY_USER + late))
+            self._end(_End(job, JobState.STOPPED, job.stop_words + late))
 
     def _settle(self, watched: _Watched, state: LaunchState, row: Job | None) -> None:
         """Let go of a job whose process is gone: end what it left behind, and close its row, if it has not done that itself."""
@@ -257,7 +256,7 @@ class Dispatcher:
             if state.end is not None:
                 self._end(_End(job, state.end, state.error, state.result))
             elif row.stop_requested:
-                self._end(_End(job, JobState.STOPPED, STOPPED_BY_USER))
+                self._end(_End(job, JobState.STOPPED, row.stop_words))
             else:
                 tail = " ".join(log_tail(self.home, job.id, _LAST_WORDS).splitlines())
                 words = state.words or "its process ended without a word"

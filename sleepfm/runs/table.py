@@ -115,6 +115,11 @@ class Job:
         return self.state in OPEN_STATES
 
     @property
+    def stop_words(self) -> str:
+        """How the end of a job is told that its user asked for."""
+        return "killed by the user" if self.kill_requested else "stopped by the user"
+
+    @property
     def resumable(self) -> bool:
         """Whether it may be queued again."""
         return self.state in RESUMABLE_STATES

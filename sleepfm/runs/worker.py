@@ -23,7 +23,6 @@ from sleepfm.runs.processes import identity, mark_in, stand_back
 from sleepfm.runs.table import Job, JobState, JobTable
 
 _REPORT_EVERY_S = 0.25
-_STOPPED = "stopped by the user"
 _ASKED_TO_END = "its process was asked to end, as when the machine is shut down"
 
 
@@ -42,8 +41,13 @@ class _RowProgress:
         if now - self._last < _REPORT_EVERY_S and message == self._message:
             return
         self._last, self._message = now, message
-        if self._table.report(self._identifier, fraction, message, attempt=self._attempt):
-            raise Cancelled(_STOPPED)
+        try:
+            stop = self._table.report(self._identifier, fraction, message, attempt=self._attempt)
+        except SleepFMError as error:  # the disk is full, or the table locked: no reason to give up a night's work
+            print(f"progress could not be told: {error}", flush=True)
+            return
+        if stop:
+            raise Cancelled("asked to stop")
 
 
 def _cancel(_signal: int, _frame: FrameType | None) -> None:
@@ -71,8 +75,13 @@ def main(home_folder: str, identifier: str) -> int:
     print(f"job {job.id}, attempt {attempt}: {job.title} (pid {os.getpid()})", flush=True)
     state, result, error = _do(home, job, _RowProgress(table, job.id, attempt))
     if state is JobState.STOPPED:
-        error = _STOPPED if table.get(job.id).stop_requested else _ASKED_TO_END
-    table.end(job.id, state, result=result, error=error, attempt=attempt)
+        now = table.get(job.id)
+        error = now.stop_words if now.stop_requested else _ASKED_TO_END
+    try:
+        table.end(job.id, state, result=result, error=error, attempt=attempt)
+    except SleepFMError as trouble:  # the dispatcher closes the row when it can, with these last words
+        print(f"{state.value}{f' ({error})' if error else ''}, but {trouble}", flush=True)
+        return 1
     return 1 if state is JobState.FAILED else 0
 
 
