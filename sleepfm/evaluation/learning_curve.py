@@ -96,6 +96,7 @@ class _Curve:
             if not studies:
                 raise RequestError(f"{data.splits}: no night of {name} has a scoring; a learning curve needs some in each list")
         test = evenly(held_out, settings.test_nights)
+        self.labelled = len(pool)
         orders = {seed: _order(pool, self._subject_of, seed) for seed in settings.seeds}
         wanted = round(max(settings.nights) * _SPARE) + 1
         studies = tuple(dict.fromkeys((*test, *validation, *(s for order in orders.values() for s in order[:wanted]))))
@@ -264,6 +265,7 @@ def draw_curve(settings: CurveSettings, folder: Path, *, shelf: Shelf, runs: Pat
         curve.notes.append(f"{most} labelled nights can be learned from: {_listed(settings.nights[len(nights) :])} are left out.")
     subject_of = {one.night.study: one.night.subject for one in curve.test}
     boot = bootstrap([*subject_of.values()], resamples=settings.resamples)
+    yasa = [_yasa_row(*curve.yasa(part(progress, 0.4, 0.5)), subject_of, settings)] if settings.yasa else []
     rows = []
     methods: tuple[tuple[str, Callable[[int, int, Progress], _Cell], float], ...] = (
         (PROBE, curve.probe, 0.2),
@@ -280,9 +282,7 @@ def draw_curve(settings: CurveSettings, folder: Path, *, shelf: Shelf, runs: Pat
                 cells[name].append(_kept(file, lambda m=measure, n=count, s=seed, h=here: m(n, s, h)))  # type: ignore[misc]
                 done += share
         rows += [_row(name, count, some, boot, list(subject_of)) for name, some in cells.items()]
-    if settings.yasa:
-        cell, left_out = curve.yasa(part(progress, 0.4, 0.5))
-        rows.append(_yasa_row(cell, left_out, subject_of, settings))
+    rows += yasa
     simulated = sum(one.night.origin.simulated for one in curve.test)
     if simulated:
         curve.notes.append(f"{simulated} of {len(curve.test)} test nights are simulated: the numbers say nothing about people.")
@@ -291,7 +291,7 @@ def draw_curve(settings: CurveSettings, folder: Path, *, shelf: Shelf, runs: Pat
         "notes": [*curve.notes, *_reading(curve, settings)],
         "encoder": curve.encoder.name,
         "simulated": bool(simulated),
-        "train_nights": most,
+        "train_nights": curve.labelled,
         "validation_nights": len(curve.validation),
         "test_nights": len(curve.test),
     }
@@ -300,9 +300,12 @@ def draw_curve(settings: CurveSettings, folder: Path, *, shelf: Shelf, runs: Pat
 def _reading(curve: _Curve, settings: CurveSettings) -> list[str]:
     """Return how the numbers are to be read."""
     people = len({one.night.subject for one in curve.test})
+    seeds = (
+        "of one seed" if len(settings.seeds) == 1 else f"the mean of {len(settings.seeds)} seeds, each with other training nights"
+    )
     notes = [
-        f"Kappa is pooled over the epochs of {len(curve.test)} nights of {people} people, the mean of {len(settings.seeds)}"
-        " seeds, each with other training nights; intervals (95 %) are over the people tested, not over the nights learned from.",
+        f"Kappa is pooled over the epochs of {len(curve.test)} nights of {people} people, {seeds};"
+        " intervals (95 %) are over the people tested, not over the nights learned from.",
         f"{len(curve.validation)} further labelled nights (validation) decide when fine-tuning stops and how strong the probe's"
         " penalty is.",
     ]
