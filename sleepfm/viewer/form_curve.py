@@ -97,11 +97,12 @@ def _gap(upper: float | None, lower: float | None) -> float:
 
 
 def interval_words(row: Mapping[str, Any]) -> str:
-    """Return a kappa with its interval and count: "0.62 (0.55 to 0.68), n = 9,120 epochs"; or why there is none."""
+    """Return a kappa with its interval and count: "0.62 (0.55 to 0.68), n = 9,120 epochs"; and what there is to know of it."""
+    why = printable(str(row.get("why") or ""))
     if row["kappa"] is None:
-        return printable(str(row.get("why") or "not measured"))
+        return why or "not measured"
     interval = "" if row["low"] is None or row["high"] is None else f" ({row['low']:.2f} to {row['high']:.2f})"
-    return f"{row['kappa']:.2f}{interval}, n = {row['n']:,} epochs"
+    return f"{row['kappa']:.2f}{interval}, n = {row['n']:,} epochs{'; ' if why else ''}{why}"
 
 
 def curve_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from sleepfm.errors import SleepFMError
 from sleepfm.evaluation.learning_curve_settings import NIGHTS
+from sleepfm.home import Home
 from sleepfm.library.job_curve import submit_curve
 from sleepfm.library.library import Library
+from sleepfm.library.training_data import datasets
 from sleepfm.runs.table import Job
 from sleepfm.text import plain
 from sleepfm.training.finetune_settings import NightData
+from sleepfm.training.splits import read_splits
 from sleepfm.viewer.form_curve import curve_figure, curve_rows
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_fields import FieldDrawer
@@ -45,6 +50,14 @@ def show_curve(library: Library, draft: Draft, data: NightData | None) -> None:
             _show(library, job)
 
 
+def recordings_tested(home: Home, data: NightData) -> list[Path]:
+    """Return the recordings of a dataset's test nights, as far as they are still there: YASA reads these."""
+    made_of: Mapping[str, Any] = next((one.about.get("studies", {}) for one in datasets(home) if one.splits == data.splits), {})
+    tested = read_splits(data.splits, {}).test
+    sources = (Path(made_of[study]["source"]) for study in tested if study in made_of)
+    return [source for source in sources if source.is_file()]
+
+
 def _ask(library: Library, draft: Draft, data: NightData | None, *, busy: bool) -> None:
     left, middle, right = st.columns([2.4, 1, 1.2], vertical_alignment="bottom")
     nights = left.multiselect(
@@ -71,6 +84,7 @@ def _ask(library: Library, draft: Draft, data: NightData | None, *, busy: bool) 
                     nights=sorted(nights),
                     seeds=range(seeds),
                     scorings=Path(scorings) if scorings else None,
+                    recordings=recordings_tested(library.home, data),
                     submitted_by=user.name,
                 )
         except SleepFMError as error:
