@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sleepfm.administration.readable_folders import ReadableFolders
+from pydantic import ValidationError
+
+from sleepfm.administration.readable_folders import ReadableFolders, require_data_readable_here
 from sleepfm.errors import RequestError
 from sleepfm.evaluation.learning_curve_settings import NIGHTS, CurveSettings
 from sleepfm.home import Home
@@ -14,6 +16,7 @@ from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, JobTable, Lane
+from sleepfm.training.config_files import explain
 from sleepfm.training.finetune_settings import NightData
 from sleepfm.training.run_paths import named_paths
 
@@ -90,6 +93,10 @@ def learning_curve(home: Home, parameters: dict[str, Any], progress: Progress) -
     """
     from sleepfm.evaluation.learning_curve import draw_curve  # noqa: PLC0415 - torch, which submitting must not load
 
-    settings = CurveSettings.model_validate(parameters["config"])
+    try:
+        settings = CurveSettings.model_validate(parameters["config"])
+    except ValidationError as error:
+        raise RequestError(f"this version cannot read these settings ({explain(CurveSettings, error)}); ask anew") from None
+    require_data_readable_here(home, named_paths(settings))
     folder = home.runs / parameters["job"] / "curve"
     return draw_curve(settings, folder, shelf=Shelf(home.models), runs=home.runs, progress=progress)

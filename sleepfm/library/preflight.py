@@ -7,11 +7,14 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from sleepfm.administration.readable_folders import ReadableFolders
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
+from sleepfm.training.config_files import explain
 from sleepfm.training.finetune_settings import SETTINGS_OF, FinetuneSettings
 from sleepfm.training.preflight_report import Check, Preflight
 from sleepfm.training.run_paths import named_paths
@@ -120,10 +123,13 @@ def settings_key(
 
 
 def read_run_settings(kind: str, task: str | None, config: dict[str, Any]) -> RunSettings:
-    """Return the settings of a row's parameters, which `submit_preflight` wrote."""
-    if kind == "pretrain":
-        return PretrainSettings.model_validate(config)
-    return SETTINGS_OF[str(task)].model_validate(config)
+    """Return the settings of a row's parameters; RequestError when another version wrote what this one cannot read."""
+    settings: type[PretrainSettings] | type[FinetuneSettings]
+    settings = PretrainSettings if kind == "pretrain" else SETTINGS_OF[str(task)]
+    try:
+        return settings.model_validate(config)
+    except ValidationError as error:
+        raise RequestError(f"this version cannot read these settings ({explain(settings, error)}); check again") from None
 
 
 def require_fitting(kind: str, task: str | None, settings: RunSettings) -> None:

@@ -13,7 +13,7 @@ from sleepfm.errors import RequestError
 from sleepfm.home import Home, open_home
 from sleepfm.library import preflight
 from sleepfm.library.job_preflight import check
-from sleepfm.library.preflight import Preflight, preflight_of, settings_key, submit_preflight
+from sleepfm.library.preflight import Preflight, preflight_of, read_run_settings, settings_key, submit_preflight
 from sleepfm.progress import silent
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
 from sleepfm.training.finetune_settings import StagingSettings
@@ -110,6 +110,8 @@ def test_settings_of_another_kind_are_refused(home: Home, cohort: Cohort) -> Non
         submit_preflight(home, "finetune", "dreams", settings, start=False)
     with pytest.raises(RequestError, match="takes StagingSettings, not PretrainSettings"):
         submit_preflight(home, "finetune", "staging", settings, start=False)
+    with pytest.raises(RequestError, match=r"this version cannot read these settings \(.*dreams"):
+        read_run_settings("pretrain", None, {**settings.model_dump(mode="json"), "dreams": 1})
     assert settings_key("pretrain", None, settings) == settings_key("pretrain", None, settings_of(cohort))
 
 
