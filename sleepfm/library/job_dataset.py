@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 import sleepfm
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
@@ -85,10 +86,19 @@ def make_dataset(home: Home, parameters: dict[str, Any], progress: Progress) -> 
     Raises
     ------
     RequestError
-        The name is taken by now, no study can be used, or a list would be empty without those that cannot.
+        Another dataset is being made, the name is taken by now, no study can be used, or a list would be empty without those that cannot.
     SleepFMError
         The disk is full; asked for again, the job goes on where it was.
     """
+    home.datasets.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(home.datasets / ".making.lock", timeout=0):
+            return _make(home, parameters, progress)
+    except Timeout:
+        raise RequestError(f"{home.datasets}: another dataset is being made; wait for it, or stop it, and ask again") from None
+
+
+def _make(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     started = time.monotonic()
     name = free_dataset_name(home, parameters["name"])
     building = home.datasets / f".{name}.making"

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.library import job_dataset
@@ -71,7 +72,7 @@ def test_a_dataset_holds_all_that_a_training_configuration_names(library: Librar
         assert [row["Subject ID"] for row in csv.DictReader(file)] == [f"p-{name}" for name in NAMES]
     assert one.about["studies"]["a"]["scoring"]["engine"] == "manual"
     assert one.about["studies"]["d"]["scoring"] is None
-    assert [path.name for path in library.home.datasets.iterdir()] == ["set"]
+    assert [path.name for path in library.home.datasets.iterdir() if path.is_dir()] == ["set"]
 
 
 def test_a_recording_is_converted_once(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +133,13 @@ def test_a_job_that_was_stopped_goes_on_and_leaves_no_half_dataset(library: Libr
     assert make_dataset(library.home, asked, silent)["studies"] == 4
     with pytest.raises(RequestError, match="there is a dataset 'set' already"):
         make_dataset(library.home, asked, silent)
+
+
+def test_two_datasets_are_not_made_at_once(library: Library) -> None:
+    library.home.datasets.mkdir(parents=True)
+    with FileLock(library.home.datasets / ".making.lock"), pytest.raises(RequestError, match="another dataset is being made"):
+        make_dataset(library.home, parameters(library), silent)
+    assert make_dataset(library.home, parameters(library), silent)["studies"] == 4
 
 
 def test_a_full_disk_is_said_before_and_while_it_happens(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
