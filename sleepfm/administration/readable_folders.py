@@ -7,7 +7,7 @@ The command line is used by somebody who owns the machine's files anyway, so it 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -64,6 +64,22 @@ class ReadableFolders:
             f" an admin can allow {printable(str(allow))} under Settings"
         )
 
+    def require_all_below(self, path: Path) -> None:
+        """See that a path and everything that work on a folder could open in it lies in the folders: no link leads out of them.
+
+        Raises
+        ------
+        RequestError
+            Naming the first that does.
+        """
+        self.require(path)
+        if self.named is None:
+            return
+        for folder, folders, files in os.walk(path):  # walks into no link
+            for name in (*folders, *files):
+                if (Path(folder) / name).is_symlink():
+                    self.require(Path(folder) / name)
+
 
 def require_readable(home: Home, path: Path | str) -> Path:
     """Return where a path that somebody typed in the app leads, without links and `..`.
@@ -80,6 +96,14 @@ def require_readable_here(home: Home, path: Path | str) -> None:
     """Do the same where this process is the app's or a background job; a command may open what it likes."""
     if not _unrestricted:
         require_readable(home, path)
+
+
+def require_data_readable_here(home: Home, paths: Iterable[Path]) -> None:
+    """Do the same for data that a job is about to work on, and for all that lies below it."""
+    if not _unrestricted:
+        folders = ReadableFolders.of(home)
+        for path in paths:
+            folders.require_all_below(path)
 
 
 @contextmanager

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from sleepfm.administration.readable_folders import require_data_readable_here
 from sleepfm.home import Home
 from sleepfm.library.preflight import read_run_settings
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress
 from sleepfm.runs.table import OPEN_STATES, JobTable
+from sleepfm.training.run_paths import named_paths
 
 
 def check(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def check(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
     from sleepfm.training.preflight import look_before  # noqa: PLC0415 - torch, which submitting must not load
 
     settings = read_run_settings(parameters["kind"], parameters["task"], parameters["config"])
+    require_data_readable_here(home, named_paths(settings))
     found = look_before(
         settings,
         shelf=Shelf(home.models),

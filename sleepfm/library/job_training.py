@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sleepfm.administration.readable_folders import require_data_readable_here
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.library.training_runs import read_parameters
@@ -16,6 +17,7 @@ from sleepfm.training.finetune_settings import FinetuneSettings
 from sleepfm.training.finetuning import finetune
 from sleepfm.training.pretraining import pretrain
 from sleepfm.training.processes import leads
+from sleepfm.training.run_paths import named_paths
 from sleepfm.training.settings import PretrainSettings
 
 MODEL_IN_RUN = "model"
@@ -40,9 +42,12 @@ def run_pretrain(home: Home, parameters: dict[str, Any], progress: Progress) -> 
     ------
     Cancelled
         When it was stopped; the checkpoint is written.
+    RequestError
+        When some of the data lies outside the folders that the app may read.
     """
     settings = read_parameters("pretrain", parameters)
     assert isinstance(settings, PretrainSettings)
+    require_data_readable_here(home, named_paths(settings))
     folder = run_folder(home, parameters["job"])
     outcome, about = pretrain(settings, folder, shelf=Shelf(home.models), resume=True, progress=progress)
     return _finish(home, settings, folder, outcome, about)
@@ -52,6 +57,7 @@ def run_finetune(home: Home, parameters: dict[str, Any], progress: Progress) -> 
     """Train a head; `parameters` also has its `task`. Otherwise as `run_pretrain`."""
     settings = read_parameters("finetune", parameters)
     assert isinstance(settings, FinetuneSettings)
+    require_data_readable_here(home, named_paths(settings))
     folder = run_folder(home, parameters["job"])
     outcome, about = finetune(parameters["task"], settings, folder, shelf=Shelf(home.models), resume=True, progress=progress)
     return _finish(home, settings, folder, outcome, about)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sleepfm.administration.app_settings import change_settings
 from sleepfm.administration.readable_folders import (
     ReadableFolders,
+    require_data_readable_here,
     require_folders_named,
     require_readable,
     whole_machine,
@@ -25,6 +26,7 @@ from sleepfm.errors import RequestError
 from sleepfm.home import Home, open_home
 from sleepfm.library.job_import import import_folder
 from sleepfm.library.job_prepare import prepare
+from sleepfm.library.job_training import run_pretrain
 from sleepfm.library.library import Library
 from sleepfm.progress import silent
 from sleepfm.viewer.library_source import LibrarySource
@@ -247,3 +249,24 @@ def test_a_command_opens_what_its_user_may_read_and_the_app_does_not_open_it_aft
     with Library(home) as library, pytest.raises(RequestError, match="outside"):
         library.recording("night")  # a command that ran in this process before does not open it for the app
     capsys.readouterr()
+
+
+def test_data_for_training_may_hold_no_link_that_leads_outside(home: Home, allowed: Path, elsewhere: Path) -> None:
+    (allowed / "signals" / "deep").mkdir(parents=True)
+    (allowed / "signals" / "a.hdf5").touch()
+    (allowed / "signals" / "deep" / "b.hdf5").symlink_to(allowed / "signals" / "a.hdf5")
+    require_data_readable_here(home, [allowed / "signals", allowed / "signals" / "a.hdf5"])
+    (elsewhere / "c.hdf5").touch()
+    for link, target in (("deep/c.hdf5", elsewhere / "c.hdf5"), ("more", elsewhere)):
+        (allowed / "signals" / link).symlink_to(target)
+        with pytest.raises(RequestError, match=r"leads to .*private"):
+            require_data_readable_here(home, [allowed / "signals"])
+        with whole_machine():
+            require_data_readable_here(home, [allowed / "signals"])
+        (allowed / "signals" / link).unlink()
+    data = {"signals": [str(allowed / "signals")], "splits": str(elsewhere / "splits.json")}
+    with pytest.raises(RequestError, match=r"splits.json: is outside the folders"):
+        run_pretrain(home, {"config": {"name": "x", "data": data}, "job": "20261120-000000-abcdef"}, silent)
+    change_settings(home, folders=None)
+    (allowed / "signals" / "c.hdf5").symlink_to(elsewhere / "c.hdf5")
+    require_data_readable_here(home, [allowed / "signals"])
