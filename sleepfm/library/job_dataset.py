@@ -86,7 +86,8 @@ def make_dataset(home: Home, parameters: dict[str, Any], progress: Progress) -> 
     Raises
     ------
     RequestError
-        Another dataset is being made, the name is taken by now, no study can be used, or a list would be empty without those that cannot.
+        Another dataset is being made, the name is taken by now, no study can be used, or a list would be empty without those
+        that cannot.
     SleepFMError
         The disk is full; asked for again, the job goes on where it was.
     """

@@ -121,7 +121,7 @@ def read_list(library: Library, asked: dict[str, Any], name: str) -> list[str]:
 def test_a_job_that_was_stopped_goes_on_and_leaves_no_half_dataset(library: Library) -> None:
     asked = parameters(library)
 
-    def stop_at_the_third(_fraction: float, message: str) -> None:
+    def stop_at_the_third(fraction: float, message: str) -> None:  # noqa: ARG001
         if message.startswith("c "):
             raise Cancelled("stopped by the user")
 
