@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sleepfm.errors import SleepFMError
 from sleepfm.text import plain, printable
 from sleepfm.training.config_files import Difference, as_yaml, differences, read_text
+from sleepfm.viewer.form_data import forget_source
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_presets import given_names
 from sleepfm.viewer.form_schema import text_of
@@ -95,6 +96,7 @@ def _bring_back(draft: Draft) -> None:
             return
         draft.fill(settings.model_dump(mode="json"))
         draft.parent = None
+        forget_source(draft)
         state.pop(said, None)
         state[key] = ""
 
@@ -105,6 +107,6 @@ def _bring_back(draft: Draft) -> None:
 
     st.text_area("YAML", key=key, height=120, placeholder="name: …", label_visibility="collapsed")
     st.button("Use this", on_click=lambda: take(state[key], "the text"), key=f"{draft.page} use")
-    st.file_uploader("Or open a file", type=["yaml", "yml"], key=file_key, on_change=opened, max_upload_size=1)
     if said in state:
         st.error(plain(state[said]))
+    st.file_uploader("Or open a file", type=["yaml", "yml"], key=file_key, on_change=opened, max_upload_size=1)

@@ -54,9 +54,10 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
             " its path.",
             persist_state="session",
         )
+    there = datasets(library.home)
     with what:
         if chosen == DATASET:
-            _show_datasets(library, draft)
+            _show_datasets(there, draft)
         elif chosen == FOLDER:
             _show_folder(library, draft)
     if chosen == DATASET:
@@ -67,7 +68,13 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
     if chosen == FILES:
         drawer.settings(DataSettings, ("data",), without=("lists", "fraction", "trained_on"), columns=2)
         _show_files_beside(draft, drawer)
-    show_lists(library, draft, drawer)
+    show_lists(there, draft, drawer)
+
+
+def forget_source(draft: Draft) -> None:
+    """Ask anew where the data come from: the form was filled from elsewhere."""
+    for name in ("source", "dataset", "folder", "folder refused"):
+        st.session_state.pop(draft.beside(name), None)
 
 
 def take_made_dataset(library: Library, draft: Draft) -> None:
@@ -137,8 +144,8 @@ def _says(library: Library, draft: Draft, folder: Path) -> bool:
     )
 
 
-def _show_datasets(library: Library, draft: Draft) -> None:
-    there = {one.name: one for one in datasets(library.home)}
+def _show_datasets(made: list[Dataset], draft: Draft) -> None:
+    there = {one.name: one for one in made}
     key, state = draft.beside("dataset"), st.session_state
     if state.get(key) not in there:
         state[key] = NEW if not there or state.get(key) == NEW else None
@@ -199,7 +206,7 @@ def _use(draft: Draft, paths: DataPaths) -> None:
 # who is in which list
 
 
-def show_lists(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
+def show_lists(made: list[Dataset], draft: Draft, drawer: FieldDrawer) -> None:
     """Show what each list holds, which are learned from, and how much of them."""
     splits_file = at(draft.content, ("data", "splits"))
     if not splits_file:
@@ -217,7 +224,7 @@ def show_lists(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
     except SleepFMError as error:
         FieldDrawer.say(str(error))
         return
-    known = next((one for one in datasets(library.home) if str(one.splits) == splits_file), None)
+    known = next((one for one in made if str(one.splits) == splits_file), None)
     rows = balance_rows(known.about["balance"]) if known is not None and "balance" in known.about else None
     st.dataframe(rows or list_rows(splits, subject_of), hide_index=True)
     left, middle, right = st.columns(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,21 @@ def settings_of(kind: type[BaseModel], paths: DataPaths, splits: Splits) -> dict
 
 def read_lists(splits: Path, cohort: Path | None) -> tuple[Splits, dict[str, str]]:
     """Return who is in which list, and the subject of each study; errors as of the files, one line each."""
+    return _read_lists(splits, _written(splits), cohort, _written(cohort))
+
+
+@lru_cache(maxsize=8)  # a form asks with every letter that is typed into it
+def _read_lists(splits: Path, _of_splits: int, cohort: Path | None, _of_cohort: int) -> tuple[Splits, dict[str, str]]:
     subject_of = read_subjects(cohort)
     return read_splits(splits, subject_of), subject_of
+
+
+def _written(path: Path | None) -> int:
+    """Return when a file was written, in nanoseconds; 0 for one that is not there, which reading it then says."""
+    try:
+        return 0 if path is None else path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def training_people(splits: Splits, subject_of: Mapping[str, str], lists: Sequence[str]) -> int:

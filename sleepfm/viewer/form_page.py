@@ -14,7 +14,7 @@ from sleepfm.library.training_runs import run_kind, settings_of
 from sleepfm.runs.table import Job
 from sleepfm.text import plain
 from sleepfm.viewer.form_config import show_configuration
-from sleepfm.viewer.form_data import DATA_NAMES, show_data, take_data_of, take_made_dataset
+from sleepfm.viewer.form_data import DATA_NAMES, forget_source, show_data, take_data_of, take_made_dataset
 from sleepfm.viewer.form_draft import Draft, Place, read_draft
 from sleepfm.viewer.form_fields import FieldDrawer
 from sleepfm.viewer.form_presets import PRESETS, apply_preset, free_name
@@ -93,8 +93,7 @@ def fill_from(library: Library, draft: Draft, job: Job) -> None:
     content["name"] = free_name(content["name"], taken_names(library))
     draft.fill(content)
     draft.parent, draft.preset, draft.preset_content = job.id, "", {}
-    for name in ("source", "dataset", "folder"):
-        st.session_state.pop(draft.beside(name), None)
+    forget_source(draft)
 
 
 def show_form(

@@ -223,6 +223,11 @@ def test_a_configuration_is_brought_back_or_refused(cohort: Path) -> None:
     field(test, "YAML").set_value(yaml.safe_dump(content)).run()
     press(test, "Use this")
     assert field(test, "Epochs").value == "9"
+    assert field(test, "Folder").value == str(cohort)
+    content["data"] |= {"cohort": None, "signals": [str(cohort / "scorings")]}
+    field(test, "YAML").set_value(yaml.safe_dump(content)).run()
+    press(test, "Use this")
+    assert field(test, "Signals").value == str(cohort / "scorings")  # file by file: not what the folder means
     field(test, "YAML").set_value("name: x\ntrainning: {}\n").run()
     press(test, "Use this")
     assert "trainning: unknown key (did you mean training?)" in said(test)
