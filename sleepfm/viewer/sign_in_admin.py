@@ -126,9 +126,8 @@ def _change_form(accounts: Accounts, listed: list[Account], user: User) -> None:
 
 def _role_choice(key: str, current: Role) -> Role:
     roles = list(Role)
-    return st.selectbox(
-        "Role", roles, index=roles.index(current), key=key, format_func=lambda role: f"{role}: {ROLE_WORDS[role]}"
-    )
+    words = "  \n".join(f"**{role}** {ROLE_WORDS[role]}" for role in roles)
+    return st.selectbox("Role", roles, index=roles.index(current), key=key, format_func=str, help=words)
 
 
 def _password_field(key: str) -> str:
