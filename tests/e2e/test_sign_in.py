@@ -23,7 +23,6 @@ from websockets.sync.client import connect as open_socket
 
 from sleepfm.administration.accounts import FREE_ATTEMPTS, Accounts
 from sleepfm.administration.app_settings import change_settings
-from sleepfm.administration.app_settings import AppSettings, write_settings
 from sleepfm.administration.audit import entries
 from sleepfm.administration.roles import Role
 from sleepfm.administration.sessions import Sessions
@@ -69,7 +68,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for name, role in USERS.items():
             Accounts(connection).add(name, role, PASSWORD, by="test")
         Accounts(connection).add("cleo@example.org", Role.SCORER, None, by="test")
-    write_settings(home, AppSettings(folders=(home.root.parent,)))
     provider, port = Provider(), free_port()
     with running(provider) as server:
         provider.url = server.url
