@@ -21,10 +21,8 @@ from sleepfm.home import Home, open_home
 from sleepfm.runs.devices import gpus, gpus_of
 from sleepfm.runs.launchers import Handle, LaunchState, launcher_of
 from sleepfm.runs.processes import kill_marked, spawn_detached
-from sleepfm.runs.run_files import log_file, log_tail
+from sleepfm.runs.run_files import log_tail
 from sleepfm.runs.table import TRAINING_KINDS, Job, JobState, JobTable, Lane
-
-__all__ = ["Dispatcher", "ensure_running", "log_file", "main", "wait_for"]
 
 _POLL_S = 0.1
 _CLUSTER_POLL_S = 1.0

@@ -16,9 +16,10 @@ import pytest
 from sleepfm.home import Home, open_home
 from sleepfm.library.jobs import submit_folder_import
 from sleepfm.library.library import Library
-from sleepfm.runs.dispatcher import ensure_running, log_file, wait_for
+from sleepfm.runs.dispatcher import ensure_running, wait_for
 from sleepfm.runs.kinds import KINDS
 from sleepfm.runs.processes import is_alive
+from sleepfm.runs.run_files import log_file
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
 from tests.make_edf import write_edf
 

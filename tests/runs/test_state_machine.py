@@ -48,6 +48,7 @@ class Process:
     phase: str = "forked"  # not yet to be found by its mark
     child: bool = False
     asked: bool = False
+    cancelled: bool = False
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Launcher:
             process.phase = "starting"  # what sbatch has taken is in the queue
         self.world.act()
         process.phase = "starting"
-        if job.devices > 1:
+        if job.devices > 1 and job.launcher == "local":  # Slurm ends all of a job itself
             self.world.spawn(job, gpus, child=True).phase = "working"
         self.world.act()
         if job.launcher == "slurm":
@@ -143,10 +144,15 @@ class Launcher:
         if process is not None:
             process.asked = True
 
-    def kill(self, job: Job) -> None:
+    def kill(self, job: Job) -> bool:
         self.world.act()
+        if job.launcher == "slurm":  # in its own time
+            for process in self.world.processes:
+                process.cancelled |= process.job == job.id
+            return False
         self.world.end(lambda process: process.job == job.id and process.phase != "forked")
         self.world.act()
+        return True
 
 
 class Table(JobTable):
@@ -336,6 +342,9 @@ class Runs(RuleBasedStateMachine):
         """Let a worker do the next thing of its life, as `sleepfm.runs.worker` does it."""
         if process.phase == "forked":
             process.phase = "starting"
+            return
+        if process.cancelled:
+            self.world.processes.remove(process)
             return
         if process.lane is Lane.CLUSTER:  # it does not see the table
             process.phase = "done" if process.phase == "working" and done and not process.asked else "working"
