@@ -11,6 +11,7 @@ import re
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ def slurm(*words: str) -> str:
         raise SleepFMError(
             f"{words[0]} was not found: install Slurm's commands on this machine, or start the app on a machine that has them"
         ) from None
+    except OSError as error:
+        raise SleepFMError(f"{words[0]} cannot be run here ({error.strerror})") from None
     except subprocess.TimeoutExpired:
         raise SleepFMError(f"the cluster did not answer {words[0]} within {_PATIENCE_S:.0f} s; try again later") from None
     if done.returncode != 0:
@@ -124,6 +127,9 @@ class ClusterWatch:
             what()
         except SleepFMError as error:
             self.trouble = str(error)
+        except Exception as defect:  # in a thread nobody would hear of it, and the job would seem to wait for ever
+            traceback.print_exc()
+            self.trouble = f"a defect of the software: {type(defect).__name__}: {defect} (see dispatcher.log)"
         else:
             self.trouble = ""
 

@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from sleepfm.home import Home, open_home
 from sleepfm.library.job_conversion import submit_conversion
 from sleepfm.library.training_runs import submit_pretrain
 from sleepfm.models.shelf import Shelf
+from sleepfm.runs.database import connect
 from sleepfm.runs.dispatcher import ensure_running, wait_for
 from sleepfm.runs.launchers import launcher_of
 from sleepfm.runs.launchers.cluster_settings import ClusterSettings
@@ -150,6 +152,8 @@ def test_a_run_on_two_tasks_outlives_the_dispatcher_and_a_stop(home: Home, slurm
     for process in dispatchers:
         process.kill()
     assert dispatchers
+    with closing(connect(home.database)) as database:  # as if it had been killed before it could write the number down
+        database.execute("UPDATE jobs SET external = NULL")
     table.request_stop(job.id)
     assert table.get(job.id).state is JobState.RUNNING
     ensure_running(home)
@@ -160,7 +164,7 @@ def test_a_run_on_two_tasks_outlives_the_dispatcher_and_a_stop(home: Home, slurm
     assert (stopped.state, stopped.error, stopped.external) == (JobState.STOPPED, "stopped by the user", before.external)
     assert 0 < len(steps_of(home, job)) < STEPS
     names = slurm.ask("sacct", "-n", "-P", "-X", "-S", "now-1hour", "-o", "JobName%60").split()
-    assert [name for name in names if job.id in name] == [f"sleepfm-{job.id}-1"]
+    assert [name for name in names if job.id in name] == [f"sleepfm-{job.id}-1"], "it was lost, or submitted twice"
 
     table.resume(job.id)
     ensure_running(home)

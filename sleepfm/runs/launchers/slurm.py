@@ -78,7 +78,7 @@ class SlurmLauncher:
                 raise
             external = handle.external
         with log_file(self._home, job.id).open("a", encoding="utf-8") as log:
-            log.write(f"submitted as Slurm job {external}" + (f", {parts} parts\n" if parts else f", {job.devices} processes\n"))
+            log.write(f"submitted as Slurm job {external} ({f'parts: {parts}' if parts else f'processes: {job.devices}'})\n")
         return Handle(external=external)
 
     def find(self, job: Job) -> Handle | None:
