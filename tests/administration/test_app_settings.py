@@ -43,11 +43,11 @@ def test_settings_come_back_as_they_were_stored(home: Home, tmp_path: Path) -> N
         ("{", r"line 1: not JSON"),
         ('{"device": "cpu",\n"precision" "fp32"}', r"line 2: not JSON"),
         ("[]", "holds no settings"),
-        ('{"device": "gpu"}', r"device: Input should be 'auto', 'cpu' or 'cuda'"),
+        ('{"device": "gpu"}', r"device: .*'auto', 'cpu' or 'cuda'"),
         ('{"devise": "cpu"}', "devise.*did you mean device"),
         ('{"folders": ["data"]}', r"data is not a full path"),
         ('{"folders": "/data"}', "folders"),
-        ('{"retention": {"logs_days": 0}}', r"retention.logs_days: Input should be greater than or equal to 1"),
+        ('{"retention": {"logs_days": 0}}', r"retention.logs_days: .*greater than or equal to 1"),
         ('{"format": 2, "moon": true}', "written by a newer SleepFM Workbench; update the software"),
         ('{"format": "one"}', "format"),
         ("[" * 100_000, "not settings"),
@@ -77,7 +77,7 @@ def test_bytes_that_are_no_text_and_a_huge_file_are_one_clear_line(home: Home) -
         read_settings(home)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

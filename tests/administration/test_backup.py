@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -41,9 +42,8 @@ SHA = "0" * 64
 PROVENANCE = {"label": "Anna", "note": "by hand", "source_sha256": SHA}
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """Give a home with a prepared study, an uploaded one, a scoring, a model, jobs in every open state and somebody signed in."""
+def make_home(tmp_path: Path) -> Home:
+    """Make a home with a prepared study, an uploaded one, a scoring, a model, jobs in every open state and somebody signed in."""
     home = open_home(tmp_path / "home")
     change_settings(home, device="cpu")
     upload = write_edf(home.root / "uploads" / "ab12" / "dropped night.edf", seconds=60)
@@ -67,6 +67,18 @@ def home(tmp_path: Path) -> Home:
         library.connection.execute("INSERT INTO users VALUES ('anna', 'admin', 'hash', 0, NULL, '2026-01-01')")
         library.connection.execute("INSERT INTO sessions VALUES ('token', 'anna', '2026', '2026', '2027')")
     return home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return make_home(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the backup of such a home, for tests that only read it."""
+    folder = tmp_path_factory.mktemp("archive")
+    return back_up(make_home(folder), folder / "good.tar").path
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -216,11 +228,18 @@ def test_nothing_is_written_over_and_not_into_the_home_itself(home: Home, tmp_pa
 
 LIMITED = """
 import resource, signal, sys
+from sleepfm.administration.backup import back_up
+from sleepfm.administration.restore import restore
+from sleepfm.errors import SleepFMError
+from sleepfm.home import Home
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
-from sleepfm.cli.main import main
-sys.exit(main(sys.argv[1:]))
+what, archive, home = sys.argv[1:]
+try:
+    back_up(Home(Path(home)), archive) if what == "backup" else restore(archive, home)
+except SleepFMError as error:
+    sys.exit(str(error))
 """
 
 
@@ -228,10 +247,10 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize("command", ["backup", "restore"])
 def test_a_full_disk_leaves_nothing_and_is_one_line(home: Home, tmp_path: Path, command: str) -> None:
     """A limit on the size of files stands for the full disk: writing fails in the middle of the model's weights."""
-    words = ["backup", str(tmp_path / "b.tar"), "--home", str(home.root)]
+    words = [command, str(tmp_path / "b.tar"), str(home.root)]
     if command == "restore":
         back_up(home, tmp_path / "b.tar")
-        words = ["restore", str(tmp_path / "b.tar"), "--home", str(tmp_path / "new")]
+        words[-1] = str(tmp_path / "new")
     before = sorted(path.name for path in tmp_path.iterdir())
     done = subprocess.run([sys.executable, "-c", LIMITED, *words], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1
@@ -328,10 +347,9 @@ def added(name: str, sort: bytes = tarfile.REGTYPE, link: str = "") -> Change:
     ],
 )
 def test_a_hostile_or_damaged_archive_is_refused_and_nothing_is_written(
-    home: Home, tmp_path: Path, change: Callable[..., list[tuple[tarfile.TarInfo, bytes]]], said: str
+    archive: Path, tmp_path: Path, change: Callable[..., list[tuple[tarfile.TarInfo, bytes]]], said: str
 ) -> None:
-    back_up(home, tmp_path / "good.tar")
-    bad = rewrite(tmp_path / "good.tar", tmp_path / "bad.tar", change)
+    bad = rewrite(archive, tmp_path / "bad.tar", change)
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(SleepFMError, match=said) as refused:
         restore(bad, tmp_path / "new")
@@ -349,11 +367,7 @@ def test_a_hostile_or_damaged_archive_is_refused_and_nothing_is_written(
         (None, "cannot be opened"),
     ],
 )
-def test_a_table_that_is_damaged_or_hostile_is_refused(home: Home, tmp_path: Path, statement: str | None, said: str) -> None:
-    import sqlite3
-
-    back_up(home, tmp_path / "good.tar")
-
+def test_a_table_that_is_damaged_or_hostile_is_refused(archive: Path, tmp_path: Path, statement: str | None, said: str) -> None:
     def change(member: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
         if member.name.endswith("library.sqlite"):
             file = tmp_path / "table"
@@ -370,7 +384,7 @@ def test_a_table_that_is_damaged_or_hostile_is_refused(home: Home, tmp_path: Pat
             content = json.dumps(manifest).encode()
         return [(member, content)]
 
-    bad = rewrite(tmp_path / "good.tar", tmp_path / "bad.tar", change)
+    bad = rewrite(archive, tmp_path / "bad.tar", change)
     with pytest.raises(SleepFMError, match=said):
         restore(bad, tmp_path / "new")
     assert not (tmp_path / "new").exists()
