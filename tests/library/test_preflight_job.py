@@ -15,6 +15,7 @@ from sleepfm.library import preflight
 from sleepfm.library.job_preflight import check
 from sleepfm.library.preflight import Preflight, preflight_of, read_run_settings, settings_key, submit_preflight
 from sleepfm.progress import silent
+from sleepfm.runs.kinds import function_of
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
 from sleepfm.training.finetune_settings import StagingSettings
 from sleepfm.training.run_paths import named_paths
@@ -132,3 +133,11 @@ def test_the_command_only_looks(capsys: pytest.CaptureFixture[str], home: Home, 
     code, _, err = run(capsys, *asked, "--set", "training.epochs=0")
     assert code == 2
     assert "training.epochs" in err
+
+
+@pytest.mark.parametrize("kind", ["preflight", "dataset", "curve"])
+def test_the_worker_finds_what_does_the_job(kind: str) -> None:
+    from sleepfm.library import job_curve, job_dataset, job_preflight
+
+    done_by = {"preflight": job_preflight.check, "dataset": job_dataset.make_dataset, "curve": job_curve.learning_curve}
+    assert function_of(kind) is done_by[kind]
