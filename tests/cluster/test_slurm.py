@@ -69,10 +69,14 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def free_port() -> int:
+def elsewhere(slurm: SlurmMachine, folder: Path) -> Path:
+    """A configuration by which nobody answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+        nobody = int(listener.getsockname()[1])
+    there = Path(slurm.environment["SLURM_CONF"]).read_text()
+    (folder / "down.conf").write_text(re.sub(r"SlurmctldPort=\d+", f"SlurmctldPort={nobody}", there) + "MessageTimeout=1\n")
+    return folder / "down.conf"
 
 
 def many_links(folder: Path, n: int) -> Path:
@@ -206,9 +210,7 @@ def test_a_machine_without_slurm_or_whose_cluster_is_down_says_so(
 ) -> None:
     _, job = claimed(home)
     with monkeypatch.context() as patch:
-        there = Path(slurm.environment["SLURM_CONF"]).read_text()
-        (tmp_path / "down.conf").write_text(re.sub(r"SlurmctldPort=\d+", f"SlurmctldPort={free_port()}", there))
-        patch.setenv("SLURM_CONF", str(tmp_path / "down.conf"))
+        patch.setenv("SLURM_CONF", str(elsewhere(slurm, tmp_path)))
         with pytest.raises(SleepFMError, match=r"the cluster does not answer .*is DOWN"):
             launcher_of("slurm", home).start(job)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -235,3 +237,24 @@ def test_a_home_that_the_nodes_do_not_see_is_named_and_a_lost_number_is_found(ho
     state = launcher.poll(job)
     assert state.end is JobState.FAILED
     assert "must be on storage that the nodes share" in (state.error or "")
+
+
+def test_a_kill_is_the_clusters_to_do_and_an_outage_ends_nothing(
+    home: Home, slurm: SlurmMachine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    configure(home, sbatch=["hold"])
+    table, job = claimed(home)
+    launcher = launcher_of("slurm", home)
+    table.set_external(job.id, launcher.start(job).external or "")
+    job = table.get(job.id)
+    until(lambda: "JobHeldUser" in launcher.poll(job).message)
+    with monkeypatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(elsewhere(slurm, tmp_path)))
+        until(lambda: "squeue failed" in launcher.poll(job).message)
+        assert launcher.poll(job).alive
+    until(lambda: "JobHeldUser" in launcher.poll(job).message)
+    assert launcher.kill(job) is False, "it is not known yet"
+    until(lambda: not launcher.poll(job).alive)
+    assert (launcher.poll(job).end, launcher.poll(job).error) == (JobState.STOPPED, "stopped by the user")
+    assert launcher.kill(job) is True
+    assert slurm.ask("squeue", "-h", "-j", str(job.external), "-o", "%T") == ""
