@@ -107,8 +107,5 @@ def _show(library: Library, job: Job) -> None:
     if any(row["kappa"] is not None for row in rows):
         st.plotly_chart(curve_figure(rows), config={"displaylogo": False})
     st.dataframe(curve_rows(rows), hide_index=True)
-    made_up = " Simulated recordings: this says nothing about people." if job.result["simulated"] else ""
-    when = f"{job.finished_at.astimezone():%Y-%m-%d %H:%M}" if job.finished_at is not None else ""
-    st.caption(plain(f"{job.result['encoder']}, measured {when}; bars are 95 % intervals over people.{made_up}"))
-    for note in job.result["notes"]:
-        st.caption(plain(note))
+    when = f", measured {job.finished_at.astimezone():%Y-%m-%d %H:%M}" if job.finished_at is not None else ""
+    st.caption(plain(" ".join([f"{job.result['encoder']}{when}.", *job.result["notes"]])))
