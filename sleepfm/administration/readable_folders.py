@@ -7,6 +7,7 @@ The command line is used by somebody who owns the machine's files anyway, so it 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,10 +34,11 @@ class ReadableFolders:
 
     def __init__(self, named: tuple[Path, ...] | None, own: tuple[Path, ...]) -> None:
         self.named = named
-        self._real: list[Path] = []
+        self._real: list[tuple[Path, str]] = []
         for folder in (*(named or ()), *own):
             with suppress(RequestError):  # a folder that cannot be followed holds nothing
-                self._real.append(_real(folder))
+                real = _real(folder)
+                self._real.append((real, _spelling(real)))
 
     @classmethod
     def of(cls, home: Home) -> Self:
@@ -52,7 +54,8 @@ class ReadableFolders:
             When that is outside the folders; it is the same line whether anything is there or not.
         """
         real = _real(Path(path))
-        if self.named is None or any(_inside(real, folder) for folder in self._real):
+        spelling = _spelling(real)
+        if self.named is None or any(_inside(real, spelling, *folder) for folder in self._real):
             return real
         leads = "" if os.path.abspath(Path(path).expanduser()) == str(real) else f" leads to {printable(str(real))}, which"  # noqa: PTH100 - resolves no links
         listed = ", ".join(printable(str(folder)) for folder in self.named[:_SHOWN]) or "none is named"
@@ -142,12 +145,17 @@ def _real(path: Path) -> Path:
         raise RequestError(f"{printable(str(path))}: cannot be followed ({printable(reason)}); check the path") from None
 
 
-def _inside(real: Path, folder: Path) -> bool:
+def _inside(real: Path, spelling: str, folder: Path, folder_spelling: str) -> bool:
     """Tell whether a path without links lies in a folder, or is it; the system says whether two spellings are one folder."""
-    above = Path(*real.parts[: len(folder.parts)])
-    if above == folder:
-        return True
-    try:
-        return len(real.parts) >= len(folder.parts) and above.samefile(folder)
-    except (OSError, ValueError):
+    if not f"{spelling}{os.sep}".startswith(f"{folder_spelling.rstrip(os.sep)}{os.sep}"):
         return False
+    above = Path(*real.parts[: len(folder.parts)])
+    try:
+        return above == folder or above.samefile(folder)
+    except OSError:
+        return False
+
+
+def _spelling(path: Path) -> str:
+    """Return what two names have in common that some systems take for one: letters in either case, accents in either form."""
+    return unicodedata.normalize("NFC", str(path)).casefold()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -76,6 +77,8 @@ def _submit(home: Home, kind: str, title: str, parameters: dict[str, Any], submi
 
 def make_backup(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Make a backup; see `sleepfm.administration.backup.back_up`."""
+    for killed in (home.root / BACKUPS).glob(".*.part"):
+        shutil.rmtree(killed, ignore_errors=True)  # of a backup whose process was killed; there is one at a time here
     out = home.root / BACKUPS / f"sleepfm-{datetime.now(UTC):%Y%m%d-%H%M%S}.tar"
     done = back_up(home, out, everything=parameters["everything"], progress=progress)
     return {**asdict(done), "path": str(done.path)}

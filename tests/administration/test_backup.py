@@ -429,7 +429,9 @@ def test_the_commands_say_what_they_did(home: Home, tmp_path: Path, capsys: pyte
 
 
 def test_the_jobs_back_up_into_the_home_and_restore_beside_it(home: Home, tmp_path: Path) -> None:
+    (home.root / "backups" / ".sleepfm-killed.part").mkdir(parents=True)
     made = make_backup(home, {"everything": False}, silent)
+    assert [path.name for path in (home.root / "backups").iterdir()] == [Path(made["path"]).name]
     assert [str(path) for path in backups(home)] == [made["path"]]
     Path(made["path"]).rename(home.root / "backups" / "sleepfm-20200101.tar")  # as if it were of another day
     made["path"] = str(home.root / "backups" / "sleepfm-20200101.tar")
