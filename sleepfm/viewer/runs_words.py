@@ -10,22 +10,29 @@ from sleepfm.runs.table import OPEN_STATES, TRAINING_KINDS, Job, JobState, Lane
 from sleepfm.viewer.words import duration_words, time_left_words
 
 KIND_WORDS: dict[str, str] = {
+    "backup": "Backup",
     "conversion": "Conversion",
     "curve": "Learning curve",
     "dataset": "Training data",
     "demo": "Demo study",
     "demo-cohort": "Demo cohort",
+    "diagnostics": "Diagnostics",
     "embedding": "Embedding",
     "finetune": "Fine-tuning",
     "import": "Import",
     "index": "Index",
     "map": "Map",
+    "model-fetch": "Model download",
+    "model-import": "Model import",
     "preflight": "Preflight",
     "prepare": "Preparation",
     "pretrain": "Pretraining",
+    "previews": "Previews",
+    "restore": "Restore",
     "retrieval": "Retrieval",
     "risk": "Risk",
     "stage": "Staging",
+    "tidy": "Tidying up",
 }
 TONES: dict[JobState, str] = {
     JobState.QUEUED: "",

@@ -13,9 +13,11 @@ from sleepfm.administration.retention import OldThing, Sort
 from sleepfm.errors import RequestError
 from sleepfm.home import Home, open_home
 from sleepfm.library.library import Library
+from sleepfm.runs.kinds import KINDS
 from sleepfm.training.settings import PretrainSettings
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_presets import PRESETS, apply_preset
+from sleepfm.viewer.runs_words import KIND_WORDS
 from sleepfm.viewer.server import sign_in_for
 from sleepfm.viewer.settings_backup import download_link
 from sleepfm.viewer.settings_words import folder_state, old_rows, size_words, studies_outside, things_words
@@ -52,6 +54,10 @@ def test_studies_that_cannot_be_opened_are_counted_by_their_folder(home: Home, t
             library.add(write_edf(tmp_path / name, seconds=10))
         paths = [str(study.path) for study in library.studies()]
     assert studies_outside(paths, ReadableFolders.of(home)) == Counter({tmp_path / "else": 2})
+
+
+def test_every_kind_of_job_has_a_name_on_the_page_of_runs() -> None:
+    assert set(KINDS) == set(KIND_WORDS)
 
 
 def test_a_folder_says_what_is_wrong_with_it(tmp_path: Path) -> None:
