@@ -8,7 +8,7 @@ from sleepfm.administration.roles import Role
 from sleepfm.errors import RequestError
 from sleepfm.library.library import Library
 from sleepfm.runs.kinds import KINDS
-from sleepfm.runs.table import OPEN_STATES, TRAINING_KINDS, JobState
+from sleepfm.runs.table import OPEN_STATES, TRAINING_KINDS, Job, JobState
 from sleepfm.text import plain
 from sleepfm.viewer import runs_acting
 from sleepfm.viewer.runs_compare import MOST_COMPARED
@@ -19,7 +19,7 @@ from sleepfm.viewer.runs_words import ended_states, kind_words
 from sleepfm.viewer.signed_in import require
 
 ROWS = 25
-MOST_OPEN = 50
+MOST_WAITING = 25
 WIDE = "<style>.stMainBlockContainer { padding-left: 1.2rem; padding-right: 1.2rem; }</style>"  # charts and long names
 CHOSEN = "runs chosen"
 KINDS_SHOWN: dict[str, tuple[str, ...] | None] = {
@@ -102,7 +102,7 @@ def show_list(library: Library) -> None:
     runs_acting.show_messages()
     busy = library.jobs.count(states=OPEN_STATES, archived=None) > 0
 
-    @st.fragment(run_every=1.0 if busy else None)
+    @st.fragment(run_every=1.0 if busy else 5.0)
     def rows() -> None:
         with Library(library.home) as fresh:
             if busy != (fresh.jobs.count(states=OPEN_STATES, archived=None) > 0) or fresh.jobs.count(**ended) != found:
@@ -116,21 +116,29 @@ def show_list(library: Library) -> None:
 
 def show_rows(library: Library, wanted: dict[str, Any], ended: dict[str, Any], *, page: int, found: int) -> None:
     """Draw the queue, then the history."""
-    waiting = wanted | {"states": tuple(state for state in wanted["states"] if state in OPEN_STATES), "archived": False}
-    queue = library.jobs.list(**waiting, limit=MOST_OPEN)
+    queue, waiting = open_runs(library, wanted)
+    above, below = st.container(), st.container()  # always both: the history stays mounted while the queue comes and goes
     if queue:
-        total = library.jobs.count(**waiting)
-        more = f" The newest {MOST_OPEN} of {total:,}." if total > MOST_OPEN else ""
-        st.markdown(f"**Queue** :gray[running, then waiting in their order.{more}]")
-        # the oldest is next; those that run stand first
-        ordered = sorted(queue, key=lambda job: (job.state is not JobState.RUNNING, job.created_at))
-        heard(library, run_list(library.home, ordered, chosen=chosen(), may_act=runs_acting.may_act(), key="queue"))
+        with above:
+            more = f", the first {MOST_WAITING} of {waiting:,}" if waiting > MOST_WAITING else ""
+            st.markdown(f"**Queue** :gray[running, then waiting in their order{more}]")
+            heard(library, run_list(library.home, queue, chosen=chosen(), may_act=runs_acting.may_act(), key="queue"))
     history = library.jobs.list(**ended, limit=ROWS, offset=(page - 1) * ROWS)
     if history:
-        st.markdown("**History** :gray[the newest first]")
-        heard(library, run_list(library.home, history, chosen=chosen(), may_act=runs_acting.may_act(), key="history"))
+        with below:
+            st.markdown("**History** :gray[the newest first]")
+            heard(library, run_list(library.home, history, chosen=chosen(), may_act=runs_acting.may_act(), key="history"))
     if not queue and not history:
         show_nothing(library, found)
+
+
+def open_runs(library: Library, wanted: dict[str, Any]) -> tuple[list[Job], int]:
+    """Return the runs that run and those that wait, the next one first, and how many wait in all."""
+    running = wanted | {"states": tuple(state for state in wanted["states"] if state is JobState.RUNNING)}
+    queued = wanted | {"states": tuple(state for state in wanted["states"] if state is JobState.QUEUED)}
+    waiting = library.jobs.count(**queued)
+    oldest = library.jobs.list(**queued, limit=MOST_WAITING, offset=max(0, waiting - MOST_WAITING))
+    return [*library.jobs.list(**running)[::-1], *oldest[::-1]], waiting
 
 
 def heard(library: Library, action: dict[str, Any] | None) -> None:

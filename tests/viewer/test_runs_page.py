@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -126,6 +128,22 @@ def test_a_note_is_kept_and_a_run_put_away_and_brought_back(library: Library) ->
     assert done(library, job) == ["annotate run", "archive run", "bring run back"]
 
 
+def test_the_list_is_searched_by_name_note_and_id_with_every_sign_as_it_is(library: Library) -> None:
+    one = add_run(library.jobs, "x_50", JobState.FINISHED)
+    other = add_run(library.jobs, "x-50", JobState.FINISHED)
+    library.jobs.annotate(other.id, "half the labels: 50%")
+
+    def found(text: str) -> list[str]:
+        assert library.jobs.count(search=text) == len(library.jobs.list(search=text))
+        return [job.id for job in library.jobs.list(search=text)]
+
+    assert found("x_50") == [one.id]
+    assert found("50%") == [other.id]
+    assert found(one.id[-6:]) == [one.id]
+    assert found(" X") == [other.id, one.id]
+    assert found("\\") == []
+
+
 def test_relations_lead_to_parent_and_clones(library: Library) -> None:
     parent = add_run(library.jobs, "x", JobState.FINISHED)
     clone = add_run(library.jobs, "y", JobState.STOPPED, parent=parent.id)
@@ -166,6 +184,42 @@ def test_runs_that_cannot_be_compared_are_named(library: Library) -> None:
     assert "2 runs compared" in said(test)
     settings = test.dataframe[1].value
     assert settings["Setting"].tolist() == ["training.batch_size"]
+
+
+def shown(test: AppTest, key: str) -> list[dict[str, Any]]:
+    """Return the rows of a list as they go to the browser."""
+    component = next(one for one in test.get("bidi_component") if one.key == key)
+    rows: list[dict[str, Any]] = json.loads(component.proto.json)["rows"]
+    return rows
+
+
+def test_of_a_long_queue_what_runs_and_what_is_next_are_shown(library: Library) -> None:
+    running = bring(library.jobs, library.jobs.add("import", lane=Lane.QUICK, title="Import"), JobState.RUNNING)
+    waiting = [library.jobs.add("stage", lane=Lane.HEAVY, title=f"Stage {n}", subject=str(n)).id for n in range(40)]
+    test = page()
+    order = [job.id for job in library.jobs.list(states=(JobState.QUEUED,))][::-1]
+    assert [row["id"] for row in shown(test, "queue")] == [running.id, *order[:25]]
+    assert library.jobs.head(Lane.HEAVY) == library.jobs.get(order[0])
+    assert set(order) == set(waiting)
+    assert "the first 25 of 40" in said(test)
+
+
+def test_the_history_comes_in_pages_and_leaves_out_what_was_put_away(library: Library) -> None:
+    ids = [add_run(library.jobs, f"x{n}", JobState.STOPPED).id for n in range(30)]
+    library.jobs.archive(ids[3])
+    test = page()
+    first = [row["id"] for row in shown(test, "history")]
+    test.number_input[0].set_value(2).run()
+    second = [row["id"] for row in shown(test, "history")]
+    assert (len(first), len(second)) == (25, 4)
+    assert {*first, *second} == set(ids) - {ids[3]}
+    for identifier in second:  # the last page is gone when its runs are
+        library.jobs.archive(identifier)
+    test.run()
+    assert not test.exception
+    assert [row["id"] for row in shown(test, "history")] == first
+    test.toggle[0].set_value(True).run()
+    assert {row["id"] for row in shown(test, "history")} == {ids[3], *second}
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.SCORER])
