@@ -169,10 +169,11 @@ class Accounts:
         with transaction(self._connection):
             row = self._connection.execute("SELECT * FROM users WHERE name = ?", (name.strip().lower(),)).fetchone()
             locked = row is not None and row["locked_until"] is not None and datetime.fromisoformat(row["locked_until"]) > now
-            if row is not None and not locked:
-                self._count_attempt(row, now)
+            lock = self._count_attempt(row, now) if row is not None and not locked else timedelta(0)
         kept = None if row is None or locked else row["password"]
         if not fits(kept, password) or kept is None:
+            if lock:
+                record(self._connection, row["name"], "account locked", row["name"], {"seconds": lock.total_seconds()})
             return None
         renewed = hash_password(password) if is_outdated(kept) else kept
         with transaction(self._connection):
@@ -196,13 +197,14 @@ class Accounts:
             raise RequestError(f"{printable(name[:80])}: there is no such user (sleepfm users list)")
         return account
 
-    def _count_attempt(self, row: sqlite3.Row, now: datetime) -> None:
+    def _count_attempt(self, row: sqlite3.Row, now: datetime) -> timedelta:
         failures = row["failures"] + 1
         lock = lock_after(failures)
         self._connection.execute(
             "UPDATE users SET failures = ?, locked_until = ? WHERE name = ?",
             (failures, (now + lock).isoformat() if lock else None, row["name"]),
         )
+        return lock
 
     def _keep_an_admin(self, account: Account) -> None:
         others = self._connection.execute("SELECT 1 FROM users WHERE role = ? AND name != ?", (Role.ADMIN, account.name))

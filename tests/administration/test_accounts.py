@@ -100,10 +100,13 @@ def test_wrong_passwords_lock_the_account_even_for_the_right_one(accounts: Accou
     assert accounts.known("ben").failures == 0
 
 
-def test_attempts_while_locked_do_not_make_the_lock_longer(accounts: Accounts) -> None:
+def test_attempts_while_locked_make_neither_the_lock_nor_the_log_longer(
+    accounts: Accounts, connection: sqlite3.Connection
+) -> None:
     for _ in range(FREE_ATTEMPTS + 20):
         accounts.sign_in("ben", "wrong", now=NOW)
     assert accounts.known("ben").locked_until == NOW + lock_after(FREE_ATTEMPTS)
+    assert [one.action for one in entries(connection, subject="ben")] == ["account locked", "add user"]
 
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
