@@ -151,7 +151,7 @@ def _private_file(target: Path, expected: int) -> Iterator[tuple[Path, Path]]:
         file = work / "backup"
         file.touch(mode=0o600)
         yield file, work
-        with file.open("rb") as written:
+        with file.open("r+b") as written:
             os.fsync(written.fileno())
         if os.path.lexists(target):
             raise RequestError(f"{target}: came to be while the backup was made and is not written over; choose another name")

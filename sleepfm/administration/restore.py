@@ -275,6 +275,7 @@ def _extract(path: Path, manifest: Manifest, staging: Path, progress: Progress) 
             file = staging / name
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("xb") as written:
+                file.chmod(0o600)  # patients' data, and perhaps secrets
                 for block in _blocks(path, opened, members[name], name, sha256):
                     progress(done / max(manifest.bytes, 1), f"{printable(name)} ({done / 1e6:.0f} MB)")
                     written.write(block)
