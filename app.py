@@ -6,9 +6,7 @@ from sleepfm.administration.roles import Role
 from sleepfm.text import plain
 from sleepfm.viewer.signed_in import current_user
 
-HERE = Path(__file__).parent
-
-st.set_page_config(page_title="SleepFM Workbench", page_icon=str(HERE / "assets" / "icon.svg"), layout="wide")
+st.set_page_config(page_title="SleepFM Workbench", page_icon=str(Path(__file__).parent / "assets" / "icon.svg"), layout="wide")
 user = current_user()
 
 # `/` and `/studies` must both load; a default page has no path of its own, so it only leads on
@@ -30,7 +28,6 @@ if user.may(Role.ADMIN):  # a page that is not named here cannot be reached by i
             ("runs", "Runs", "list_alt"),
             ("settings", "Settings", "settings"),
         )
-        if (HERE / "pages" / f"{name}.py").is_file()
     ]
 
 account = st.Page("pages/account.py", title="Account", url_path="account", visibility="hidden")
@@ -48,7 +45,7 @@ st.html("""<style>
 .st-key-account a [data-testid="stIconMaterial"] { font-size: 1.4rem; }
 .st-key-account p { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 </style>""")
-chosen = st.navigation({group: listed for group, listed in pages.items() if listed}, position="top")
+chosen = st.navigation(pages, position="top")
 if not user.local:
     with st.container(key="account"):
         st.page_link(account, label=plain(user.name), icon=":material/account_circle:", help=plain(f"{user.name}, {user.role}"))
