@@ -7,6 +7,7 @@ likes. It keeps nothing to itself that a successor would need: what runs where s
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -98,7 +99,7 @@ class Dispatcher:
         self._watched: dict[str, _Watched] = {}
         self._unwritten: dict[tuple[str, int], _End] = {}
         self._unfound: list[Job] = []
-        self._looked_at = 0.0
+        self._looked_at = -math.inf
 
     def run(self) -> None:
         """Work until the queue has been empty for a moment."""
@@ -115,31 +116,32 @@ class Dispatcher:
             time.sleep(_POLL_S)
 
     def adopt(self) -> None:
-        """Take over what an earlier dispatcher left: living workers are watched, a claimed job that never began waits again."""
+        """Note what an earlier dispatcher left running, for the next step to find, and end processes that no row knows."""
         self._unfound = list(self.table.list(states=(JobState.RUNNING,), archived=None, limit=100_000))
         mine = {(job.id, job.attempt) for job in self._unfound}
         kill_marked(self.home.root, lambda mark: (mark.job, mark.attempt) not in mine)
-        self._look_for()
 
     def _look_for(self) -> None:
-        """Find the processes of rows that run; where a cluster does not answer, again later: nothing is started twice."""
+        """Find the processes of rows that run: living ones are watched, and a claimed job that never began waits again.
+
+        Where a cluster does not answer it is tried again later: nothing is started twice.
+        """
         self._looked_at = time.monotonic()
-        unfound, self._unfound = self._unfound, []
-        for job in unfound:
+        for job in list(self._unfound):
             try:
                 handle = self._handle(job)
             except RequestError as error:
                 self._end(_End(job, JobState.FAILED, str(error)))
             except SleepFMError as error:
                 print(f"{job.id}: {error}", flush=True)
-                self._unfound.append(job)
+                continue
             else:
                 if handle is None:
                     self.table.unclaim(job.id, attempt=job.attempt)
                 else:
                     gpus = gpus_of(handle.pid) if job.lane is Lane.TRAIN_CUDA else ()
                     self._watched[job.id] = _Watched(_with(job, handle), gpus)
-                    self._record(job, handle)
+            self._unfound.remove(job)
 
     def step(self) -> bool:
         """Look at everything once; return whether there is anything left to look at."""
@@ -209,7 +211,7 @@ class Dispatcher:
             return
         watched.polled_at = time.monotonic()
         launcher = launcher_of(job.launcher, self.home)
-        if mine and now.pid is None and now.external is None:  # the disk was full when it was started
+        if mine and now.pid is None and now.external is None:  # its starter was killed, or the disk was full
             self._record(job, Handle(job.pid, job.pid_started, job.external))
         state = launcher.poll(job)
         if not state.alive:

@@ -280,6 +280,7 @@ class Runs(RuleBasedStateMachine):
     def _happening(self, what: int) -> Any:
         def happen() -> None:
             fuse, self.world.fuse = self.world.fuse, None  # it is not the dispatcher that acts
+            later, self.world.meanwhile = self.world.meanwhile, {}
             try:
                 for process in [one for one in self.world.processes if not one.child][:2]:
                     self._advance(process, done=what % 2 == 1)
@@ -290,7 +291,7 @@ class Runs(RuleBasedStateMachine):
                     for job in self.table.list(states=(JobState.STOPPED, JobState.CRASHED), limit=1):
                         self.resume(job.id)
             finally:
-                self.world.fuse = fuse
+                self.world.fuse, self.world.meanwhile = fuse, later
 
         return happen
 
@@ -301,11 +302,7 @@ class Runs(RuleBasedStateMachine):
                 self.dispatcher.adopt()
             self.dispatcher.step()
         except SleepFMError:
-            assert self.world.disk_full
-            if (
-                self.dispatcher is not None and not self.dispatcher._watched
-            ):  # adopting failed: it ends with an error, and the next start tries again
-                self.dispatcher = None
+            assert self.world.disk_full  # it tries again with its next step
         except Killed:
             self.dispatcher = None
             self.world.fuse = None
