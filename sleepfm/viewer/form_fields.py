@@ -140,7 +140,7 @@ class FieldDrawer:
             case Group():
                 raise TypeError(f"{'.'.join(place)}: a group is drawn by `group`")
 
-    def _scalar(self, shape: Scalar, place: Place, label: str, said: str, *, hidden: bool = False) -> None:
+    def _scalar(self, shape: Scalar, place: Place, label: str, said: str) -> None:
         key, begun = self._begun(place, text_of(at(self.draft.content, place)))
 
         def changed() -> None:
@@ -154,7 +154,6 @@ class FieldDrawer:
             placeholder=NOTHING if shape.optional else None,
             on_change=changed,
             live=True,
-            label_visibility="collapsed" if hidden else "visible",
         )
 
     def _choice(self, shape: Choice, place: Place, label: str, said: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -94,8 +96,11 @@ def apply_preset(draft: Draft, preset: Preset, taken: Collection[str], machine: 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
     """Return a name that is not taken: the one that is wanted, else with the first number behind it that is free."""
-    name, number = wanted, 1
-    while name in taken:
-        number += 1
-        name = f"{wanted}-{number}"
-    return name
+    if wanted not in taken:
+        return wanted
+    name = _NUMBERED.sub("", wanted)
+    return next(f"{name}-{number}" for number in itertools.count(2) if f"{name}-{number}" not in taken)
+
+
+_NUMBERED = re.compile(r"-\d{1,2}$")
+"""What this function put behind a name before; a year is none."""

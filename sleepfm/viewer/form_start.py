@@ -19,7 +19,9 @@ from sleepfm.training.finetune_settings import FinetuneSettings
 from sleepfm.training.settings import PretrainSettings
 from sleepfm.viewer.form_draft import Draft, Place
 from sleepfm.viewer.form_fields import FieldDrawer
+from sleepfm.viewer.form_presets import free_name
 from sleepfm.viewer.form_schema import label_of
+from sleepfm.viewer.form_world import taken_names
 from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.signed_in import acting
 from sleepfm.viewer.words import duration_words
@@ -80,6 +82,7 @@ def show_start(
         assert settings is not None
         job = _do(draft, lambda: _start(library, draft, task, settings, (launcher, devices)))
         if job is not None:
+            draft.change({("name",): free_name(settings.name, taken_names(library))})  # of the next run from this form
             st.switch_page("pages/runs.py", query_params={"run": job.id})
     refused = st.session_state.get(draft.beside("refused"))
     if refused:

@@ -98,4 +98,5 @@ def test_differences_are_told_setting_by_setting() -> None:
 def test_a_name_gets_the_first_number_that_is_free() -> None:
     assert free_name("smoke", ()) == "smoke"
     assert free_name("smoke", {"smoke", "smoke-3"}) == "smoke-2"
-    assert free_name("smoke", {"smoke", "smoke-2"}) == "smoke-3"
+    assert free_name("smoke-2", {"smoke", "smoke-2"}) == "smoke-3"
+    assert free_name("ward-2026", {"ward-2026"}) == "ward-2026-2"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,14 @@ def open_page(name: str, **address: str) -> AppTest:
     for key, value in address.items():
         test.query_params[key] = value
     test.switch_page(f"pages/{name}.py").run()
+    assert not test.exception
+    return test
+
+
+def open_again(test: AppTest) -> AppTest:
+    """Look elsewhere and come back."""
+    test.switch_page("pages/studies.py").run()
+    test.switch_page("pages/pretrain.py").run()
     assert not test.exception
     return test
 
@@ -181,10 +191,7 @@ def test_the_form_is_as_it_was_after_a_look_elsewhere(cohort: Path) -> None:
     test = take_folder(open_page("pretrain"), cohort)
     field(test, "Epochs").set_value("7").run()
     before = settings(test)
-    test.switch_page("pages/studies.py").run()
-    test.switch_page("pages/pretrain.py").run()
-    assert not test.exception
-    assert settings(test) == before
+    assert settings(open_again(test)) == before
     assert field(test, "Epochs").value == "7"
 
 
@@ -265,6 +272,7 @@ def test_start_works_for_exactly_the_settings_that_passed(
     [job] = library.jobs.list(kinds=("pretrain",))
     assert job.parameters["config"] == asked.model_dump(mode="json")
     assert job.submitted_by
+    assert field(open_again(test), "Name").value == "smoke-encoder-2"
     actions = [row["action"] for row in library.connection.execute("SELECT action FROM audit")]
     assert actions == ["start training"]
 
@@ -298,3 +306,8 @@ def test_each_task_has_its_settings_and_the_same_data(library: Library, cohort: 
     choose(test, "Fine-tune for", "staging")
     field(test, "Class weights").set_value(1).run()  # balanced
     assert settings(test)["class_weights"] == "balanced"
+
+
+def test_the_forms_load_no_torch() -> None:
+    code = "import sys, sleepfm.viewer.form_page, sleepfm.viewer.form_curve_panel; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=120).returncode == 0
