@@ -115,6 +115,7 @@ def write_settings(home: Home, settings: AppSettings) -> None:
     """Store the settings, all of them or nothing."""
     with atomic_path(home.settings_file) as temporary:
         temporary.write_text(json.dumps(settings.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    home.settings_file.chmod(0o600)  # the cluster's set-up lines may hold a token
 
 
 def change_settings(home: Home, **changes: Any) -> AppSettings:

@@ -20,9 +20,16 @@ _SAID = "settings said"
 _LATELY = timedelta(days=1)
 
 
-def change(library: Library, what: str, said: str, **changes: Any) -> None:
-    """Change settings as the admin who is here, and say how that went on the next run of the page."""
-    act(library, "change settings", what, said, lambda _user: change_settings(library.home, **changes), detail=changes)
+def change(library: Library, what: str, said: str, *, detail: dict[str, Any] | None = None, **changes: Any) -> None:
+    """Change settings as the admin who is here, and say how that went on the next run of the page.
+
+    Parameters
+    ----------
+    detail
+        For the audit log, where the values themselves may hold a secret; None: the values.
+    """
+    written = changes if detail is None else detail
+    act(library, "change settings", what, said, lambda _user: change_settings(library.home, **changes), detail=written)
 
 
 def act(

@@ -36,7 +36,9 @@ def show_cluster(library: Library, settings: AppSettings) -> None:
     save, undo = st.columns([1, 7])
     changed = draft.content != stored
     if save.button("Save", type="primary", disabled=read is None or not changed):
-        change(library, "cluster", "Saved; jobs that are handed to the cluster from now on use it.", cluster=read)
+        differs = [name for name in stored if draft.content.get(name) != stored[name]]
+        said = "Saved; jobs that are handed to the cluster from now on use it."
+        change(library, "cluster", said, detail={"changed": differs}, cluster=read)  # set-up lines may hold a token
     if undo.button("Undo", disabled=not changed):
         draft.fill(stored)
         st.rerun()

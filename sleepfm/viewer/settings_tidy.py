@@ -29,7 +29,7 @@ def show_tidy(library: Library, settings: AppSettings) -> None:
         }
         if st.form_submit_button("Save"):
             st.session_state[_LOOKING] = True
-            change(library, "retention", "Saved.", retention=Retention(**days))
+            change(library, "retention", "Saved.", detail=days, retention=Retention(**days))
     if show_job(library, "tidy", _show_done):
         return
     if st.button("Look what is older", icon=":material/search:"):
