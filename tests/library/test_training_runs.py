@@ -22,7 +22,8 @@ from sleepfm.models.shelf import Shelf
 from sleepfm.progress import silent
 from sleepfm.runs.dispatcher import ensure_running, wait_for
 from sleepfm.runs.processes import marked
-from sleepfm.runs.run_files import log_tail, run_state
+from sleepfm.runs.run_curves import Curves
+from sleepfm.runs.run_files import log_tail, run_folder, run_state
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
 from sleepfm.training.finetune_settings import StagingSettings
 from sleepfm.training.settings import PretrainSettings, TrainingSettings
@@ -173,6 +174,12 @@ def test_the_job_leaves_a_model_and_says_what_it_came_to(home: Home, cohort: Coh
     assert (result["model"], result["steps"]) == ("tiny", 2)
     assert result["best_validation_loss"] > 0
     assert [entry.name for entry in Shelf(home.models).entries()] == ["tiny"]
+    figures = Curves(run_folder(home, "run-1")).read()
+    watched = {"train/loss", "validation/loss", "train/top1", "train/learning_rate", "train/log_temperature"}
+    watched |= {"train/samples_per_second", "train/seconds", "device_use", "device_memory_mb"}
+    assert watched <= set(figures)
+    assert all((figures[name].value >= 0).all() for name in watched)
+    assert figures["device_memory_mb"].value[-1] > 50, "torch alone is more"
     # the worker was killed between the shelf and the table: done again, it is still one model
     assert run_pretrain(home, parameters, silent) == result
     assert [entry.name for entry in Shelf(home.models).entries()] == ["tiny"]
@@ -201,9 +208,9 @@ def test_a_folder_that_a_hand_has_changed_is_said_and_spoils_nothing(home: Home,
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_stopped_killed_and_resumed_it_is_one_run_and_one_model(home: Home, cohort: Cohort) -> None:
     table = JobTable(home)
-    settings = encoder(cohort, epochs=80, max_steps=80, validate_every=80, device="cpu")
+    settings = encoder(cohort, epochs=60, max_steps=60, validate_every=60, device="cpu")
     job = submit_pretrain(home, settings)
-    until(lambda: len(steps(home, job)) > 5)
+    until(lambda: len(steps(home, job)) > 3)
     running = table.get(job.id)
     assert running.pid is not None
     assert psutil.Process(running.pid).nice() >= 10
@@ -235,8 +242,8 @@ def test_stopped_killed_and_resumed_it_is_one_run_and_one_model(home: Home, coho
     finished = wait_for(table, job.id, timeout_s=240)
     assert (finished.state, finished.attempt) == (JobState.FINISHED, 3), finished.error
     assert finished.result is not None
-    assert (finished.result["model"], finished.result["steps"]) == ("tiny", 80)
-    assert steps(home, job) == list(range(1, 81))
+    assert (finished.result["model"], finished.result["steps"]) == ("tiny", 60)
+    assert steps(home, job) == list(range(1, 61))
     assert [entry.name for entry in Shelf(home.models).entries()] == ["tiny"]
     assert table.count(archived=None) == 1
     until(lambda: not list(marked(home.root)))
