@@ -245,7 +245,12 @@ def main() -> None:
             st.query_params["study"] = study.id
         visit = arrive(st.session_state, study.id, st.query_params.get("epoch"))
         stored = library.scorings(study.id)
-        revision = revision_of(library, study.id)
+        try:
+            revision = revision_of(library, study.id)
+        except SleepFMError as error:  # the app may not read its folder, or does not know which it may
+            show_picker(library, study)
+            st.error(plain(str(error)))
+            return
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices"):
             show_picker(library, study)
             scorings = choose_scorings(stored)

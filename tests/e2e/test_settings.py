@@ -63,6 +63,9 @@ def test_folders_that_were_named_hold_on_the_page_of_studies(running: RunningApp
     tab.get_by_text("1 of 1 studies of the library lie elsewhere").wait_for()
     answer = tab.request.get(f"{running.url}/sleepfm/overview?study=inside")
     assert "outside the folders" in answer.json()["error"]
+    tab.goto(f"{running.url}/review?study=inside")
+    tab.get_by_text("outside the folders that the app may read").wait_for()
+    open_section(tab, running, "Folders")
     tab.get_by_role("button", name="Allow").last.click()
     tab.get_by_text("can be read now").wait_for()
     with Library(open_home(running.home)) as library:
