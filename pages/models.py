@@ -17,7 +17,7 @@ from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.models_detail import MESSAGES, show_model
 from sleepfm.viewer.models_import import WATCHED, import_dialog
 from sleepfm.viewer.models_words import ShelfRow, shelf_rows
-from sleepfm.viewer.signed_in import User, acting, require
+from sleepfm.viewer.signed_in import acting, require
 
 MOST_ROWS, TABLE_PX = 9, 334  # more rows than that scroll, so that a model's card is in sight
 LATELY = timedelta(days=1)
@@ -35,23 +35,18 @@ TIGHT = """<style>
 </style>"""
 
 
-def show_bringing(library: Library, user: User) -> None:
+def show_bringing(library: Library) -> None:
     """Offer to bring models, and show how far that is or what went wrong."""
     job = next(iter(library.jobs.list(kinds=(IMPORT_KIND, FETCH_KIND), limit=1)), None)
     missing = official_missing(Shelf(library.home.models))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if not user.may(Role.ADMIN):
-            st.caption(f"{plain(user.name)} may look; models are changed by administrators.")
-        elif job is None or not job.open:
+        if job is None or not job.open:
             if st.button("Import a model", icon=":material/upload:"):
                 import_dialog()
             if missing:
                 show_fetch(library)
     if job is not None and job.open:
-        if user.may(Role.ADMIN):
-            show_progress(library.home, job)
-        else:
-            st.progress(job.progress, plain(f"{job.title}: {job.message or 'waiting'}"))
+        show_progress(library.home, job)
     elif job is not None:
         show_outcome(job)
 
@@ -126,11 +121,11 @@ def choose_model(rows: list[ShelfRow]) -> str | None:
 
 def main() -> None:
     """Draw the page."""
-    user = require(Role.VIEWER)
+    require(Role.ADMIN)
     st.html(TIGHT)
     with Library.open() as library:
         try:
-            show_bringing(library, user)
+            show_bringing(library)
             for kind, text in st.session_state.pop(MESSAGES, []):
                 {"success": st.success, "error": st.error}[kind](plain(text))
             shelf = Shelf(library.home.models)
@@ -146,7 +141,7 @@ def main() -> None:
                     "Choose a row to read a model's card. Every figure stands with its interval and what it was measured on."
                 )
             else:
-                show_model(library, shelf.get(name), user)
+                show_model(library, shelf.get(name))
             if not any(shelf.pick(task) for task in Task):
                 st.caption(
                     "No model here is known to be trained on real recordings, so “Best engine” stages with YASA; models trained"

@@ -122,12 +122,12 @@ def show_rows(library: Library, wanted: dict[str, Any], ended: dict[str, Any], *
         with above:
             more = f", the first {MOST_WAITING} of {waiting:,}" if waiting > MOST_WAITING else ""
             st.markdown(f"**Queue** :gray[running, then waiting in their order{more}]")
-            heard(library, run_list(library.home, queue, chosen=chosen(), may_act=runs_acting.may_act(), key="queue"))
+            heard(library, run_list(library.home, queue, chosen=chosen(), key="queue"))
     history = library.jobs.list(**ended, limit=ROWS, offset=(page - 1) * ROWS)
     if history:
         with below:
             st.markdown("**History** :gray[the newest first]")
-            heard(library, run_list(library.home, history, chosen=chosen(), may_act=runs_acting.may_act(), key="history"))
+            heard(library, run_list(library.home, history, chosen=chosen(), key="history"))
     if not queue and not history:
         show_nothing(library, found)
 
@@ -166,7 +166,7 @@ def show_nothing(library: Library, found: int) -> None:
 
 def main() -> None:
     """Draw the page: the list, one run, or several compared."""
-    require(Role.VIEWER)
+    require(Role.ADMIN)
     st.html(WIDE)
     with Library.open() as library:
         run, compared = st.query_params.get("run"), st.query_params.get("compare")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library
 from sleepfm.library.model_use import ModelUse, RunUse, made_by, remove_unused, uses
@@ -20,7 +19,7 @@ from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.text import plain, printable
 from sleepfm.viewer.models_figure import quality_figure
 from sleepfm.viewer.models_words import TASK_WORDS, card_rows, default_of, default_words, metric_rows, state_words, training_rows
-from sleepfm.viewer.signed_in import User, acting
+from sleepfm.viewer.signed_in import acting
 
 MESSAGES = "models said"
 """Key of the session under which stands what the last action had to say, until the page is drawn again."""
@@ -35,7 +34,7 @@ _EFFECTS: dict[Task, str] = {
 """What the default of a task does while nobody names another model."""
 
 
-def show_model(library: Library, entry: ShelfEntry, user: User) -> None:
+def show_model(library: Library, entry: ShelfEntry) -> None:
     """Show a model."""
     shelf, card = Shelf(library.home.models), entry.card
     default = default_of(shelf, card.task)
@@ -55,17 +54,16 @@ def show_model(library: Library, entry: ShelfEntry, user: User) -> None:
             st.badge("came with the software", color="gray")
     if card.trained_on == SIMULATED:
         st.info(SIMULATED_NOTICE, icon=":material/science:")
-    if user.may(Role.ADMIN):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="model-actions"):
-            _show_actions(library, shelf, entry, used)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="model-actions"):
+        _show_actions(library, shelf, entry, used)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         st.markdown("**Card**")
         st.markdown(_table(card_rows(card)))
-        _show_origin(library, entry, user)
+        _show_origin(library, entry)
     with right:
         _show_quality(entry)
-        _show_use(entry, used, user)
+        _show_use(entry, used)
 
 
 def _show_actions(library: Library, shelf: Shelf, entry: ShelfEntry, used: ModelUse) -> None:
@@ -168,19 +166,19 @@ def _show_quality(entry: ShelfEntry) -> None:
         st.caption(plain(f"Bars are intervals as the evaluation gave them. Measured on {'; '.join(data[:2])}."))
 
 
-def _show_origin(library: Library, entry: ShelfEntry, user: User) -> None:
+def _show_origin(library: Library, entry: ShelfEntry) -> None:
     st.markdown("**Where it was trained**")
     run = made_by(library, entry)
     rows = training_rows(entry.card)
     if run is not None:
-        _show_run(run, user)
+        _show_run(run)
     if rows:
         st.markdown(_table(rows))
     elif run is None:
         st.caption("Neither the card nor a run of this installation says where.")
 
 
-def _show_use(entry: ShelfEntry, used: ModelUse, user: User) -> None:
+def _show_use(entry: ShelfEntry, used: ModelUse) -> None:
     st.markdown("**What used it**")
     if not used.any:
         st.caption("Nothing yet: no study, no run and no head of this installation.")
@@ -194,7 +192,7 @@ def _show_use(entry: ShelfEntry, used: ModelUse, user: User) -> None:
     if used.runs:
         st.markdown(f"{_counted(len(used.runs), 'run', 'runs')}:")
         for run in used.runs[:_SHOWN_RUNS]:
-            _show_run(run, user)
+            _show_run(run)
         if len(used.runs) > _SHOWN_RUNS:
             st.caption(f"and {len(used.runs) - _SHOWN_RUNS} older ones")
     if used.studies:
@@ -212,14 +210,12 @@ def _show_use(entry: ShelfEntry, used: ModelUse, user: User) -> None:
         )
 
 
-def _show_run(run: RunUse, user: User) -> None:
+def _show_run(run: RunUse) -> None:
     state = f" ({run.state})" if run.state else ""
-    if run.listed and user.may(Role.ADMIN):
+    if run.listed:
         st.page_link(
             "pages/runs.py", label=plain(f"{run.title}{state}"), icon=":material/list_alt:", query_params={"run": run.id}
         )
-    elif run.listed:
-        st.caption(plain(f"{run.title}{state}, run {run.id}"))
     else:
         st.caption(plain(f"started on the command line, folder runs/{run.id}"))
 

@@ -6,21 +6,15 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job
 from sleepfm.text import plain
 from sleepfm.viewer.runs_words import is_training
-from sleepfm.viewer.signed_in import User, acting, current_user
+from sleepfm.viewer.signed_in import User, acting
 
 _MESSAGES = "runs messages"
-
-
-def may_act() -> bool:
-    """Tell whether whoever looks may act on runs; what the buttons do checks it again."""
-    return current_user().may(Role.ADMIN)
 
 
 def say(kind: str, text: str) -> None:

@@ -79,15 +79,13 @@ def run_row(job: Job, left_s: float | None = None) -> dict[str, Any]:
     }
 
 
-def run_list(home: Home, jobs: Sequence[Job], *, chosen: Collection[str], may_act: bool, key: str) -> dict[str, Any] | None:
+def run_list(home: Home, jobs: Sequence[Job], *, chosen: Collection[str], key: str) -> dict[str, Any] | None:
     """Draw the list and return what was clicked: {"action": open|stop|choose|leave, "run", "nonce"}.
 
     Parameters
     ----------
     chosen
         The runs that are to be compared.
-    may_act
-        Whether runs may be stopped here.
     """
     clicked = _list_component()(
         key=key,
@@ -95,7 +93,6 @@ def run_list(home: Home, jobs: Sequence[Job], *, chosen: Collection[str], may_ac
             "module": _base() + asset_url(app_folder() / "assets", "runs/list.js"),
             "rows": [run_row(job, seconds_left(home, job)) for job in jobs],
             "chosen": sorted(chosen),
-            "mayAct": may_act,
         },
         on_action_change=lambda: None,
     )

@@ -31,7 +31,6 @@ from sleepfm.viewer.signed_in import require
 LOG_LINES = 25
 LAST_WORDS = 8
 MOST_FAILED = 200
-_ADMINS = "Only an administrator may do this."
 
 
 def show_run(library: Library, job: Job) -> None:
@@ -82,7 +81,7 @@ def show_standing(library: Library, job: Job) -> None:
 
     @st.fragment(run_every=1.0 if job.open else None)
     def standing() -> None:
-        require(Role.VIEWER)  # a session may have ended since the page was drawn
+        require(Role.ADMIN)  # a session may have ended since the page was drawn
         with Library(library.home) as fresh:
             now = fresh.jobs.get(job.id)
         if (now.state, now.attempt, now.stop_requested, now.kill_requested) != shown:
@@ -98,24 +97,22 @@ def show_standing(library: Library, job: Job) -> None:
 
 def show_actions(library: Library, job: Job) -> None:
     """Draw what can be done with the run as it stands."""
-    allowed = runs_acting.may_act()
-    why = None if allowed else _ADMINS
     sure_key = f"runs kill {job.id} {job.attempt}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="run-actions"):
         if job.open and not job.stop_requested:
             words = "Take out of the queue" if job.state is JobState.QUEUED else "Stop the run"
             checkpoint = "Writes a checkpoint, then ends: it can be resumed." if is_training(job) else None
-            if st.button(words, icon=":material/stop_circle:", disabled=not allowed, help=why or checkpoint):
+            if st.button(words, icon=":material/stop_circle:", help=checkpoint):
                 runs_acting.stop(library, job)
                 st.rerun()
         if job.state is JobState.RUNNING and not job.kill_requested:
             if not st.session_state.get(sure_key):
-                if st.button("Kill …", icon=":material/dangerous:", disabled=not allowed, help=why or "Ends it at once."):
+                if st.button("Kill …", icon=":material/dangerous:", help="Ends it at once."):
                     st.session_state[sure_key] = True
                     st.rerun()
             else:
                 st.markdown(plain("Ends it at once; what came after its last checkpoint is lost."), width="content")
-                if st.button("Kill it", type="primary", disabled=not allowed):
+                if st.button("Kill it", type="primary"):
                     del st.session_state[sure_key]
                     runs_acting.kill(library, job)
                     st.rerun()
@@ -125,13 +122,13 @@ def show_actions(library: Library, job: Job) -> None:
         if job.resumable:
             words = "Resume" if is_training(job) else "Run it again"
             goes_on = "Goes on from its last checkpoint, under the same id." if is_training(job) else "Under the same id."
-            if st.button(words, type="primary", icon=":material/play_arrow:", disabled=not allowed, help=why or goes_on):
+            if st.button(words, type="primary", icon=":material/play_arrow:", help=goes_on):
                 runs_acting.resume(library, job)
                 st.rerun()
         show_ways_on(job)
         if not job.open:
             words = "Bring back" if job.archived else "Archive"
-            if st.button(words, icon=":material/archive:", disabled=not allowed, help=why or "Nothing is deleted."):
+            if st.button(words, icon=":material/archive:", help="Nothing is deleted."):
                 runs_acting.archive(library, job, archived=not job.archived)
                 st.rerun()
 
@@ -180,7 +177,7 @@ def show_log(library: Library, job: Job) -> None:
 
     @st.fragment(run_every=2.0 if job.open else None)
     def tail() -> None:
-        require(Role.VIEWER)
+        require(Role.ADMIN)
         st.code(log_tail(library.home, job.id, LOG_LINES) or "Nothing was said yet.", language=None)
 
     tail()
@@ -199,11 +196,10 @@ def show_environment(papers: Papers) -> None:
 
 
 def show_note(library: Library, job: Job) -> None:
-    """Show the note kept with the run, and let an admin change it."""
-    allowed = runs_acting.may_act()
+    """Show the note kept with the run, and let it be changed."""
     with st.form(f"note {job.id}", border=False):
-        note = st.text_area("Note", job.note, max_chars=10_000, placeholder="What this run was for", disabled=not allowed)
-        if st.form_submit_button("Keep the note", disabled=not allowed, help=None if allowed else _ADMINS):
+        note = st.text_area("Note", job.note, max_chars=10_000, placeholder="What this run was for")
+        if st.form_submit_button("Keep the note"):
             runs_acting.annotate(library, job, note)
             st.rerun()
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from sleepfm.administration.roles import Role
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.library.library import Library
@@ -16,6 +17,7 @@ from sleepfm.viewer.route_requests import BINARY_HEADERS, HEADERS, answering, wh
 from sleepfm.viewer.runs_compare import MOST_COMPARED, run_names
 from sleepfm.viewer.runs_packing import RunCurves, pack_curves
 from sleepfm.viewer.runs_store import curve_store
+from sleepfm.viewer.signed_in import requiring
 
 CURVES_PATH = "/sleepfm/runs/curves"
 FEWEST_POINTS, MOST_POINTS = 50, 4000
@@ -39,7 +41,7 @@ def run_routes(home: Home) -> list[BaseRoute]:
             return Response(status_code=204, headers=HEADERS)
         return Response(payload, headers=BINARY_HEADERS, media_type="application/octet-stream")
 
-    return [Route(CURVES_PATH, answering(curves))]
+    return [Route(CURVES_PATH, requiring(Role.ADMIN, answering(curves)))]
 
 
 def _answer(home: Home, identifiers: list[str], *, points: int, every: bool, have: str) -> bytes | None:
