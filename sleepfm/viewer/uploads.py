@@ -16,9 +16,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
 from sleepfm.library.library import Library
+from sleepfm.viewer.signed_in import requiring
 
 UPLOAD_PATH = "/sleepfm/upload"
 _SPARE_BYTES = 200 * 1024 * 1024
@@ -52,7 +54,7 @@ def upload_routes(home: Home) -> list[Route]:
             return _refuse(str(error).replace(f"{folder}/", ""), 422)
         return JSONResponse({"study": study})
 
-    return [Route(UPLOAD_PATH, upload, methods=["POST"])]
+    return [Route(UPLOAD_PATH, requiring(Role.SCORER, upload), methods=["POST"])]
 
 
 def safe_name(name: str) -> str:

@@ -139,6 +139,9 @@ def test_nor_does_the_apps_own_http_let_them_change_anything(site: Site) -> None
     ):
         assert asked(site, path, method=method, cookie=site.token("vera")) == 403
         assert asked(site, path, method=method) == 401
+    for path in ("/sleepfm/settings/backups/home.tar", "/sleepfm/runs/curves?run=x"):
+        assert [asked(site, path, cookie=site.token(name)) for name in ("vera", "gone")] == [403, 403]
+        assert asked(site, path, cookie=site.token("anna")) in (400, 404), "admins are told that there is none"
     assert asked(site, "/studies", cookie=site.token("vera")) == 200
     assert not (site.app.home / "uploads").exists()
 
