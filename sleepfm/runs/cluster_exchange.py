@@ -34,8 +34,6 @@ class Order:
         Into how many jobs of an array the work is divided; 0: it is one job.
     tasks
         Processes of a training run.
-    minutes
-        The time limit.
     version
         Of the software that asks; the nodes must run the same.
     """
@@ -46,7 +44,6 @@ class Order:
     parameters: dict[str, Any]
     parts: int
     tasks: int
-    minutes: int
     version: str
 
 

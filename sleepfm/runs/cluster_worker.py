@@ -27,10 +27,11 @@ _LEAST_PORT, _PORTS = 20_000, 12_000
 
 def work(folder: str, part: int | None) -> None:
     """Do the job whose order lies in a folder: all of it, or part number `part`. What fails ends the process with code 1."""
-    # a stop may come at any moment from here on; whoever needs to tidy up first (training) puts its own handler before this one
-    limit = _TimeLimit()
-    signal.signal(signal.SIGTERM, _cancel)
-    signal.signal(signal.SIGUSR2, limit.reached)
+    wish = _Wish()
+    signal.signal(
+        signal.SIGTERM, wish.end
+    )  # while a network is trained, the training has a handler of its own in this one's place
+    signal.signal(signal.SIGUSR2, wish.end_at_time_limit)
     exchange = Exchange(Path(folder))
     rank = 0 if part is not None else int(os.environ.get("SLURM_PROCID", "0"))
     number = rank if part is None else part
@@ -40,11 +41,11 @@ def work(folder: str, part: int | None) -> None:
         order = exchange.order()
         if part is None and rank == 0:
             _speak_into(log_file(open_home(order.home), order.job))
-        result = _do(order, exchange, part, number, leads=rank == 0)
+        result = _do(order, part, _FileProgress(exchange, number, wish, leads=rank == 0))
         state = JobState.FINISHED
     except Cancelled as stop:
         state, agreed = JobState.STOPPED, not isinstance(stop, _NotAgreedError)
-        why = "the cluster's time limit was reached" if limit.was_reached else "the cluster asked it to end"
+        why = "the cluster's time limit was reached" if wish.of_time_limit else "the cluster asked it to end"
         error = f"{why} ({stop}): what was done is kept, and resuming goes on from there"
     except SleepFMError as failure:
         error = str(failure)
@@ -67,18 +68,17 @@ def work(folder: str, part: int | None) -> None:
         sys.exit(1)
 
 
-def _do(order: Order, exchange: Exchange, part: int | None, number: int, *, leads: bool) -> dict[str, object]:
+def _do(order: Order, part: int | None, progress: _FileProgress) -> dict[str, object]:
     if order.version != sleepfm.__version__:
         raise SleepFMError(
             f"the nodes run SleepFM Workbench {sleepfm.__version__} and the app {order.version}: update one of them, or name"
             " another Python in the settings of the cluster"
         )
-    if exchange.overtaken():
+    if progress.exchange.overtaken():
         raise SleepFMError("a later attempt of this run was begun; this one does nothing")
     if order.tasks > 1:
         _meet()
     parameters = order.parameters | {"job": order.job} | ({} if part is None else {"part": part, "parts": order.parts})
-    progress = _FileProgress(exchange, number, leads=leads)
     progress(0.0, "starting")
     return function_of(order.kind)(open_home(order.home), parameters, progress)
 
@@ -97,40 +97,42 @@ class _NotAgreedError(Cancelled):
     """A stop that reached one process."""
 
 
+class _Wish:
+    """What signals ask for, only noted: an exception out of a handler could come where a lock is taken, and hang the work."""
+
+    to_end = False
+    of_time_limit = False
+
+    def end(self, _signal: int, _frame: FrameType | None) -> None:
+        """Have the next report of progress end the work."""
+        self.to_end = True
+
+    def end_at_time_limit(self, _signal: int, _frame: FrameType | None) -> None:
+        """Pass Slurm's warning before the time limit on, as SIGTERM, to whoever answers that now."""
+        self.of_time_limit = True
+        signal.raise_signal(signal.SIGTERM)
+
+
 class _FileProgress:
     """Writes progress into a file about once a second, and raises Cancelled when a stop was asked for."""
 
-    def __init__(self, exchange: Exchange, number: int, *, leads: bool) -> None:
-        self._exchange = exchange
+    def __init__(self, exchange: Exchange, number: int, wish: _Wish, *, leads: bool) -> None:
+        self.exchange = exchange
+        self._wish = wish
         self._number = number
         self._leads = leads
         self._last = -_REPORT_EVERY_S
 
     def __call__(self, fraction: float, message: str) -> None:
-        now = time.monotonic()
-        if now - self._last < _REPORT_EVERY_S:
-            return
-        self._last = now
         if not self._leads:
             return
-        self._exchange.advance(self._number, fraction, message)
-        if self._exchange.stop_asked():
+        now = time.monotonic()
+        if now - self._last >= _REPORT_EVERY_S:
+            self._last = now
+            self.exchange.advance(self._number, fraction, message)
+            self._wish.to_end |= self.exchange.stop_asked()
+        if self._wish.to_end:
             raise _NotAgreedError("stopped")
-
-
-class _TimeLimit:
-    """Slurm's warning before the time limit: the work is asked to stop as a user would."""
-
-    was_reached = False
-
-    def reached(self, _signal: int, _frame: FrameType | None) -> None:
-        """Note it, and pass it on as SIGTERM to whoever answers that now."""
-        self.was_reached = True
-        signal.raise_signal(signal.SIGTERM)
-
-
-def _cancel(_signal: int, _frame: FrameType | None) -> None:
-    raise _NotAgreedError("stopped")
 
 
 def _speak_into(log: Path) -> None:

@@ -12,8 +12,9 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
@@ -34,7 +35,7 @@ from sleepfm.vocabulary import Kind
 
 STUDY_SUFFIXES = (*RECORDING_SUFFIXES, ".hdf5", ".h5")
 """What folders are searched for where a signals file is as good as the recording that it was made of."""
-_POLL_S = 0.2
+_POLL_S = 0.05
 
 
 def convert(
@@ -222,14 +223,23 @@ def _run(
                 except BrokenProcessPool:
                     lost.append(task.number)
             running = set(futures)
+            # A signal's handler may raise anywhere in this loop. `concurrent.futures.wait` takes the locks of all futures and
+            # would not give all of them back: the pool could then never be shut down.
+            finished: deque[Future[ConvertRecord]] = deque()
+            for future in futures:
+                future.add_done_callback(finished.append)
             while running:
-                finished, running = wait(running, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-                for future in finished:
+                time.sleep(_POLL_S)
+                while finished:
+                    future = finished.popleft()
+                    running.discard(future)
                     number = futures[future]
                     try:
                         done[number] = future.result()
                     except BrokenProcessPool:
                         lost.append(number)
+                    except Cancelled:
+                        raise
                     except SleepFMError as error:
                         done[number] = str(error)
                     except Exception as error:  # a defect of ours must not cost the other nights of the batch

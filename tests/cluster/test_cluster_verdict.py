@@ -133,7 +133,7 @@ def test_files_changed_by_hand_are_as_if_not_said(exchange: Exchange) -> None:
 
 def test_an_earlier_attempt_knows_that_it_was_overtaken(tmp_path: Path) -> None:
     first, second = (Exchange.of(tmp_path, a_job(attempt=attempt)) for attempt in (1, 2))
-    order = Order("/home", "r1", "pretrain", {"config": {}}, parts=0, tasks=2, minutes=5, version="1")
+    order = Order("/home", "r1", "pretrain", {"config": {}}, parts=0, tasks=2, version="1")
     first.give(order)
     assert (first.order(), first.overtaken()) == (order, False)
     second.give(order)

@@ -34,7 +34,7 @@ def give(home: Home, files: list[Path], *, attempt: int = 1, parts: int = 0, ver
         "layout": "grouped",
         "jobs": 1,
     }
-    exchange.give(Order(str(home.root), "r1", "conversion", parameters, parts=parts, tasks=1, minutes=5, version=version))
+    exchange.give(Order(str(home.root), "r1", "conversion", parameters, parts=parts, tasks=1, version=version))
     return exchange
 
 

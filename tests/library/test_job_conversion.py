@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +118,46 @@ def test_a_cluster_gets_as_many_parts_as_its_settings_say_but_none_empty(home: H
     home.settings_file.write_text('{"cluster": {"array_jobs": 2}}')
     job = submit_conversion(home, [tmp_path / "in"], tmp_path / "other", launcher="slurm", start=False)
     assert job.parameters["parts"] == 2
+
+
+RAISING = """
+import signal, sys
+from pathlib import Path
+from sleepfm.errors import Cancelled
+from sleepfm.signals.convert import convert_planned
+
+def cancel(*_):
+    raise Cancelled("asked to")
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, cancel)
+    plan = [(path, path.stem) for path in sorted(Path(sys.argv[1]).iterdir())]
+    try:
+        convert_planned(plan, Path(sys.argv[2]), progress=lambda fraction, _: print(fraction, flush=True))
+    except Cancelled:
+        print("cancelled")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_a_signal_whose_handler_raises_ends_a_large_conversion(tmp_path: Path) -> None:
+    original = write_edf(tmp_path / "in" / "0.edf", seconds=10, labels=("ECG",))
+    for number in range(1, 2_000):
+        os.link(original, original.with_name(f"{number}.edf"))
+    script = tmp_path / "convert.py"
+    script.write_text(RAISING)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "in"), str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert process.stdout is not None
+    while float(process.stdout.readline()) == 0:
+        pass
+    process.terminate()
+    try:
+        assert process.communicate(timeout=60)[0].split()[-1] == "cancelled"
+    finally:
+        process.kill()
+    assert not list((tmp_path / "out").glob(".*"))

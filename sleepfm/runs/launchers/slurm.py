@@ -65,7 +65,6 @@ class SlurmLauncher:
                 parameters=job.parameters,
                 parts=parts,
                 tasks=job.devices,
-                minutes=settings.minutes,
                 version=sleepfm.__version__,
             )
         )
