@@ -193,6 +193,7 @@ def connect(path: Path) -> sqlite3.Connection:
         _log_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA recursive_triggers = ON")  # a row that is replaced counts as deleted: the audit log refuses it
         _migrate(connection, path)
     except sqlite3.DatabaseError as error:
         raise SleepFMError(

@@ -30,7 +30,14 @@ def test_lines_come_back_newest_first_by_subject_and_user(connection: sqlite3.Co
     assert (count(connection), count(connection, user="ben")) == (3, 1)
 
 
-@pytest.mark.parametrize("statement", ["UPDATE audit SET user = 'nobody'", "DELETE FROM audit"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET user = 'nobody'",
+        "DELETE FROM audit",
+        "INSERT OR REPLACE INTO audit (id, at, user, action) VALUES (1, '', 'nobody', '')",
+    ],
+)
 def test_what_is_written_stays(connection: sqlite3.Connection, statement: str) -> None:
     record(connection, "anna", "start run", "run-1")
     with pytest.raises(sqlite3.DatabaseError, match="only added to"):
