@@ -133,18 +133,3 @@ def kill_marked(home: Path, which: Callable[[Mark], bool]) -> int:
         psutil.wait_procs(found, timeout=5)
         killed += len(found)
     return killed
-
-
-def end_tree(pid: int, started: float | None, patience_s: float) -> None:
-    """Ask a process and its children to end, and after `patience_s` seconds make them."""
-    if not is_alive(pid, started):
-        return
-    with contextlib.suppress(psutil.NoSuchProcess):
-        parent = psutil.Process(pid)
-        family = [parent, *parent.children(recursive=True)]
-        parent.terminate()
-        _, left = psutil.wait_procs(family, timeout=patience_s)
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=5)
