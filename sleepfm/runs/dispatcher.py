@@ -221,7 +221,7 @@ class Dispatcher:
             self._settle(watched, state, now if mine else None)
         elif not mine:
             watched.left_at = watched.left_at or time.monotonic()
-            if time.monotonic() - watched.left_at > _LEAVING_S:
+            if now.kill_requested or time.monotonic() - watched.left_at > _LEAVING_S:
                 launcher.kill(job)
                 watched.left_at = None
         elif now.kill_requested:

@@ -115,7 +115,7 @@ def test_killing_ends_the_process_at_once(home: Home, recordings: Path) -> None:
     table.request_kill(job.id)
     killed = wait_for(table, job.id, timeout_s=30)
     assert (killed.state, killed.error) == (JobState.STOPPED, "killed by the user")
-    assert not is_alive(job.pid, job.pid_started)
+    until(lambda: not is_alive(job.pid, job.pid_started))
 
 
 def test_a_lock_that_nobody_holds_and_a_launcher_of_another_version_hold_up_nothing(home: Home) -> None:
