@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sleepfm.administration.home_files import portable
 from sleepfm.administration.readable_folders import require_readable_here
 from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 from sleepfm.home import Home, open_home
@@ -26,6 +27,7 @@ from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.runs.database import connect, transaction
 from sleepfm.runs.table import JobTable
 from sleepfm.signals.study_ids import study_id
+from sleepfm.text import printable
 from sleepfm.vocabulary import Kind
 
 
@@ -163,7 +165,15 @@ class Library:
             self._connection.execute("DELETE FROM studies WHERE id = ?", (identifier,))
 
     def study_folder(self, identifier: str) -> Path:
-        """Return the folder of what was derived from a study."""
+        """Return the folder of what was derived from a study, made if it is not there.
+
+        Raises
+        ------
+        RequestError
+            When the id is more or less than one name: it would lead elsewhere.
+        """
+        if not portable(identifier) or "/" in identifier:
+            raise RequestError(f"{printable(identifier[:80])!r} is no id of a study")
         folder = self.home.studies / identifier
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -210,7 +220,8 @@ class Library:
         return (str(study.path), stat.st_size, stat.st_mtime_ns, tuple((row["channel"], row["kind"]) for row in rows))
 
     def spectrograms(self, identifier: str) -> dict[str, Path]:
-        """Return the stored spectrograms of a study: key of the trace ("3", "3-5") → file."""
+        """Return the stored spectrograms of a study: key of the trace ("3", "3-5") → file; RequestError as `study`."""
+        self.study(identifier)
         files = self.study_folder(identifier).glob("spectrogram-*.npz")
         return {file.name.removeprefix("spectrogram-").removesuffix(".npz"): file for file in files}
 

@@ -74,6 +74,20 @@ def test_a_missing_path_and_an_unknown_study_are_wrong_requests(library: Library
         library.study("nobody")
 
 
+@pytest.mark.parametrize("identifier", ["{outside}", "../../made", "..", "", "a/b", "a\\b", "C:made", "a\0", "nobodys"])
+def test_an_id_of_no_study_makes_no_folder_and_reads_none(library: Library, tmp_path: Path, identifier: str) -> None:
+    identifier = identifier.format(outside=tmp_path / "made")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RequestError, match="no study"):
+        library.spectrograms(identifier)
+    if identifier != "nobodys":
+        with pytest.raises(RequestError, match="no id"):
+            library.study_folder(identifier)
+    assert sorted(path for path in tmp_path.rglob("*") if "library.sqlite" not in path.name) == [
+        path for path in before if "library.sqlite" not in path.name
+    ]
+
+
 def test_annotations_without_signals_are_no_study(library: Library, shared: Path) -> None:
     with pytest.raises(RecordingError, match="no signals"):
         library.add(shared / "data/psg/SC4001EC-Hypnogram.edf")
