@@ -313,18 +313,19 @@ class Shelf:
         target = self.root / name
         with _new_folder(target) as (folder, place):
             sha256 = save_weights(state, folder / WEIGHTS_FILE, half=half)
-            if target.is_dir() and read_card(target).weights_sha256 != sha256:
-                raise RequestError(f"the shelf has a model named {name} with other weights: give another --name")
             made = {"name": name, "weights_sha256": sha256, "sleepfm_version": sleepfm.__version__, "imported_at": now()}
             card = _card(name, {**about, **made})
             (folder / CARD_FILE).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
             (folder / README_FILE).write_text(readme(card), encoding="utf-8")
-            of_before = target / REFERENCE_FILE
-            kept = reference or (of_before if of_before.is_file() else None)
-            if kept is not None:
-                shutil.copyfile(kept, folder / REFERENCE_FILE)
-                read_reference(folder)  # one of other weights is refused
-            place()
+            with self._notes.locked():  # between the look and the deed nobody else may give a model this name
+                if target.is_dir() and read_card(target).weights_sha256 != sha256:
+                    raise RequestError(f"the shelf has a model named {name} with other weights: give another --name")
+                of_before = target / REFERENCE_FILE
+                kept = reference or (of_before if of_before.is_file() else None)
+                if kept is not None:
+                    shutil.copyfile(kept, folder / REFERENCE_FILE)
+                    read_reference(folder)  # one of other weights is refused
+                place()
         return ShelfEntry(target, card)
 
     def describe(self, name: str, facts: Mapping[str, Any]) -> ShelfEntry:

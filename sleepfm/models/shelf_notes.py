@@ -41,28 +41,29 @@ class ShelfNotes:
 
     def choose(self, task: str, name: str | None) -> None:
         """Note the chosen model of a task; None forgets it."""
-        with self._locked():
+        with self.locked():
             self._change(_DEFAULTS_FILE, lambda noted: noted.pop(task, None) if name is None else noted.update({task: name}))
 
     def retire(self, name: str, weights_sha256: str) -> None:
         """Note that a model is retired, which is then no task's chosen one any more."""
-        with self._locked():
+        with self.locked():
             self._change(_RETIRED_FILE, lambda noted: noted.update({name: weights_sha256}))
             self._change(_DEFAULTS_FILE, lambda noted: _drop_value(noted, name))
 
     def bring_back(self, name: str) -> None:
         """Forget that a model is retired."""
-        with self._locked():
+        with self.locked():
             self._change(_RETIRED_FILE, lambda noted: noted.pop(name, None))
 
     def forget(self, name: str) -> None:
         """Forget everything about a model."""
-        with self._locked():
+        with self.locked():
             self._change(_RETIRED_FILE, lambda noted: noted.pop(name, None))
             self._change(_DEFAULTS_FILE, lambda noted: _drop_value(noted, name))
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from changing the shelf; it waits until they have done. Not to be taken twice."""
         lock = FileLock(self._root / _LOCK_FILE)
         try:
             self._root.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 import sleepfm
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.models import networks
+from sleepfm.models import shelf as shelf_module
 from sleepfm.models.bundled import bundled_models
 from sleepfm.models.card import Task, read_card
 from sleepfm.models.importing import import_model
@@ -273,3 +277,37 @@ def test_new_facts_on_a_card_leave_what_the_weights_are(stocked: Shelf) -> None:
     with pytest.raises(ModelError, match="not both"):
         stocked.describe("first", {"signals": stocked.get("base").card.signals})
     assert stocked.get("first").card == after
+
+
+def test_two_who_choose_the_same_name_at_once_do_not_lose_a_model(
+    shelf: Shelf, checkpoint: CheckpointMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = (checkpoint(ENCODER_CONFIG, f"of {who}", seed=seed) for seed, who in enumerate(("mine", "the other")))
+    refused = []
+
+    def import_other() -> None:
+        try:
+            import_model(shelf, other, "base")
+        except RequestError as error:
+            refused.append(str(error))
+
+    meanwhile = threading.Thread(target=import_other)
+    new_folder = shelf_module._new_folder
+
+    @contextmanager
+    def slow_to_place(target: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+        with new_folder(target) as (folder, place):
+
+            def after_the_other_has_tried() -> None:
+                if threading.current_thread() is not meanwhile:
+                    meanwhile.start()
+                    meanwhile.join(1.0)
+                place()
+
+            yield folder, after_the_other_has_tried
+
+    monkeypatch.setattr(shelf_module, "_new_folder", slow_to_place)
+    first = import_model(shelf, mine, "base")
+    meanwhile.join()
+    assert refused == ["the shelf has a model named base with other weights: give another --name"]
+    assert shelf.get("base").card.weights_sha256 == first.card.weights_sha256
