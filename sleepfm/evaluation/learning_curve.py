@@ -344,17 +344,17 @@ def _counted(truth_e: np.ndarray, probability_ek: np.ndarray) -> np.ndarray:
 
 
 def _kept(file: Path, measure: Callable[[], _Cell]) -> _Cell:
-    """Return what was measured before, else measure and keep it; what cannot be measured is kept as its reason."""
+    """Return what was measured before, else measure and keep it; what failed is tried again the next time."""
     if file.is_file():
         content = json.loads(file.read_text(encoding="utf-8"))
-        return _Cell({study: np.array(counts) for study, counts in content["confusion"].items()}, content["why"])
+        return _Cell({study: np.array(counts) for study, counts in content["confusion"].items()})
     try:
         cell = measure()
     except Cancelled:
         raise
     except SleepFMError as error:
-        cell = _Cell({}, str(error))
-    content = {"confusion": {study: counts.tolist() for study, counts in cell.confusion.items()}, "why": cell.why}
+        return _Cell({}, str(error))
+    content = {"confusion": {study: counts.tolist() for study, counts in cell.confusion.items()}}
     with atomic_path(file) as temporary:
         temporary.write_text(json.dumps(content), encoding="utf-8")
     return cell

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.metrics import cohen_kappa_score
 
-from sleepfm.errors import Cancelled, RequestError
+from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.evaluation import learning_curve as module
 from sleepfm.evaluation.learning_curve import FINE_TUNED, PROBE, YASA, draw_curve
 from sleepfm.evaluation.learning_curve_settings import CurveSettings
@@ -123,6 +123,18 @@ def test_what_was_measured_is_kept_when_it_goes_on(cohort: NightCohort, tmp_path
     draw_curve(settings, folder, shelf=cohort.shelf, runs=tmp_path, progress=silent)
     assert {name: (folder / "cells" / name).stat().st_mtime_ns for name in there} == there
     assert not list((folder / "runs").iterdir())
+
+
+def test_what_failed_is_tried_again_and_what_was_measured_is_not(tmp_path: Path) -> None:
+    def full() -> Any:
+        raise SleepFMError("the disk is full")
+
+    file = tmp_path / "cells" / "probe-1-0.json"
+    assert module._kept(file, full).why == "the disk is full"
+    measured = module._kept(file, lambda: module._Cell({"a": np.eye(5, dtype=np.int64)}))
+    again = module._kept(file, full)
+    assert (measured.why, again.why) == ("", "")
+    np.testing.assert_array_equal(again.confusion["a"], np.eye(5))
 
 
 def test_nothing_to_learn_from_or_to_test_is_said(cohort: NightCohort, tmp_path: Path) -> None:
