@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from sleepfm.errors import RecordingError, RequestError, SleepFMError
+from sleepfm.signals.hdf5 import open_hdf5
 from sleepfm.text import printable
 from sleepfm.vocabulary import TOKEN_S, WINDOW_S, Modality
 
@@ -160,12 +161,12 @@ def read_embeddings(path: Path) -> Embeddings:
     RequestError
         There is no such file.
     RecordingError
-        It is no embedding file, or is damaged.
+        It is no embedding file, is damaged, or has data in another file.
     """
     if not path.is_file():
         raise RequestError(f"{path}: there is no such file; check the path.")
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with open_hdf5(path) as file:
             rows = {modality: np.asarray(file[modality.value][()], np.float32) for modality in Modality if modality.value in file}
             attributes = dict(file.attrs)
             channels = {modality: tuple(str(label) for label in file[modality.value].attrs["channels"]) for modality in rows}

@@ -18,6 +18,7 @@ import numpy as np
 
 from sleepfm.errors import RecordingError, RequestError
 from sleepfm.recording.channels import place
+from sleepfm.signals.hdf5 import open_hdf5
 from sleepfm.signals.store_writing import Layout
 from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_SAMPLES, WINDOW_SAMPLES, Kind, Modality
 
@@ -175,13 +176,13 @@ def open_signals(path: Path | str) -> Iterator[SignalsFile]:
     RequestError
         There is no such file.
     RecordingError
-        It is no HDF5 file, is damaged, or holds no signals at 128 Hz.
+        It is no HDF5 file, is damaged, holds no signals at 128 Hz, or has data in another file.
     """
     path = Path(path)
     if not path.is_file():
         raise RequestError(f"{path}: there is no such file; check the path.")
     try:
-        file = h5py.File(path, "r", locking=False)
+        file = open_hdf5(path)
     except OSError as error:
         raise RecordingError(f"{path}: is no HDF5 file or is damaged ({error}); convert the recording again.") from error
     with file:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
 from sleepfm.errors import RecordingError, RequestError, SleepFMError
 from sleepfm.inference.embedding_files import EmbeddingOrigin, read_embeddings
+from sleepfm.signals.hdf5 import open_hdf5
 from sleepfm.vocabulary import EPOCH_S, TOKEN_S, TOKENS_PER_EPOCH, Modality
 
 _SLACK_S = 1e-6
@@ -63,7 +63,7 @@ class Night:
         if self.rows_mse is not None:
             return self.rows_mse[:, start:stop]
         try:
-            with h5py.File(self.path, "r", locking=False) as file:
+            with open_hdf5(self.path) as file:
                 return np.stack([file[modality.value][start:stop] for modality in self.modalities]).astype(np.float16)
         except (OSError, KeyError, ValueError) as error:
             raise RecordingError(f"{self.path}: cannot be read any more ({error}); embed again") from None

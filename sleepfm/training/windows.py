@@ -22,6 +22,7 @@ from sleepfm.inference.channel_choice import choose_channels
 from sleepfm.models.card import SignalCoding
 from sleepfm.progress import Progress, silent
 from sleepfm.signals.convert import find_recordings
+from sleepfm.signals.hdf5 import open_hdf5
 from sleepfm.signals.store import SignalsFile, StoredChannel, open_signals
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import MODEL_RATE_HZ, Modality
@@ -222,7 +223,7 @@ class _OpenFile:
         if place.offsets is None:
             with self._lock:
                 if self._hdf5 is None:
-                    self._hdf5 = h5py.File(self._path, "r", locking=False)
+                    self._hdf5 = open_hdf5(self._path)
                 row_t[: max(0, stop - start)] = self._hdf5[place.path][start:stop]
             return
         at = start

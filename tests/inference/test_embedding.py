@@ -265,6 +265,18 @@ def test_reading_what_is_no_embedding_file(tmp_path: Path) -> None:
         read_embeddings(tmp_path / "b.hdf5")
 
 
+def test_an_embedding_file_opens_no_other_file(tmp_path: Path, model: Model) -> None:
+    five_s = embed(write_noise(tmp_path / "a.hdf5", 20.0), model, tmp_path / "out", device="cpu").files[0]
+    assert read_embeddings(five_s).rows
+    with h5py.File(tmp_path / "secret.hdf5", "w") as secret, h5py.File(five_s, "r") as file:
+        file.copy("RESP", secret)
+    with h5py.File(five_s, "r+") as file:
+        del file["RESP"]
+        file["RESP"] = h5py.ExternalLink(str(tmp_path / "secret.hdf5"), "/RESP")
+    with pytest.raises(RecordingError, match="RESP' lies in another file"):
+        read_embeddings(five_s)
+
+
 def test_hostile_labels_come_back_as_text(tmp_path: Path, model: Model) -> None:
     label = "C3\u202e<script>"
     signals = write_noise(

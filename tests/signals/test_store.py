@@ -217,6 +217,25 @@ def test_what_is_no_signals_file_says_so(tmp_path: Path, what: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("how", ["link", "link to a group", "hidden link", "external", "virtual"])
+def test_a_file_opens_no_other_file(tmp_path: Path, how: str) -> None:
+    other = write(tmp_path / "secret.hdf5", a_header("flat"), a_signal())
+    (tmp_path / "raw").write_bytes(bytes(2 * 128 * 700))
+    path = write(tmp_path / "x.hdf5", a_header("flat"), a_signal())
+    with h5py.File(path, "r+") as file:
+        if how == "external":
+            file.create_dataset("C4", (700 * 128,), "f2", external=[(str(tmp_path / "raw"), 0, h5py.h5f.UNLIMITED)])
+        elif how == "virtual":
+            layout = h5py.VirtualLayout((700 * 128,), "f2")
+            layout[:] = h5py.VirtualSource(other, "C3-M2", shape=(700 * 128,))
+            file.create_virtual_dataset("C4", layout)
+        else:
+            name = "a/b/C4" if how == "hidden link" else "C4"
+            file[name] = h5py.ExternalLink(str(other), "/" if how == "link to a group" else "/C3-M2")
+    with pytest.raises(RecordingError, match=r"C4' lies in another file"), open_signals(path):
+        pass
+
+
 class Interrupted(BaseException):
     pass
 
