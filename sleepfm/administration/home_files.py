@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from sleepfm.administration.identity_provider import SECRETS_FILE
 from sleepfm.home import Home
 
 DATABASE = "library.sqlite"
 BACKUPS, DIAGNOSTICS = "backups", "diagnostics"
-_NEVER = {BACKUPS, DIAGNOSTICS, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"}
+_NEVER = {BACKUPS, DIAGNOSTICS, SECRETS_FILE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"}
 _UNFINISHED = (".part", ".tmp", ".lock", ".making")
 _DERIVED = {"indexes", "maps", "datasets"}
 _DERIVED_OF_A_STUDY = ("signals-", "spectrogram-", "envelopes.bin")

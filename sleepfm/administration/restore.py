@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sleepfm.administration.audit import record
 from sleepfm.administration.backup import FORMAT, MANIFEST, PREFIX
 from sleepfm.administration.home_files import DATABASE, portable
+from sleepfm.administration.identity_provider import SECRETS_FILE
 from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.progress import Progress, part, silent
@@ -166,6 +167,10 @@ def _members(path: Path, opened: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
             name = _MANIFEST_KEY
         elif member.name == name:
             raise SleepFMError(f"{path}: holds {printable(name)!r} beside the home's files; nothing was restored")
+        if name.casefold() == SECRETS_FILE:
+            raise SleepFMError(
+                f"{path}: holds {SECRETS_FILE}, which is in no backup: it says who signs people in; nothing was restored"
+            )
         if name in members:
             raise SleepFMError(f"{path}: holds {printable(member.name)!r} twice; nothing was restored")
         members[name] = member
@@ -275,7 +280,7 @@ def _extract(path: Path, manifest: Manifest, staging: Path, progress: Progress) 
             file = staging / name
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("xb") as written:
-                file.chmod(0o600)  # patients' data, and perhaps secrets
+                file.chmod(0o600)  # patients' data
                 for block in _blocks(path, opened, members[name], name, sha256):
                     progress(done / max(manifest.bytes, 1), f"{printable(name)} ({done / 1e6:.0f} MB)")
                     written.write(block)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from sleepfm.administration.identity_provider import SECRETS_FILE
 from sleepfm.administration.safety_jobs import backups, submit_backup, submit_restore
 from sleepfm.library.library import Library
 from sleepfm.runs.table import Job
@@ -25,8 +26,9 @@ def show_backup(library: Library) -> None:
     """Show the backups that are there, make one, bring one back."""
     st.caption(
         "One file with the library, uploads, scorings, models, runs, users and settings, made while everybody works on."
-        " Recordings that were added by their path stay where they are and are not in it. It holds patients' data and the"
-        " app's secrets: keep it as safe as the library."
+        " Recordings that were added by their path stay where they are and are not in it, nor is what the app needs of"
+        f" the identity provider ({SECRETS_FILE}). It holds patients' data and the users' hashed passwords: keep it as safe as"
+        " the library."
     )
     everything = st.checkbox(
         "Also what can be made again",

@@ -131,6 +131,13 @@ def test_what_comes_back_is_what_was_there_at_its_new_place(home: Home, tmp_path
     assert make_previews(new, states["previews"].parameters, silent)["prepared"] == 0
 
 
+def test_no_backup_holds_the_identity_providers_secret(home: Home, tmp_path: Path) -> None:
+    (home.root / "secrets.toml").write_text('[oidc]\nclient_secret = "of the site"')
+    for everything in (False, True):
+        made = back_up(home, tmp_path / f"{everything}.tar", everything=everything)
+        assert b"of the site" not in made.path.read_bytes()
+
+
 def test_everything_is_everything_and_links_are_named(home: Home, tmp_path: Path) -> None:
     (home.root / "studies" / "night" / "elsewhere").symlink_to(tmp_path / "data")
     made = back_up(home, tmp_path / "b.tar", everything=True)
@@ -334,6 +341,8 @@ def added(name: str, sort: bytes = tarfile.REGTYPE, link: str = "") -> Change:
         (added("pipe", tarfile.FIFOTYPE), "no plain file"),
         (added("folder", tarfile.DIRTYPE), "no plain file"),
         (added("settings.json"), "twice"),
+        (added("secrets.toml"), "in no backup"),
+        (added("Secrets.TOML"), "in no backup"),
         (lambda m, c: [(m, c), (m, c)], "twice"),
         (lambda m, c: [(m, c)] if m.name != "manifest.json" else [], "its end is missing"),
         (lambda m, c: [(m, c if m.name != "sleepfm-home/settings.json" else c.replace(b"cpu", b"gpu"))], "checksum differs"),
