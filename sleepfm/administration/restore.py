@@ -39,6 +39,7 @@ _MOST_MANIFEST_BYTES = 1 << 30
 _MANIFEST_KEY = ""
 """Stands for the manifest among the members; no file of the home has an empty name."""
 _WAS_RUNNING = "it was running when the backup was made; resume it or start it again"
+_WAITED = "it waited when the backup was made; resume it or start it again"
 
 
 class Manifest(BaseModel):
@@ -80,8 +81,8 @@ class RestoreResult:
         Where to.
     kept
         Where the home is now that was there before; None when there was none.
-    crashed, queued
-        Jobs that were running (and are crashed now) and that wait.
+    crashed, stopped
+        Jobs that were running when the backup was made, and that waited: an archive starts nothing by itself.
     """
 
     home: Path
@@ -89,7 +90,7 @@ class RestoreResult:
     studies: int
     kept: Path | None
     crashed: int
-    queued: int
+    stopped: int
 
 
 def check(archive: Path | str, progress: Progress = silent) -> Manifest:
@@ -138,9 +139,9 @@ def restore(archive: Path | str, root: Path | str, *, replace: bool = False, pro
     with _staging(target, manifest.bytes) as staging:
         _extract(path, manifest, staging, part(progress, 0.4, 0.95))
         progress(0.96, "looking through the library")
-        studies, crashed, queued = _settle(staging, target, manifest)
+        studies, crashed, stopped = _settle(staging, target, manifest)
         kept = _swap(staging, target, there=there)
-    return RestoreResult(target, len(manifest.files), studies, kept, crashed, queued)
+    return RestoreResult(target, len(manifest.files), studies, kept, crashed, stopped)
 
 
 @contextmanager
@@ -289,7 +290,7 @@ def _extract(path: Path, manifest: Manifest, staging: Path, progress: Progress) 
 
 
 def _settle(staging: Path, target: Path, manifest: Manifest) -> tuple[int, int, int]:
-    """Make the table true at its new place: paths, jobs, sessions. Returns studies, crashed and queued jobs."""
+    """Make the table true at its new place: paths, jobs, sessions. Returns studies, crashed and stopped jobs."""
     home = Home(staging)
     for folder in (home.studies, home.models, home.runs):
         folder.mkdir(exist_ok=True)
@@ -302,6 +303,11 @@ def _settle(staging: Path, target: Path, manifest: Manifest) -> tuple[int, int, 
                 "UPDATE jobs SET state = 'crashed', finished_at = ?, error = ?, pid = NULL, pid_started = NULL,"
                 " stop_requested = 0, kill_requested = 0 WHERE state = 'running'",
                 (now, _WAS_RUNNING),
+            ).rowcount
+            stopped = connection.execute(
+                "UPDATE jobs SET state = 'stopped', finished_at = ?, error = ?, stop_requested = 0, kill_requested = 0"
+                " WHERE state = 'queued'",
+                (now, _WAITED),
             ).rowcount
             _move_paths(connection, manifest.home, target)
             record(
@@ -320,8 +326,7 @@ def _settle(staging: Path, target: Path, manifest: Manifest) -> tuple[int, int, 
                 title="Make anew what the screen shows of restored studies",
                 parameters={"studies": bare},
             )
-        queued = connection.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
-    return len(studies), crashed, int(queued)
+    return len(studies), crashed, stopped
 
 
 def _require_sound(connection: sqlite3.Connection) -> None:

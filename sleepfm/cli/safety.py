@@ -89,8 +89,8 @@ def _restore(options: argparse.Namespace, console: Console) -> int:
         lines.append(f"what was there is kept in {printable(str(done.kept))}")
     if done.crashed:
         lines.append(f"{done.crashed} jobs were running when the backup was made; they are marked crashed and can be resumed")
-    if done.queued:
-        lines.append(f"{done.queued} jobs wait; they begin when the app is started")
+    if done.stopped:
+        lines.append(f"{done.stopped} jobs waited when the backup was made; they are stopped and can be resumed")
     console.result(
         {**asdict(done), "home": str(done.home), "kept": None if done.kept is None else str(done.kept)}, "\n".join(lines)
     )

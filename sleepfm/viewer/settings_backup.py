@@ -126,7 +126,7 @@ def _show_restore(library: Library, files: list[Path]) -> None:
 def _show_restored(job: Job) -> None:
     done = job.result or {}
     crashed = f"; jobs that were running then are marked crashed ({done['crashed']})" if done["crashed"] else ""
-    waiting = f"; jobs that wait begin when it is opened ({done['queued']})" if done["queued"] else ""
+    waiting = f"; jobs that waited then are stopped ({done['stopped']})" if done["stopped"] else ""
     st.success(plain(f"In {done['home']} now: {done['studies']} studies, {done['files']} files{crashed}{waiting}. To use them:"))
     st.code(f"sleepfm app --home {_shell(done['home'])}", language=None)
 

@@ -96,7 +96,7 @@ def test_what_comes_back_is_what_was_there_at_its_new_place(home: Home, tmp_path
     assert os.name != "posix" or stat.S_IMODE(made.path.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar", "data", "home"]
     done = restore(made.path, tmp_path / "elsewhere" / "new")
-    assert (done.studies, done.crashed, done.kept) == (2, 1, None)
+    assert (done.studies, done.crashed, done.stopped, done.kept) == (2, 1, 1, None)
     new = open_home(tmp_path / "elsewhere" / "new")
     before, after = tree(home.root), tree(new.root)
     kept = set(before) - {name for name in before if "library.sqlite" in name or name.endswith(".lock")}
@@ -117,7 +117,9 @@ def test_what_comes_back_is_what_was_there_at_its_new_place(home: Home, tmp_path
         assert states["stage"].state is JobState.CRASHED
         assert "was running when the backup was made" in (states["stage"].error or "")
         assert states["stage"].pid is None
-        assert states["import"].state is JobState.QUEUED
+        assert states["import"].state is JobState.STOPPED, "an archive starts nothing by itself"
+        assert "waited when the backup was made" in (states["import"].error or "")
+        assert library.jobs.resume(states["import"].id).state is JobState.QUEUED
         assert states["import"].parameters["folder"] == str(new.datasets / "mine")
         assert library.connection.execute("SELECT count(*) FROM sessions").fetchone()[0] == 0
         assert library.connection.execute("SELECT name FROM users").fetchone()[0] == "anna"
