@@ -25,7 +25,7 @@ from sleepfm.home import Home
 Answer = TypeVar("Answer")
 
 
-def in_resident(home: Home, function: Callable[..., Answer], *arguments: Any, timeout_s: float = 60.0) -> Answer:
+def in_resident(home: Home, function: Callable[..., Answer], *arguments: Any, timeout_s: float = 180.0) -> Answer:
     """Return `function(home, *arguments)`, computed in the helper process.
 
     Questions are answered one after the other. One that finds the process dead is asked once more.

@@ -79,6 +79,20 @@ def stop_app(app: RunningApp) -> None:
         app.process.wait(timeout=10)
 
 
+_ALL_TEXT = """() => {
+  // what stands in the components' shadow trees too
+  const lines = [];
+  const walk = (node) => {
+    if (node.nodeType === Node.TEXT_NODE && node.textContent.trim()) lines.push(node.textContent.trim());
+    if (["STYLE", "SCRIPT"].includes(node.nodeName)) return;
+    if (node.shadowRoot) walk(node.shadowRoot);
+    node.childNodes.forEach(walk);
+  };
+  walk(document.body);
+  return lines.join("\\n");
+}"""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say what the browser showed when a test failed: on another machine that is all there is to go by."""
@@ -86,7 +100,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.when == "call" and report.failed:
         for page in (value for value in getattr(item, "funcargs", {}).values() if hasattr(value, "inner_text")):
             try:
-                shown = page.inner_text("body", timeout=5_000)
+                shown = page.evaluate(_ALL_TEXT)
             except Exception as error:  # a page that is gone must not hide why the test failed
                 shown = f"cannot be read: {error}"
             report.sections.append(("the page", f"{page.url}\n{shown[:4000]}"))

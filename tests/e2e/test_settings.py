@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e.conftest import RunningApp, free_port, start_app, stop_app
+from make_edf import write_edf
 
 from sleepfm.administration.app_settings import read_settings
 from sleepfm.administration.audit import entries
 from sleepfm.administration.restore import check
 from sleepfm.home import open_home
 from sleepfm.library.library import Library
-from tests.e2e.conftest import RunningApp, free_port, start_app, stop_app
-from tests.make_edf import write_edf
 
 pytestmark = pytest.mark.browser
 

@@ -96,7 +96,7 @@ def test_from_a_clip_in_review_to_its_neighbours_and_to_one_of_them_in_review(ta
 def test_the_pages_of_explore_stand_in_a_menu_beside_the_choices(tab: Any, app: RunningApp) -> None:
     tab.goto(f"{app.url}/review?study=sim-3-0001")
     tab.wait_for_selector(f"{VIEWER}[data-drawn-epoch]")
-    menu = tab.get_by_test_id("stTopNavSection")
+    menu = tab.get_by_test_id("stTopNavSection").filter(has_text="Explore")
     study = tab.get_by_label("Study", exact=True)
     assert menu.bounding_box()["x"] + menu.bounding_box()["width"] <= study.bounding_box()["x"]
     assert abs(menu.bounding_box()["y"] - study.bounding_box()["y"]) < 20

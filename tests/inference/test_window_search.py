@@ -83,7 +83,7 @@ def test_near_ties_are_ranked_as_by_brute_force(tmp_path_factory: pytest.TempPat
     files = write_rows(tmp_path_factory.mktemp("rows"), rows_ne, spare=3)
     (found,) = search(files, query_qe, case.top, without=[stretch], ranked_qe=ranked_qe)
 
-    best_n, similarity_n = brute_force(np.nan_to_num(rows_ne), query_qe[0], allowed_n)
+    best_n, similarity_n = brute_force(np.nan_to_num(rows_ne), unit_rows(query_qe)[0], allowed_n)
     expected = best_n[: case.top]
     assert found.candidates == allowed_n.sum()
     assert len(found.row_k) == len(expected)
