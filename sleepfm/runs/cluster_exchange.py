@@ -99,9 +99,18 @@ class Exchange:
         return any(int(other.name) > own for other in self.folder.parent.iterdir() if other.name.isdecimal())
 
     def ask_to_stop(self) -> None:
-        """Leave word that the job is to stop, for processes that no signal reaches (yet)."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / _STOP).touch()
+        """Leave word that the job is to stop, for processes that no signal reaches (yet).
+
+        Raises
+        ------
+        SleepFMError
+            When it cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / _STOP).touch()
+        except OSError as error:
+            raise SleepFMError(f"{self.folder}: cannot be written ({error.strerror or error}); free disk space") from None
 
     def stop_asked(self) -> bool:
         """Return whether the job is to stop."""

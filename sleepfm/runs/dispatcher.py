@@ -137,6 +137,7 @@ class Dispatcher:
                 continue
             else:
                 if handle is None:
+                    launcher_of(job.launcher, self.home).stop(job)  # should it be on its way to a cluster, it does nothing there
                     self.table.unclaim(job.id, attempt=job.attempt)
                 else:
                     gpus = gpus_of(handle.pid) if job.lane is Lane.TRAIN_CUDA else ()

@@ -316,9 +316,13 @@ class JobTable:
             return _job(self._row(job.id))
 
     def unclaim(self, identifier: str, *, attempt: int) -> bool:
-        """Put a claimed job back into the queue for which nothing was started, and return whether that was so."""
+        """Put a claimed job back into the queue for which nothing was started, and return whether that was so.
+
+        On a cluster it waits as its next attempt: a submission of this one may be under way where nobody sees it yet.
+        """
         return self._change(
             "UPDATE jobs SET state = CASE stop_requested WHEN 1 THEN 'stopped' ELSE 'queued' END, message = '',"
+            " attempt = attempt + (lane = 'cluster' AND stop_requested = 0),"
             " started_at = NULL, finished_at = CASE stop_requested WHEN 1 THEN ? END"
             " WHERE id = ? AND attempt = ? AND state = 'running' AND pid IS NULL AND external IS NULL",
             (datetime.now(UTC).isoformat(), identifier, attempt),

@@ -14,7 +14,8 @@ import pytest
 import sleepfm
 from sleepfm.home import Home, open_home
 from sleepfm.runs.cluster_exchange import Exchange, Order, Outcome
-from sleepfm.runs.table import JobState
+from sleepfm.runs.launchers.slurm import SlurmLauncher
+from sleepfm.runs.table import JobState, JobTable, Lane
 from tests.make_edf import write_edf
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no cluster node runs Windows")
@@ -25,8 +26,10 @@ def home(tmp_path: Path) -> Home:
     return open_home(tmp_path / "home")
 
 
-def give(home: Home, files: list[Path], *, attempt: int = 1, parts: int = 0, version: str = sleepfm.__version__) -> Exchange:
-    exchange = Exchange(home.runs / "r1" / "cluster" / str(attempt))
+def give(
+    home: Home, files: list[Path], *, attempt: int = 1, parts: int = 0, version: str = sleepfm.__version__, identifier: str = "r1"
+) -> Exchange:
+    exchange = Exchange(home.runs / identifier / "cluster" / str(attempt))
     parameters = {
         "files": [[str(file), f"{number}"] for number, file in enumerate(files)],
         "out": str(home.root / "out"),
@@ -34,7 +37,7 @@ def give(home: Home, files: list[Path], *, attempt: int = 1, parts: int = 0, ver
         "layout": "grouped",
         "jobs": 1,
     }
-    exchange.give(Order(str(home.root), "r1", "conversion", parameters, parts=parts, tasks=1, version=version))
+    exchange.give(Order(str(home.root), identifier, "conversion", parameters, parts=parts, tasks=1, version=version))
     return exchange
 
 
@@ -93,4 +96,13 @@ def test_another_version_and_an_overtaken_attempt_do_nothing(home: Home, tmp_pat
     code, outcome = end_of(first, start(first))
     assert (code, outcome.state) == (1, JobState.FAILED)
     assert "a later attempt" in (outcome.error or "")
+    assert not (home.root / "out").exists()
+
+
+def test_a_job_that_gets_to_the_cluster_after_it_was_given_up_does_nothing(home: Home, tmp_path: Path) -> None:
+    job = JobTable(home).add("conversion", lane=Lane.CLUSTER, title="x", launcher="slurm")
+    exchange = give(home, [write_edf(tmp_path / "a.edf", seconds=10, labels=("ECG",))], identifier=job.id)
+    SlurmLauncher(home).stop(job)  # no number is known
+    code, outcome = end_of(exchange, start(exchange))
+    assert (code, outcome.state) == (0, JobState.STOPPED)
     assert not (home.root / "out").exists()

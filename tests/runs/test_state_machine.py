@@ -63,6 +63,8 @@ class World:
     cluster_answers: bool = True
     now: float = 1000.0
     births: Any = field(default_factory=itertools.count)
+    stops: set[tuple[str, int]] = field(default_factory=set)
+    """Attempts of jobs for the cluster that are to do nothing when they get there."""
 
     def act(self) -> None:
         """Let happen what happens between two things that the dispatcher does; burn its fuse: it is killed when that ends."""
@@ -97,9 +99,7 @@ class Launcher:
         if self.world.disk_full and job.launcher == "local":
             raise OSError(28, "No space left on device")
         process = self.world.spawn(job, gpus)
-        if job.launcher == "slurm":
-            process.phase = "starting"  # what sbatch has taken is in the queue
-        self.world.act()
+        self.world.act()  # killed here, the cluster's queue shows the job only later
         process.phase = "starting"
         if job.devices > 1 and job.launcher == "local":  # Slurm ends all of a job itself
             self.world.spawn(job, gpus, child=True).phase = "working"
@@ -140,6 +140,7 @@ class Launcher:
 
     def stop(self, job: Job) -> None:
         self.world.act()
+        self.world.stops.add((job.id, job.attempt))
         process = self._own(job)
         if process is not None:
             process.asked = True
@@ -344,6 +345,9 @@ class Runs(RuleBasedStateMachine):
             self.world.processes.remove(process)
             return
         if process.lane is Lane.CLUSTER:  # it does not see the table
+            if process.phase == "starting" and (process.job, process.attempt) in self.world.stops:
+                self.world.processes.remove(process)
+                return
             process.phase = "done" if process.phase == "working" and done and not process.asked else "working"
             return
         try:
@@ -369,7 +373,8 @@ class Runs(RuleBasedStateMachine):
         rows = self.table.list(archived=None, limit=10_000)
         assert {row.id for row in rows} == set(self.added)
         for row in rows:
-            assert row.attempt == self.added[row.id]
+            # a submission to the cluster that nobody saw counts as an attempt
+            assert row.attempt >= self.added[row.id] if row.lane is Lane.CLUSTER else row.attempt == self.added[row.id]
             assert (row.state in OPEN_STATES) == (row.finished_at is None)
             assert (row.state is JobState.QUEUED) <= (row.pid is None and row.external is None and not row.stop_requested)
             assert not (row.open and row.archived)

@@ -100,6 +100,17 @@ def test_a_claim_that_came_to_nothing_goes_back_to_the_head_of_the_queue(table: 
     assert table.claim(Lane.QUICK, only=second.id) is None, "nobody overtakes"
 
 
+@pytest.mark.parametrize(("stop", "then"), [(False, ("queued", 2)), (True, ("stopped", 1))])
+def test_a_submission_that_nobody_saw_is_not_this_attempt_any_more(table: JobTable, stop: bool, then: tuple[str, int]) -> None:
+    job = table.add("import", lane=Lane.CLUSTER, title="x", launcher="slurm")
+    table.claim(Lane.CLUSTER)
+    if stop:
+        table.request_stop(job.id)
+    assert table.unclaim(job.id, attempt=1)
+    now = table.get(job.id)
+    assert (now.state.value, now.attempt) == then
+
+
 def test_a_worker_that_was_given_up_changes_nothing_in_the_next_attempt(table: JobTable) -> None:
     job = table.add("import", lane=Lane.QUICK, title="x")
     table.claim(Lane.QUICK)

@@ -83,7 +83,10 @@ class Launcher(Protocol):
         ...
 
     def stop(self, job: Job) -> None:
-        """Ask it to end by itself (SIGTERM): a training run writes its checkpoint first. Asking again does no harm."""
+        """Ask it to end by itself (SIGTERM): a training run writes its checkpoint first. Asking again does no harm.
+
+        One without a handle may be on its way to a cluster: it does nothing when it gets there.
+        """
         ...
 
     def kill(self, job: Job) -> bool:

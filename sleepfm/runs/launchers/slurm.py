@@ -116,10 +116,10 @@ class SlurmLauncher:
 
     def stop(self, job: Job) -> None:
         """Take it out of the queue, or ask its processes to write their checkpoint and end."""
+        Exchange.of(self._home.runs, job).ask_to_stop()  # for processes that no signal reaches: they are only starting
         external = job.external
         if external is None:
             return
-        Exchange.of(self._home.runs, job).ask_to_stop()  # for processes that no signal reaches: they are only starting
 
         def ask() -> None:
             _cancel("--state=PENDING", external)
