@@ -1,11 +1,12 @@
 """Jobs on a Slurm cluster, through submitit: one job a run, with a process a device; one array a conversion or embedding.
 
-A Slurm job survives the app and the dispatcher. It carries its run's id and attempt in its name, so that it is found again even
-when the dispatcher was killed between submitting it and writing its number down.
+A Slurm job survives the app and the dispatcher. It carries its home, its run's id and attempt in its name, so that it is found
+again even when the dispatcher was killed between submitting it and writing its number down.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import shlex
@@ -54,7 +55,9 @@ class SlurmLauncher:
         settings = cluster_settings(self._home)
         _require_answer()
         if job.attempt > 1:
-            _cancel(f"--name={_name(job, job.attempt - 1)}", "--me")  # it ended, as far as anybody could tell: now for certain
+            _cancel(
+                f"--name={self._name(job, job.attempt - 1)}", "--me"
+            )  # it ended, as far as anybody could tell: now for certain
         parts = int(job.parameters.get("parts", 0))
         exchange = Exchange.of(self._home.runs, job)
         exchange.give(
@@ -69,7 +72,7 @@ class SlurmLauncher:
             )
         )
         try:
-            external = _submit(exchange.folder, _options(job, settings, parts), settings, parts)
+            external = _submit(exchange.folder, self._name(job, job.attempt), _options(job, settings, parts), settings, parts)
         except SleepFMError:
             # the answer may have been lost on its way, and the job be there
             handle = self.find(job)
@@ -82,7 +85,7 @@ class SlurmLauncher:
 
     def find(self, job: Job) -> Handle | None:
         """Look for the job by its name, in the queue and in accounting."""
-        name = _name(job, job.attempt)
+        name = self._name(job, job.attempt)
         said = slurm("squeue", "--me", "--noheader", f"--name={name}", "--format=%F")
         if not said.strip():
             since = (job.created_at - timedelta(days=1)).strftime("%Y-%m-%d")
@@ -138,6 +141,11 @@ class SlurmLauncher:
             self._watch.later(lambda: _cancel(external))
         return False
 
+    def _name(self, job: Job, attempt: int) -> str:
+        """Return an attempt's name on the cluster; a copy of the home, as restored from a backup, has names of its own."""
+        home = hashlib.sha256(os.fsencode(self._home.root.resolve())).hexdigest()[:8]
+        return f"sleepfm-{home}-{job.id}-{attempt}"
+
 
 def _require_answer() -> None:
     """Raise SleepFMError when the cluster does not answer: this tells within seconds, where submitting would hang."""
@@ -145,10 +153,6 @@ def _require_answer() -> None:
         slurm("scontrol", "ping")
     except SleepFMError as error:
         raise SleepFMError(f"the cluster does not answer ({error}); try again later, or ask who runs it") from None
-
-
-def _name(job: Job, attempt: int) -> str:
-    return f"sleepfm-{job.id}-{attempt}"
 
 
 def _cancel(*words: str) -> None:
@@ -176,7 +180,6 @@ def _options(job: Job, settings: ClusterSettings, parts: int) -> dict[str, Any]:
             f"export PYTHONPATH={shlex.quote(os.fspath(Path(sleepfm.__file__).parents[1]))}${{PYTHONPATH:+:$PYTHONPATH}}"
         )
     return {
-        "job_name": _name(job, job.attempt),
         "partition": settings.partition or None,
         "account": settings.account or None,
         "wckey": None,  # submitit's own would be refused where these keys are enforced
@@ -196,7 +199,7 @@ def _options(job: Job, settings: ClusterSettings, parts: int) -> dict[str, Any]:
     }
 
 
-def _submit(folder: Path, options: dict[str, Any], settings: ClusterSettings, parts: int) -> str:
+def _submit(folder: Path, name: str, options: dict[str, Any], settings: ClusterSettings, parts: int) -> str:
     """Hand the job to submitit and return the cluster's number."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError  # noqa: PLC0415 - only who has a cluster loads it
     from submitit.slurm.slurm import SlurmExecutor  # noqa: PLC0415
@@ -205,7 +208,7 @@ def _submit(folder: Path, options: dict[str, Any], settings: ClusterSettings, pa
         executor = SlurmExecutor(folder, python=settings.python or None)
     except RuntimeError:
         raise SleepFMError("srun was not found: install Slurm's commands, or start the app on a machine that has them") from None
-    executor.update_parameters(**options)
+    executor.update_parameters(job_name=name, **options)
     try:
         if parts:
             jobs = executor.map_array(cluster_worker.work, [str(folder)] * parts, range(parts))
