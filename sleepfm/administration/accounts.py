@@ -57,12 +57,17 @@ def user_name(text: str) -> str:
     RequestError
         When it could not be one.
     """
-    name = text.strip().lower()
+    name = _as_kept(text)
     if not _NAME.fullmatch(name):
         raise RequestError(
             f"{printable(text[:80])!r} cannot be a user's name: letters a-z, digits and . _ @ + - (an e-mail address does)"
         )
     return name
+
+
+def _as_kept(text: str) -> str:
+    name = text.strip()
+    return name.lower() if name.isascii() else name  # some other letters become a-z when made small: they are other names
 
 
 def lock_after(failures: int) -> timedelta:
@@ -84,7 +89,7 @@ class Accounts:
 
     def find(self, name: str) -> Account | None:
         """Return a user, None when there is none of that name."""
-        row = self._connection.execute("SELECT * FROM users WHERE name = ?", (name.strip().lower(),)).fetchone()
+        row = self._connection.execute("SELECT * FROM users WHERE name = ?", (_as_kept(name),)).fetchone()
         return None if row is None else _account(row)
 
     def add(self, name: str, role: Role, password: str | None, *, by: str) -> Account:
@@ -167,7 +172,7 @@ class Accounts:
         """
         now = now or datetime.now(UTC)
         with transaction(self._connection):
-            row = self._connection.execute("SELECT * FROM users WHERE name = ?", (name.strip().lower(),)).fetchone()
+            row = self._connection.execute("SELECT * FROM users WHERE name = ?", (_as_kept(name),)).fetchone()
             locked = row is not None and row["locked_until"] is not None and datetime.fromisoformat(row["locked_until"]) > now
             lock = self._count_attempt(row, now) if row is not None and not locked else timedelta(0)
         kept = None if row is None or locked else row["password"]

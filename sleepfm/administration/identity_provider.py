@@ -36,6 +36,9 @@ class IdentityProvider(BaseModel):
         This app's own address as browsers see it, ending in `/oauth2callback`, as it is registered with the provider.
     label
         What the button on the sign-in page calls it.
+    trust_unmarked_email
+        Whether to believe an address of which the provider does not say if it is verified (Microsoft Entra ID does not):
+        only where people cannot change their own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -45,6 +48,7 @@ class IdentityProvider(BaseModel):
     client_secret: SecretStr = Field(min_length=1)
     redirect_uri: str
     label: str = Field("your institution", min_length=1, max_length=60)
+    trust_unmarked_email: bool = False
 
     @field_validator("metadata_url", "redirect_uri")
     @classmethod

@@ -85,12 +85,15 @@ class SignIn:
         """
         email = "" if claims is None else str(claims.get("email") or "")
         # a provider that lets people type any address says that it has not checked it
-        if claims is None or not email or str(claims.get("email_verified", True)).lower() != "true":
+        verified = self.provider is not None and self.provider.trust_unmarked_email
+        if claims is None or not email or str(claims.get("email_verified", verified)).lower() != "true":
             return RedirectResponse(f"{SIGN_IN_PATH}?why=provider", status_code=303)
         with closing(connect(self._home.database)) as connection:
             account = Accounts(connection).find(email)
             if account is None:
                 return HTMLResponse(stranger_page(printable(email[:254])), status_code=403, headers=HEADERS)
+        if account.has_password:  # not the provider's to name
+            return RedirectResponse(f"{SIGN_IN_PATH}?why=password", status_code=303)
         response = self._begin(request, account, unquote(request.cookies.get(_NEXT_COOKIE, "/")), by="identity provider")
         response.delete_cookie(_NEXT_COOKIE)
         return response

@@ -18,6 +18,7 @@ REMARKS = {
     "ended": "Your session has ended. Sign in to go on.",
     "out": "You are signed out.",
     "provider": "The identity provider did not confirm who you are. Try again.",
+    "password": "You have a password here: sign in with it.",
 }
 """What the page says above the form, by the word in its address."""
 

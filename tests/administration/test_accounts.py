@@ -81,10 +81,17 @@ def test_weak_passwords_are_refused_without_being_repeated(accounts: Accounts, p
     assert accounts.find("a-name-of-its-own") is None
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "-rf", "ann\u0430", "a" * 255, "a\nb", "<b>", "../x"])
+@pytest.mark.parametrize("name", ["", " ", "a b", "-rf", "ann\u0430", "\u212aarl", "a" * 255, "a\nb", "<b>", "../x"])
 def test_what_cannot_be_a_name_is_refused(name: str) -> None:
     with pytest.raises(RequestError, match="cannot be a user's name"):
         user_name(name)
+
+
+def test_a_letter_that_only_becomes_another_when_made_small_finds_nobody(accounts: Accounts) -> None:
+    accounts.add("karl@site.org", Role.ADMIN, PASSWORD, by="test")
+    assert accounts.find("\u212aarl@site.org") is None
+    assert accounts.sign_in("\u212aarl@site.org", PASSWORD) is None
+    assert accounts.find("KARL@site.org") is not None
 
 
 def test_wrong_passwords_lock_the_account_even_for_the_right_one(accounts: Accounts) -> None:

@@ -440,10 +440,10 @@ def test_sign_ins_are_in_the_audit_log_and_passwords_and_tokens_nowhere(
 # the identity provider
 
 
-def by_provider(home: Home, claims: dict[str, Any] | None) -> Response:
+def by_provider(home: Home, claims: dict[str, Any] | None, provider: IdentityProvider = PROVIDER) -> Response:
     scope = {"type": "http", "method": "GET", "path": "/oauth2callback", "headers": [(b"host", b"lab.example")],
              "query_string": b"", "scheme": "https", "server": ("lab.example", 443)}  # fmt: skip
-    return SignIn(home, PROVIDER).by_provider(Request(scope), claims)
+    return SignIn(home, provider).by_provider(Request(scope), claims)
 
 
 def test_whom_the_provider_names_comes_in_by_their_address_only(home: Home) -> None:
@@ -467,11 +467,27 @@ def test_whom_the_provider_names_comes_in_by_their_address_only(home: Home) -> N
         {"email": "vera", "email_verified": False},
         {"email": "vera", "email_verified": "false"},
         {"email": "vera", "email_verified": None},
+        {"email": "vera"},
     ],
 )
 def test_whom_the_provider_does_not_vouch_for_stays_out(home: Home, claims: dict[str, Any] | None) -> None:
     answer = by_provider(home, claims)
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?why=provider")
+    assert "set-cookie" not in answer.headers
+
+
+def test_an_address_of_which_nothing_is_said_counts_only_where_the_site_says_so(home: Home) -> None:
+    with closing(connect(home.database)) as connection:
+        Accounts(connection).add("cleo@example.org", Role.SCORER, None, by="test")
+    trusting = PROVIDER.model_copy(update={"trust_unmarked_email": True})
+    assert by_provider(home, {"email": "cleo@example.org"}, trusting).headers["location"] == "/"
+    refused = by_provider(home, {"email": "cleo@example.org", "email_verified": False}, trusting)
+    assert refused.headers["location"] == "/sign-in?why=provider"
+
+
+def test_who_has_a_password_does_not_come_in_through_the_provider(home: Home) -> None:
+    answer = by_provider(home, {"email": "vera", "email_verified": True})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?why=password")
     assert "set-cookie" not in answer.headers
 
 
