@@ -23,8 +23,8 @@ from sleepfm.runs.processes import identity, mark_in, stand_back
 from sleepfm.runs.table import Job, JobState, JobTable
 
 _REPORT_EVERY_S = 0.25
-_LONG_KINDS = ("conversion", "curve", "dataset", "embedding")
-"""Hours of work for whole cohorts: like training, they stand back behind whoever waits for something."""
+_HARD_KINDS = ("conversion", "curve", "dataset", "embedding", "preflight")
+"""Work for whole cohorts, and a trial of a training: like training, they stand back behind whoever waits for something."""
 _ASKED_TO_END = "its process was asked to end, as when the machine is shut down"
 
 
@@ -64,7 +64,7 @@ def main(home_folder: str, identifier: str) -> int:
     signal.signal(signal.SIGTERM, _cancel)
     mark = mark_in(dict(os.environ))
     attempt = mark.attempt if mark is not None and mark.job == job.id else job.attempt
-    if job.lane.trains or job.kind in _LONG_KINDS:
+    if job.lane.trains or job.kind in _HARD_KINDS:
         stand_back()
     if int(os.environ.get("RANK", "0")) > 0:
         state, _, _ = _do(home, job, None)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -16,8 +17,11 @@ import pytest
 from sleepfm.home import Home, open_home
 from sleepfm.library.jobs import submit_folder_import
 from sleepfm.library.library import Library
-from sleepfm.runs.dispatcher import ensure_running, wait_for
+from sleepfm.runs import dispatcher as dispatcher_module
+from sleepfm.runs import worker
+from sleepfm.runs.dispatcher import Dispatcher, ensure_running, wait_for
 from sleepfm.runs.kinds import KINDS
+from sleepfm.runs.launchers import Handle
 from sleepfm.runs.processes import is_alive
 from sleepfm.runs.run_files import log_file
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
@@ -194,3 +198,45 @@ def test_the_worker_is_no_child_that_dies_with_its_starter(home: Home, recording
     words = [sys.executable, "-c", code, str(home.root), str(recordings)]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert wait_for(JobTable(home), done.stdout.strip(), timeout_s=60).state is JobState.FINISHED
+
+
+def test_a_submission_that_may_be_under_way_is_given_up_before_the_next_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dispatcher was killed while sbatch ran: the cluster's queue does not show the job yet."""
+    table = JobTable(home)
+    job = table.add("demo", lane=Lane.CLUSTER, title="x", launcher="slurm")
+    table.claim(Lane.CLUSTER)
+    deeds: list[tuple[str, int]] = []
+    launcher = SimpleNamespace(
+        find=lambda _job: None,
+        stop=lambda job: deeds.append(("stop", job.attempt)),
+        start=lambda job, gpus: deeds.append(("start", job.attempt)) or Handle(external="7"),  # noqa: ARG005
+    )
+    monkeypatch.setattr(dispatcher_module, "launcher_of", lambda _name, _home: launcher)
+    successor = Dispatcher(home, table)
+    successor.adopt()
+    successor.step()
+    assert deeds == [("stop", 1), ("start", 2)]
+    assert (table.get(job.id).external, table.get(job.id).attempt) == ("7", 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lane", "back"),
+    [
+        ("preflight", Lane.QUICK, True),
+        ("curve", Lane.HEAVY, True),
+        ("pretrain", Lane.TRAIN_CPU, True),
+        ("import", Lane.QUICK, False),
+    ],
+)
+def test_what_trains_stands_back_in_whatever_lane(
+    home: Home, monkeypatch: pytest.MonkeyPatch, kind: str, lane: Lane, back: bool
+) -> None:
+    stood = []
+    monkeypatch.setattr(worker, "stand_back", lambda: stood.append(kind))
+    monkeypatch.setattr(worker, "_do", lambda *_: (JobState.FINISHED, {}, None))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    table = JobTable(home)
+    job = table.add(kind, lane=lane, title="x")
+    table.claim(lane)
+    assert worker.main(str(home.root), job.id) == 0
+    assert stood == [kind] * back
