@@ -43,7 +43,6 @@ from sleepfm.viewer.signed_in import COOKIE, admit, user_of
 _OPEN = {SIGN_IN_PATH, STYLE_PATH, ICON_PATH, PROVIDER_PATH}
 _LOOK_EVERY_S = 5.0
 _REMEMBERED = 10_000
-_HEADERS = {"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 
 
 class Gate:
@@ -74,7 +73,7 @@ class Gate:
                 await self._websocket(scope, receive, send, token)
             return
         try:
-            await self._http(scope, receive, _with_headers(send), token, session)
+            await self._http(scope, receive, _not_kept(send), token, session)
         except SleepFMError as error:  # the database is busy for long, or the settings are damaged
             logging.getLogger(__name__).error("%s: %s", scope["path"], error)
             await PlainTextResponse("SleepFM Workbench cannot answer just now; its log says why.", 503)(scope, receive, send)
@@ -230,12 +229,10 @@ def _identity(cookies: list[bytes]) -> Mapping[str, Any] | None:
     return claims if isinstance(claims, dict) and claims.get("is_logged_in") else None
 
 
-def _with_headers(send: Send) -> Send:
+def _not_kept(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers[name] = value
             if headers.get("content-type", "").startswith("text/html"):
                 headers["Cache-Control"] = "no-store"  # going back after signing out asks the server again
         await send(message)

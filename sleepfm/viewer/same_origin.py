@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 HEALTH_PATH = "/_stcore/health"
 READING = ("GET", "HEAD")
+_HEADERS = {"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+"""Go with every answer: no other site's page shows the app's in a frame, where somebody could be led to click in it unseen."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ LOCAL_ONLY = OwnNames()
 
 
 class SameOriginMiddleware:
-    """Refuses what was addressed to another name, and what another site's page sent to change or read something.
+    """Refuses what was addressed to another name, and what another site's page sent to change, read or frame something.
 
     A link from another site to a page is let through: the page itself then asks for what it shows.
     """
@@ -69,6 +71,7 @@ class SameOriginMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
+        send = _with_headers(send)
         reason = None
         if scope["type"] in ("http", "websocket") and scope["path"] != HEALTH_PATH:
             headers = Headers(scope=scope)
@@ -83,6 +86,17 @@ class SameOriginMiddleware:
             await JSONResponse({"error": reason}, status_code=403)(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers[name] = value
+        await send(message)
+
+    return sending
 
 
 def other_name(headers: Headers, names: OwnNames = LOCAL_ONLY, server: tuple[str, int | None] | None = None) -> str | None:

@@ -129,6 +129,13 @@ def test_other_sites_pages_get_nothing(server: Server, path: str) -> None:
     assert "access-control-allow-origin" not in server.get(path).headers
 
 
+@pytest.mark.parametrize("headers", [{}, {"Host": "evil.example"}])
+def test_no_other_site_frames_an_answer_of_an_app_without_sign_in(server: Server, headers: dict[str, str]) -> None:
+    answer = server.get("/sleepfm/overview?study=night", **headers)
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_the_overview_says_what_the_night_holds(server: Server) -> None:
     night = server.get("/sleepfm/overview?study=night&upper=1&lower=2").json()
     assert night["epochs"] == 21
