@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from sleepfm.administration.readable_folders import require_data_readable_here
 from sleepfm.home import Home
 from sleepfm.library.preflight import read_run_settings
+from sleepfm.library.training_runs import names_of_open_runs
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress
-from sleepfm.runs.table import OPEN_STATES, JobTable
+from sleepfm.runs.table import JobTable
 from sleepfm.training.run_paths import named_paths
 
 
@@ -31,23 +33,15 @@ def check(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
 
     settings = read_run_settings(parameters["kind"], parameters["task"], parameters["config"])
     require_data_readable_here(home, named_paths(settings))
+    with closing(JobTable(home)) as table:
+        open_runs = names_of_open_runs(table)
     found = look_before(
         settings,
         shelf=Shelf(home.models),
         folder=home.runs / "a-new-run",  # each run gets a folder of its own, by its id
         devices=parameters["devices"],
         elsewhere=parameters["launcher"] != "local",
-        open_runs=names_of_open_runs(home),
+        open_runs=open_runs,
         progress=progress,
     )
     return found.as_dict()
-
-
-def names_of_open_runs(home: Home) -> set[str]:
-    """Return the names that the models of runs will have which are waiting or running."""
-    table = JobTable(home)
-    try:
-        jobs = table.list(states=OPEN_STATES, kinds=("pretrain", "finetune"), limit=10_000)
-    finally:
-        table.close()
-    return {str(job.parameters.get("config", {}).get("name", "")) for job in jobs}

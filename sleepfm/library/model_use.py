@@ -13,10 +13,9 @@ from sleepfm.library.library import Library
 from sleepfm.models.card import CARD_FILE, Task, read_card
 from sleepfm.models.reference import read_reference
 from sleepfm.models.shelf import Shelf, ShelfEntry
-from sleepfm.runs.table import OPEN_STATES
+from sleepfm.runs.table import OPEN_STATES, TRAINING_KINDS
 
 _CONFIG_FILE = "config.yaml"
-_TRAINING = ("pretrain", "finetune")
 _NAMES_A_MODEL = ("$.config.encoder", "$.config.start_from", "$.encoder", "$.model")
 """Where the parameters of a job name a model; a whole table of settings under `encoder` is no name."""
 _SETTINGS_NAME_A_MODEL = ("encoder", "start_from", "teacher")
@@ -119,9 +118,9 @@ def made_by(library: Library, entry: ShelfEntry) -> RunUse | None:
     """Return the run that trained a model: one that left a model of the same weights in its folder. None when there is none."""
     runs = library.home.runs
     rows = library.connection.execute(
-        f"SELECT id, title, state FROM jobs WHERE kind IN ({_marks(_TRAINING)}) AND json_extract(result, '$.model') = ?"
+        f"SELECT id, title, state FROM jobs WHERE kind IN ({_marks(TRAINING_KINDS)}) AND json_extract(result, '$.model') = ?"
         " ORDER BY created_at DESC, id DESC",
-        (*_TRAINING, entry.name),
+        (*TRAINING_KINDS, entry.name),
     )
     for row in rows:
         if _holds(runs / row["id"], entry):
@@ -166,7 +165,7 @@ def _studies(library: Library, sha256: str) -> tuple[StudyUse, ...]:
 def _rows(library: Library, entry: ShelfEntry) -> Iterator[RunUse]:
     """Give the training runs and the open jobs whose parameters name the model, or its folder, the newest first."""
     names = " OR ".join(f"json_extract(parameters, '{place}') IN (:name, :folder)" for place in _NAMES_A_MODEL)
-    kept = ", ".join(f"'{kind}'" for kind in (*_TRAINING, "curve", "embedding"))
+    kept = ", ".join(f"'{kind}'" for kind in (*TRAINING_KINDS, "curve", "embedding"))
     opened = ", ".join(f"'{state}'" for state in OPEN_STATES)
     rows = library.connection.execute(
         f"SELECT id, title, state FROM jobs WHERE (kind IN ({kept}) OR state IN ({opened})) AND ({names})"

@@ -14,7 +14,7 @@ from sleepfm.models.shelf import Shelf
 from sleepfm.runs.devices import gpus
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.launchers import LAUNCHERS
-from sleepfm.runs.table import TRAINING_KINDS, Job, JobTable, Lane
+from sleepfm.runs.table import OPEN_STATES, TRAINING_KINDS, Job, JobTable, Lane
 from sleepfm.text import printable
 from sleepfm.training.config_files import explain
 from sleepfm.training.finetune_settings import SETTINGS_OF, FinetuneSettings
@@ -135,6 +135,12 @@ def read_parameters(kind: str, parameters: dict[str, Any]) -> PretrainSettings |
         return model.model_validate(parameters.get("config"))
     except ValidationError as error:
         raise RequestError(f"this version cannot read its settings ({explain(model, error)})") from None
+
+
+def names_of_open_runs(table: JobTable) -> dict[str, str]:
+    """Return what the models will be called of the training runs that wait or run, and the id of each one's run."""
+    jobs = table.list(states=OPEN_STATES, kinds=TRAINING_KINDS, limit=10_000)
+    return {job.subject: job.id for job in jobs if job.subject is not None}
 
 
 def require_free_name(shelf: Shelf, name: str) -> None:

@@ -11,7 +11,7 @@ from sleepfm.administration.app_settings import read_settings
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library
 from sleepfm.library.training_runs import run_kind, settings_of
-from sleepfm.runs.table import Job
+from sleepfm.runs.table import TRAINING_KINDS, Job
 from sleepfm.text import plain
 from sleepfm.viewer.form_config import show_configuration
 from sleepfm.viewer.form_data import DATA_NAMES, forget_source, show_data, take_data_of, take_made_dataset
@@ -20,7 +20,7 @@ from sleepfm.viewer.form_fields import FieldDrawer
 from sleepfm.viewer.form_presets import PRESETS, apply_preset, free_name
 from sleepfm.viewer.form_schema import Group, fields_of
 from sleepfm.viewer.form_start import RunSettings, show_start
-from sleepfm.viewer.form_world import TRAINING_KINDS, taken_names, world_problems
+from sleepfm.viewer.form_world import taken_names, world_problems
 
 STYLE = """<style>
 .stMainBlockContainer { padding: 3.6rem 1.2rem 1rem 1.2rem; }

@@ -11,20 +11,16 @@ from pydantic import BaseModel
 from sleepfm.administration.readable_folders import ReadableFolders
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library
+from sleepfm.library.training_runs import names_of_open_runs
 from sleepfm.models.card import Task
 from sleepfm.models.shelf import Shelf
-from sleepfm.runs.table import OPEN_STATES
 from sleepfm.viewer.form_draft import Place
-from sleepfm.viewer.form_schema import FormField, Group, Lines, Scalar, at, fields_of
-
-TRAINING_KINDS = ("pretrain", "finetune")
+from sleepfm.viewer.form_schema import FormField, Group, Lines, Scalar, fields_of
 
 
 def taken_names(library: Library) -> dict[str, str]:
     """Return the names that a new model cannot have, and who has them."""
-    taken = {}
-    for job in library.jobs.list(states=OPEN_STATES, kinds=TRAINING_KINDS, limit=1000):
-        taken[str(at(job.parameters, ("config", "name")))] = f"the run {job.id} is making a model of this name"
+    taken = {name: f"the run {run} is making a model of this name" for name, run in names_of_open_runs(library.jobs).items()}
     for entry in Shelf(library.home.models).entries(retired=True):
         taken[entry.name] = "a model on the shelf has this name already"
     return taken

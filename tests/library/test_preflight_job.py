@@ -74,7 +74,7 @@ def test_one_that_failed_is_given_back_as_the_job(home: Home, cohort: Cohort) ->
 def test_a_name_that_an_open_run_has_is_bad(home: Home, cohort: Cohort) -> None:  # noqa: F811
     settings = settings_of(cohort)
     config = settings.model_dump(mode="json")
-    JobTable(home).add("pretrain", lane=Lane.TRAIN_CPU, title="Pretrain tiny", parameters={"config": config})
+    JobTable(home).add("pretrain", lane=Lane.TRAIN_CPU, title="Pretrain tiny", subject="tiny", parameters={"config": config})
     found = check(
         home, {"kind": "pretrain", "task": None, "config": config, "devices": 1, "launcher": "local", "job": "x"}, silent
     )

@@ -17,7 +17,8 @@ import pytest
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.home import Home, open_home
 from sleepfm.library.job_training import run_pretrain
-from sleepfm.library.training_runs import run_kind, settings_of, submit_finetune, submit_pretrain
+from sleepfm.library.library import Library
+from sleepfm.library.training_runs import names_of_open_runs, run_kind, settings_of, submit_finetune, submit_pretrain
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import silent
 from sleepfm.runs.dispatcher import ensure_running, wait_for
@@ -27,6 +28,7 @@ from sleepfm.runs.run_files import log_tail, run_folder, run_state
 from sleepfm.runs.table import Job, JobState, JobTable, Lane
 from sleepfm.training.finetune_settings import StagingSettings
 from sleepfm.training.settings import PretrainSettings, TrainingSettings
+from sleepfm.viewer.form_world import taken_names
 from tests.training.conftest import Cohort, tiny, write_study
 
 
@@ -108,6 +110,16 @@ def test_a_name_is_given_once(home: Home, cohort: Cohort) -> None:
     (home.models / "tiny").mkdir()  # not even a readable model
     with pytest.raises(RequestError, match="on the shelf"):
         submit_pretrain(home, encoder(cohort), start=False)
+
+
+def test_everybody_hears_of_the_same_names_of_open_runs(home: Home) -> None:
+    table = JobTable(home)
+    waits, ended = (submit_finetune(home, "staging", staging(name), start=False) for name in ("waits", "ended"))
+    table.request_stop(ended.id)
+    table.add("import", lane=Lane.QUICK, title="x", subject="a study")
+    assert names_of_open_runs(table) == {"waits": waits.id}
+    with Library(home) as library:
+        assert taken_names(library) == {"waits": f"the run {waits.id} is making a model of this name"}
 
 
 @pytest.mark.parametrize(
