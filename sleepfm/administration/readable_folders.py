@@ -21,6 +21,8 @@ from sleepfm.text import printable
 _OWN = ("uploads", "demo", "studies", "datasets", "models", "runs", "splits")
 """Folders of the home that the app fills itself; the library, accounts and settings beside them are not among them."""
 _SHOWN = 3
+_OTHERS_REACH = "SLEEPFM_OTHERS_REACH"
+"""In the environment, so that the background jobs that this process starts know it too."""
 
 
 class ReadableFolders:
@@ -42,8 +44,11 @@ class ReadableFolders:
 
     @classmethod
     def of(cls, home: Home) -> Self:
-        """Return the folders that the app of this home may read."""
-        return cls(read_settings(home).folders, tuple(home.root / name for name in _OWN))
+        """Return the folders that the app of this home may read; never everything where others reach it."""
+        named = read_settings(home).folders
+        if named is None and _OTHERS_REACH in os.environ:  # the settings were taken away since the app began
+            named = ()
+        return cls(named, tuple(home.root / name for name in _OWN))
 
     def require(self, path: Path | str) -> Path:
         """Return where a path leads, without links and `..`.
@@ -120,6 +125,14 @@ def whole_machine() -> Iterator[None]:
 
 
 _unrestricted: list[None] = []
+
+
+def others_reach_this_process(*, others: bool) -> None:
+    """Say whether others than this machine's user reach what this process and its background jobs read."""
+    if others:
+        os.environ[_OTHERS_REACH] = "1"
+    else:
+        os.environ.pop(_OTHERS_REACH, None)
 
 
 def require_folders_named(home: Home) -> None:

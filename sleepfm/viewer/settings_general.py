@@ -54,8 +54,8 @@ def show_compute(library: Library, settings: AppSettings) -> None:
 
 def show_folders(library: Library, settings: AppSettings, user: User) -> None:
     """Show the folders that the app may read, and change them."""
-    account, everything = getpass.getuser(), settings.folders is None
-    if everything:
+    account = getpass.getuser()
+    if ReadableFolders.of(library.home).named is None:
         st.info(
             plain(
                 f"The app may read every file that the account “{account}” may read. That is for an app which only this machine"

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from streamlit import config
 
 from sleepfm.administration.audit import record
+from sleepfm.administration.readable_folders import others_reach_this_process
 from sleepfm.administration.roles import Role
 from sleepfm.administration.sessions import Session, Sessions
 from sleepfm.errors import RequestError, SleepFMError
@@ -66,6 +67,7 @@ class _Guard:
 def ask_for_sign_in(home: Home | None) -> None:
     """Let pages of this process run only for those who have signed in to `home`; None: for the one local user."""
     _Guard.home = home
+    others_reach_this_process(others=home is not None)
 
 
 def local_user() -> User:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,10 +32,18 @@ from sleepfm.library.job_training import run_pretrain
 from sleepfm.library.library import Library
 from sleepfm.progress import silent
 from sleepfm.viewer.library_source import LibrarySource
+from sleepfm.viewer.signed_in import ask_for_sign_in
 from tests.make_edf import write_edf
 from tests.wfdb_files import write_record
 
 INSIDE, OUTSIDE = "inside", "outside"
+JOB = """
+import sys
+from sleepfm.administration.readable_folders import require_readable_here
+from sleepfm.home import open_home
+
+require_readable_here(open_home(sys.argv[1]), sys.argv[2])
+"""
 
 
 @pytest.fixture
@@ -154,6 +164,21 @@ def test_without_a_list_everything_is_readable_and_an_address_that_others_reach_
     require_folders_named(home)
     with pytest.raises(RequestError, match="none is named"):
         require_readable(home, elsewhere)
+
+
+def test_where_people_sign_in_settings_that_went_open_nothing_more(home: Home, elsewhere: Path) -> None:
+    ask_for_sign_in(home)
+    try:
+        with pytest.raises(RequestError, match="none is named"):
+            require_readable(home, elsewhere)
+        assert require_readable(home, home.root / "uploads" / "a.edf")
+        # its background jobs are other processes
+        words = [sys.executable, "-c", JOB, str(home.root), str(elsewhere)]
+        job = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+        assert "none is named" in job.stderr
+    finally:
+        ask_for_sign_in(None)
+    assert require_readable(home, elsewhere) == elsewhere.resolve()
 
 
 @pytest.mark.usefixtures("allowed")
