@@ -70,7 +70,7 @@ def run_app(options: argparse.Namespace) -> int:
         return 0
 
 
-SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
 """Test files are shared out to as many processes as there are cores; `-n 0` behind `test` runs them one after the other."""
 
 

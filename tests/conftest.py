@@ -13,6 +13,15 @@ import pytest
 os.environ.setdefault("SLEEPFM_BUNDLED_MODELS", "")
 
 
+_LONG = ("e2e", "cluster", "runs", "training")
+"""Folders whose files take the longest: begun last, one of them would keep a single process busy at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files; tests of a file stay together and in their order."""
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
+
+
 @pytest.fixture(autouse=True)
 def main_module() -> Iterator[None]:
     """Put the main module back: page tests take its place, and processes that are started later would run the page."""

@@ -44,7 +44,7 @@ def test_folders_that_were_named_hold_on_the_page_of_studies(running: RunningApp
     tab.get_by_text("No folder is named").wait_for()
     tab.get_by_label("Folder to allow").fill(str(tmp_path / "psg"))
     tab.get_by_role("button", name="Allow").click()
-    tab.get_by_text("can be read now").wait_for()
+    tab.get_by_text("and what is within it can be read now").wait_for()
     assert read_settings(open_home(running.home)).folders == (tmp_path / "psg",)
 
     tab.goto(f"{running.url}/studies")
@@ -67,7 +67,7 @@ def test_folders_that_were_named_hold_on_the_page_of_studies(running: RunningApp
     tab.get_by_text("outside the folders that the app may read").wait_for()
     open_section(tab, running, "Folders")
     tab.get_by_role("button", name="Allow").last.click()
-    tab.get_by_text("can be read now").wait_for()
+    tab.get_by_text("and what is within it can be read now").wait_for()
     with Library(open_home(running.home)) as library:
         assert [line.action for line in entries(library.connection)].count("change settings") == 4
 
