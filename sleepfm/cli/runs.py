@@ -11,6 +11,7 @@ from sleepfm.administration.audit import record
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, group, positive_int
 from sleepfm.home import Home, open_home
+from sleepfm.library.training_runs import resume
 from sleepfm.runs.database import connect
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.run_curves import Curves
@@ -148,7 +149,7 @@ def _kill(options: argparse.Namespace, console: Console) -> int:
 def _resume(options: argparse.Namespace, console: Console) -> int:
     home = open_home(options.home)
     with closing(JobTable(home)) as table:
-        job = table.resume(options.id, submitted_by=_user())
+        job = resume(table, options.id, submitted_by=_user())
     _write_down(home, "resume run", job)
     return _passed_on(home, job, console, f"queued again, attempt {job.attempt}")
 

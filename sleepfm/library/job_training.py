@@ -8,7 +8,7 @@ from typing import Any
 from sleepfm.administration.readable_folders import require_data_readable_here
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.home import Home
-from sleepfm.library.training_runs import read_parameters
+from sleepfm.library.training_runs import MODEL_IN_RUN, read_parameters
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress
 from sleepfm.runs.run_files import run_folder
@@ -19,9 +19,6 @@ from sleepfm.training.pretraining import pretrain
 from sleepfm.training.processes import leads
 from sleepfm.training.run_paths import named_paths
 from sleepfm.training.settings import PretrainSettings
-
-MODEL_IN_RUN = "model"
-"""The model's folder in its run's."""
 
 
 def run_pretrain(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:

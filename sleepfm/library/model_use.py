@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.library.library import Library
-from sleepfm.models.card import CARD_FILE, Task, read_card
+from sleepfm.library.training_runs import holds_model
+from sleepfm.models.card import Task
 from sleepfm.models.reference import read_reference
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.runs.table import OPEN_STATES, TRAINING_KINDS
@@ -123,9 +123,9 @@ def made_by(library: Library, entry: ShelfEntry) -> RunUse | None:
         (*TRAINING_KINDS, entry.name),
     )
     for row in rows:
-        if _holds(runs / row["id"], entry):
+        if holds_model(runs / row["id"], entry):
             return RunUse(row["id"], row["title"], row["state"], listed=True)
-    return RunUse(entry.name, entry.name, "finished", listed=False) if _holds(runs / entry.name, entry) else None
+    return RunUse(entry.name, entry.name, "finished", listed=False) if holds_model(runs / entry.name, entry) else None
 
 
 def remove_unused(library: Library, name: str) -> ShelfEntry:
@@ -200,17 +200,6 @@ def _compares_with(model: ShelfEntry, sha256: str) -> bool:
     except ModelError:
         return False
     return reference is not None and reference.demographics is not None and reference.demographics.weights_sha256 == sha256
-
-
-def _holds(run: Path, entry: ShelfEntry) -> bool:
-    """Return whether a run's folder holds a model of these weights."""
-    folder = run / "model"
-    if not (folder / CARD_FILE).is_file():
-        return False
-    try:
-        return read_card(folder).weights_sha256 == entry.card.weights_sha256
-    except ModelError:
-        return False
 
 
 def _marks(values: tuple[str, ...]) -> str:

@@ -10,16 +10,20 @@ from pydantic import BaseModel, ValidationError
 
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.home import Home
-from sleepfm.models.shelf import Shelf
+from sleepfm.models.card import CARD_FILE, read_card
+from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.runs.devices import gpus
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.launchers import LAUNCHERS
+from sleepfm.runs.run_files import run_folder
 from sleepfm.runs.table import OPEN_STATES, TRAINING_KINDS, Job, JobTable, Lane
 from sleepfm.text import printable
 from sleepfm.training.config_files import explain
 from sleepfm.training.finetune_settings import SETTINGS_OF, FinetuneSettings
 from sleepfm.training.settings import PretrainSettings
 
+MODEL_IN_RUN = "model"
+"""The model's folder in its run's."""
 _MOST_DEVICES = 1024
 
 
@@ -93,6 +97,45 @@ def submit_finetune(
         parent=parent,
         start=start,
     )
+
+
+def resume(table: JobTable, identifier: str, *, submitted_by: str = "") -> Job:
+    """Queue a job again that failed, was stopped or crashed, as `JobTable.resume` does.
+
+    Raises
+    ------
+    RequestError
+        When it cannot be resumed, or its model could not go on the shelf, which has got another one of its name meanwhile.
+    """
+    job = table.get(identifier)
+    if job.resumable and job.kind in TRAINING_KINDS and job.subject is not None:
+        _refuse_taken_name(table.home, job.id, job.subject)
+    return table.resume(identifier, submitted_by=submitted_by)
+
+
+def _refuse_taken_name(home: Home, run: str, name: str) -> None:
+    shelf = Shelf(home.models)
+    if not (shelf.root / name).is_dir():  # the run's model hides one that came with the software
+        return
+    try:
+        own = holds_model(run_folder(home, run), shelf.get(name))
+    except ModelError:
+        own = False  # one that cannot be read holds the name all the same
+    if not own:
+        raise RequestError(
+            f"the shelf has got another model named {name}: take that one off the shelf, or start a new run under another name"
+        )
+
+
+def holds_model(folder: Path, entry: ShelfEntry) -> bool:
+    """Return whether a run's folder holds a model of the same weights as one on the shelf."""
+    own = folder / MODEL_IN_RUN
+    if not (own / CARD_FILE).is_file():
+        return False
+    try:
+        return read_card(own).weights_sha256 == entry.card.weights_sha256
+    except ModelError:
+        return False
 
 
 def run_kind(job: Job) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from sleepfm.errors import SleepFMError
+from sleepfm.library import training_runs
 from sleepfm.library.library import Library
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job
@@ -42,7 +43,7 @@ def kill(library: Library, job: Job) -> None:
 
 def resume(library: Library, job: Job) -> None:
     """Queue a run again."""
-    if _done(library, "resume run", job, lambda user: library.jobs.resume(job.id, submitted_by=user.name)):
+    if _done(library, "resume run", job, lambda user: training_runs.resume(library.jobs, job.id, submitted_by=user.name)):
         ensure_running(library.home)
         say("success", f"{job.title} goes on from its last checkpoint." if is_training(job) else f"{job.title} is queued again.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -18,7 +19,8 @@ from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.home import Home, open_home
 from sleepfm.library.job_training import run_pretrain
 from sleepfm.library.library import Library
-from sleepfm.library.training_runs import names_of_open_runs, run_kind, settings_of, submit_finetune, submit_pretrain
+from sleepfm.library.training_runs import names_of_open_runs, resume, run_kind, settings_of, submit_finetune, submit_pretrain
+from sleepfm.models.card import Task
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import silent
 from sleepfm.runs.dispatcher import ensure_running, wait_for
@@ -29,6 +31,7 @@ from sleepfm.runs.table import Job, JobState, JobTable, Lane
 from sleepfm.training.finetune_settings import StagingSettings
 from sleepfm.training.settings import PretrainSettings, TrainingSettings
 from sleepfm.viewer.form_world import taken_names
+from tests.models.made_up_cards import put_card
 from tests.training.conftest import Cohort, tiny, write_study
 
 
@@ -110,6 +113,22 @@ def test_a_name_is_given_once(home: Home, cohort: Cohort) -> None:
     (home.models / "tiny").mkdir()  # not even a readable model
     with pytest.raises(RequestError, match="on the shelf"):
         submit_pretrain(home, encoder(cohort), start=False)
+
+
+def test_a_run_whose_name_another_model_has_got_is_not_resumed(home: Home) -> None:
+    table = JobTable(home)
+    job = submit_finetune(home, "staging", staging(), start=False)
+    table.request_stop(job.id)
+    put_card(home.models, "stager", Task.STAGING)
+    with pytest.raises(RequestError, match="another model named stager"):
+        resume(table, job.id)
+    put_card(run_folder(home, job.id), "model", Task.STAGING, weights="of this run")
+    with pytest.raises(RequestError, match="another model named stager"):
+        resume(table, job.id)
+    assert table.get(job.id).state is JobState.STOPPED
+    shutil.rmtree(run_folder(home, job.id))
+    put_card(run_folder(home, job.id), "model", Task.STAGING, weights="stager")  # killed after its model was on the shelf
+    assert resume(table, job.id).state is JobState.QUEUED
 
 
 def test_everybody_hears_of_the_same_names_of_open_runs(home: Home) -> None:

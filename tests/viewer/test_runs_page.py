@@ -17,6 +17,7 @@ from sleepfm.library.library import Library
 from sleepfm.runs.table import Job, JobState, Lane
 from sleepfm.viewer import runs_acting, signed_in
 from sleepfm.viewer.signed_in import User
+from tests.models.made_up_cards import put_card
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,6 +85,15 @@ def test_a_crashed_run_shows_its_last_words_and_is_resumed(library: Library) -> 
     assert (again.state, again.attempt) == (JobState.QUEUED, 2)
     assert done(library, job) == ["resume run"]
     assert "goes on from its last checkpoint" in said(test)
+
+
+def test_a_run_whose_name_another_model_has_got_is_not_resumed_here_either(library: Library) -> None:
+    job = add_run(library.jobs, "x", JobState.CRASHED)
+    put_card(library.home.models, "x")
+    test = press(page(run=job.id), "Resume")
+    assert "another model named x" in said(test)
+    assert library.jobs.get(job.id).state is JobState.CRASHED
+    assert done(library, job) == ["resume run", "resume run: failed"]
 
 
 def test_a_running_run_is_stopped_or_after_a_second_thought_killed(library: Library) -> None:
