@@ -14,7 +14,7 @@ from sleepfm.home import Home
 from sleepfm.library.job_curve import submit_curve
 from sleepfm.library.library import Library
 from sleepfm.library.training_data import datasets
-from sleepfm.runs.table import Job
+from sleepfm.runs.table import Job, JobTable
 from sleepfm.text import plain
 from sleepfm.training.finetune_settings import NightData
 from sleepfm.training.splits import read_splits
@@ -28,16 +28,14 @@ MOST_SEEDS = 10
 
 
 def show_curve(library: Library, draft: Draft, data: NightData | None) -> None:
-    """Offer the learning curve for the encoder and the data of the form, and show the newest one of that encoder.
+    """Offer the learning curve for the encoder and the data of the form, and show the newest one of both.
 
     Parameters
     ----------
     data
         What the form holds, None where something does not fit.
     """
-    encoder = draft.content.get("encoder")
-    jobs = [job for job in library.jobs.list(kinds=("curve",), limit=50) if job.parameters["config"]["encoder"] == encoder]
-    job = jobs[0] if jobs else None
+    job = None if data is None else newest_curve(library.jobs, str(draft.content["encoder"]), data, _scorings(draft))
     with st.expander(
         "How many labelled nights are enough?", key=draft.beside("box curve"), expanded=job is not None and job.open
     ):
@@ -48,6 +46,22 @@ def show_curve(library: Library, draft: Draft, data: NightData | None) -> None:
         _ask(library, draft, data, busy=job is not None and job.open)
         if job is not None:
             _show(library, job)
+
+
+def newest_curve(table: JobTable, encoder: str, data: NightData, scorings: Path | None) -> Job | None:
+    """Return the newest curve of an encoder on the same nights, lists and labels; None when there is none."""
+    asked = {
+        "encoder": encoder,
+        "data": data.model_dump(mode="json"),
+        "scorings": None if scorings is None else str(scorings),
+    }
+    jobs = table.list(kinds=("curve",), limit=1000)
+    return next((job for job in jobs if asked.items() <= job.parameters["config"].items()), None)
+
+
+def _scorings(draft: Draft) -> Path | None:
+    said = draft.content.get("scorings")
+    return Path(said) if said else None
 
 
 def recordings_tested(home: Home, data: NightData) -> list[Path]:
@@ -73,7 +87,6 @@ def _ask(library: Library, draft: Draft, data: NightData | None, *, busy: bool) 
     ):
         assert data is not None
         st.session_state.pop(refused, None)
-        scorings = draft.content.get("scorings")
         try:
             with acting(library, "measure learning curve", str(draft.content["encoder"])) as user:
                 submit_curve(
@@ -83,7 +96,7 @@ def _ask(library: Library, draft: Draft, data: NightData | None, *, busy: bool) 
                     data,
                     nights=sorted(nights),
                     seeds=range(seeds),
-                    scorings=Path(scorings) if scorings else None,
+                    scorings=_scorings(draft),
                     recordings=recordings_tested(library.home, data),
                     submitted_by=user.name,
                 )

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from sleepfm.home import open_home
+from sleepfm.library.job_curve import submit_curve
+from sleepfm.runs.table import JobTable
+from sleepfm.training.finetune_settings import NightData
 from sleepfm.viewer.form_curve import curve_figure, curve_rows
+from sleepfm.viewer.form_curve_panel import newest_curve
 
 
 def row(method: str, nights: int, kappa: float | None, **more: Any) -> dict[str, Any]:
@@ -51,3 +57,18 @@ def test_every_number_stands_in_the_table_with_its_interval() -> None:
         "0.60 (0.50 to 0.65), n = 1,200 epochs",
     ]
     assert [one["Labelled nights"] for one in curve_rows(ROWS)] == ["4", "1", "16", "1", "none"]
+
+
+def test_a_curve_is_shown_only_for_the_data_that_it_was_measured_on(tmp_path: Path) -> None:
+    home = open_home(tmp_path / "home")
+    table = JobTable(home)
+    here, there = (NightData(signals=(tmp_path / name,), splits=tmp_path / name / "splits.json") for name in ("here", "there"))
+    first = submit_curve(home, "staging", "base", here, scorings=tmp_path / "signed", start=False)
+    second = submit_curve(home, "staging", "base", here, scorings=tmp_path / "signed", nights=(1, 2), start=False)
+    other = submit_curve(home, "staging", "base", there, start=False)
+    assert first.id != second.id
+    assert newest_curve(table, "base", here, tmp_path / "signed") == table.list(kinds=("curve",))[1]
+    assert newest_curve(table, "base", there, None) == table.get(other.id)
+    assert newest_curve(table, "base", here, None) is None, "the labels are others"
+    assert newest_curve(table, "base", here.model_copy(update={"lists": ("pretrain",)}), tmp_path / "signed") is None
+    assert newest_curve(table, "another", there, None) is None
