@@ -59,8 +59,20 @@ class Home:
 
 
 def home_folder(root: Path | str | None = None) -> Path:
-    """Return the folder that `open_home` opens, which need not be there."""
-    return Path(root or os.environ.get("SLEEPFM_HOME") or platformdirs.user_data_path("sleepfm")).expanduser().absolute()
+    """Return the folder that `open_home` opens, which need not be there.
+
+    Links are followed: what runs for a home is found by its path, which must be one whichever way it was typed.
+
+    Raises
+    ------
+    RequestError
+        When the path leads nowhere: a ring of links, an unknown user's folder.
+    """
+    typed = Path(root or os.environ.get("SLEEPFM_HOME") or platformdirs.user_data_path("sleepfm"))
+    try:
+        return typed.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RequestError(f"{typed}: cannot be followed ({error}); set SLEEPFM_HOME or --home to a folder") from None
 
 
 def open_home(root: Path | str | None = None) -> Home:

@@ -279,7 +279,9 @@ def _is_upload(name: str) -> bool:
 def _used_uploads(home: Home, held: sqlite3.Connection) -> set[str]:
     """Return the uploads that studies are made of; a WFDB header's signal files lie in its folder, which is its own."""
     folder = home.root / UPLOADS
-    used = {Path(row["path"]).parent for row in held.execute("SELECT path FROM studies")}
+    parents = {Path(row["path"]).parent for row in held.execute("SELECT path FROM studies")}
+    # a path may have been kept in another spelling of the home
+    used = parents | {parent.resolve() for parent in parents if not parent.is_relative_to(folder)}
     return {
         file.relative_to(home.root).as_posix()
         for parent in used

@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from sleepfm.errors import RequestError
+from sleepfm.home import open_home
 from sleepfm.runs import devices
 from sleepfm.runs.processes import Mark, identity, is_alive, kill_marked, mark_in, marked, spawn_detached
 
@@ -52,6 +54,28 @@ def test_the_processes_of_a_run_are_found_and_ended_whoever_their_parents_are(tm
         parent.wait()
         stranger.wait()
     assert not list(marked(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_runs_processes_are_found_however_the_home_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    monkeypatch.chdir(tmp_path)
+    homes = [open_home(typed) for typed in (tmp_path / "disk" / "home", tmp_path / "link" / "home", "link/../disk/home")]
+    words = [sys.executable, "-c", "import time; time.sleep(60)"]
+    for started in homes:
+        process = subprocess.Popen(words, env=os.environ | Mark(str(started.root), "job", 1).environment())
+        try:
+            assert [kill_marked(home.root, lambda _: True) for home in homes] == [1, 0, 0]
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_a_home_that_leads_nowhere_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    with pytest.raises(RequestError, match="ring"):
+        open_home(tmp_path / "ring" / "home")
 
 
 def test_what_a_run_starts_for_others_does_not_carry_its_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
