@@ -21,6 +21,7 @@ from sleepfm.text import printable
 _OWN = ("uploads", "demo", "studies", "datasets", "models", "runs", "splits")
 """Folders of the home that the app fills itself; the library, accounts and settings beside them are not among them."""
 _SHOWN = 3
+_LONGEST_SHOWN = 300
 _OTHERS_REACH = "SLEEPFM_OTHERS_REACH"
 """In the environment, so that the background jobs that this process starts know it too."""
 
@@ -152,10 +153,15 @@ def require_folders_named(home: Home) -> None:
 
 def _real(path: Path) -> Path:
     try:
-        return path.expanduser().resolve()
+        real = path.expanduser().resolve()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            real.lstat()  # resolving lets names pass that none can have, such as one too long
+        return real
     except (OSError, RuntimeError, ValueError) as error:  # a ring of links, no such user, a name that none can have
         reason = getattr(error, "strerror", None) or str(error)
-        raise RequestError(f"{printable(str(path))}: cannot be followed ({printable(reason)}); check the path") from None
+        raise RequestError(
+            f"{printable(str(path)[:_LONGEST_SHOWN])}: cannot be followed ({printable(reason)}); check the path"
+        ) from None
 
 
 def _inside(real: Path, spelling: str, folder: Path, folder_spelling: str) -> bool:
