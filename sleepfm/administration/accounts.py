@@ -22,7 +22,8 @@ FREE_ATTEMPTS = 5
 """Wrong passwords in a row before the account is locked."""
 _FIRST_LOCK = timedelta(seconds=30)
 _LONGEST_LOCK = timedelta(minutes=15)
-"""Long enough to make guessing hopeless, short enough that nobody can keep somebody else out of their night shift."""
+"""Long enough to make guessing hopeless. Whoever guesses on, one wrong password each quarter of an hour, keeps the account
+locked; it opens by itself a quarter of an hour after they stop, and at once with a new password from an administrator."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,253}", re.ASCII)
 

@@ -107,6 +107,18 @@ def test_wrong_passwords_lock_the_account_even_for_the_right_one(accounts: Accou
     assert accounts.known("ben").failures == 0
 
 
+def test_who_guesses_on_keeps_an_account_locked_and_it_opens_when_they_stop(accounts: Accounts) -> None:
+    now = NOW
+    for _ in range(40):
+        accounts.sign_in("ben", "guess", now=now)
+        now = accounts.known("ben").locked_until or now
+    accounts.sign_in("ben", "guess", now=now)
+    assert accounts.sign_in("ben", PASSWORD, now=now + timedelta(minutes=14)) is None, "one guess locks it anew"
+    assert accounts.sign_in("ben", PASSWORD, now=now + timedelta(minutes=15)) is not None
+    accounts.sign_in("ben", "guess", now=now + timedelta(minutes=16))
+    assert accounts.sign_in("ben", PASSWORD, now=now + timedelta(minutes=16)) is not None, "and the count begins anew"
+
+
 def test_attempts_while_locked_make_neither_the_lock_nor_the_log_longer(
     accounts: Accounts, connection: sqlite3.Connection
 ) -> None:
