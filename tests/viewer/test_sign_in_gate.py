@@ -24,6 +24,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from viewer.running_server import serving
 
 from sleepfm.administration import passwords
 from sleepfm.administration.accounts import FREE_ATTEMPTS, Accounts
@@ -227,6 +228,19 @@ def test_over_https_the_cookie_stays_there(home: Home) -> None:
     with TestClient(app_behind_gate(home), base_url="https://lab.example", follow_redirects=False) as client:
         cookies = fill_in(client, "vera", PASSWORD).headers.get_list("set-cookie")
     assert all("Secure" in one for one in cookies if one.startswith(COOKIE))
+
+
+@pytest.mark.parametrize(("trusted", "secure"), [(None, True), ("192.0.2.10", False), ("192.0.2.10,127.0.0.1", True)])
+def test_a_proxys_word_for_https_counts_from_where_it_is_trusted(
+    home: Home, monkeypatch: pytest.MonkeyPatch, trusted: str | None, *, secure: bool
+) -> None:
+    """As docs/sign_in.md says: from this machine, or from the addresses in the environment."""
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    if trusted is not None:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    with serving(app_behind_gate(home)) as server:
+        cookie = server.get("/sign-in", X_Forwarded_Proto="https").headers["set-cookie"]
+    assert ("; Secure" in cookie) is secure
 
 
 def test_a_wrong_password_an_unknown_name_and_a_lock_read_the_same(client: TestClient) -> None:
