@@ -101,10 +101,9 @@ def require_readable(home: Home, path: Path | str) -> Path:
     return ReadableFolders.of(home).require(path)
 
 
-def require_readable_here(home: Home, path: Path | str) -> None:
+def require_readable_here(home: Home, path: Path) -> Path:
     """Do the same where this process is the app's or a background job; a command may open what it likes."""
-    if not _unrestricted:
-        require_readable(home, path)
+    return path if _unrestricted else require_readable(home, path)
 
 
 def require_data_readable_here(home: Home, paths: Iterable[Path]) -> None:

@@ -100,8 +100,8 @@ class Library:
         RecordingError
             When the file cannot be read as a recording.
         """
-        file = self._readable(Path(path).expanduser().absolute())
-        with open_recording(file) as recording:
+        file = Path(path).expanduser().absolute()
+        with open_recording(self._readable(file)) as recording:
             values = _header_values(self._corrected(recording))
         stat = file.stat()
         values |= {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
@@ -191,10 +191,12 @@ class Library:
         return self._corrected(open_recording(self._readable(self.study(identifier).path), mapped=mapped))
 
     def _readable(self, path: Path) -> Path:
-        require_readable_here(self.home, path)
+        """Return where to open a recording: where its path leads now, whatever a link in it is made to lead to meanwhile."""
+        real = require_readable_here(self.home, path)
         for file in recording_files(path)[1:]:  # a record may be in several files, each of them perhaps a link
             require_readable_here(self.home, file)
-        return path
+        # by its suffix and name a recording is known, and the other files of a record are found
+        return real if real.name == path.name else path
 
     def _corrected(self, recording: Recording) -> Recording:
         corrections = self.corrections(recording)

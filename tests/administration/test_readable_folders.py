@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from sleepfm.library.job_prepare import prepare
 from sleepfm.library.job_training import run_pretrain
 from sleepfm.library.library import Library
 from sleepfm.progress import silent
+from sleepfm.recording.opening import open_recording
 from sleepfm.viewer.library_source import LibrarySource
 from sleepfm.viewer.signed_in import ask_for_sign_in
 from tests.make_edf import write_edf
@@ -230,6 +232,28 @@ def test_a_study_whose_folder_is_taken_off_the_list_or_that_becomes_a_link_is_no
         with pytest.raises(RequestError, match="outside"):
             library.add(allowed / "another.edf")
         assert source.recording(study).duration_s == 10  # what the link leads to is allowed now
+
+
+def test_a_link_that_is_turned_after_the_look_opens_what_was_looked_at(
+    home: Home, allowed: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_edf(elsewhere / "night.edf", seconds=20)
+    (allowed / "disk").mkdir()
+    write_edf(allowed / "disk" / "night.edf", seconds=10)
+    link = allowed / "link"
+    link.symlink_to(allowed / "disk")
+
+    def turned(path: Path, **how: bool) -> object:
+        link.unlink()
+        link.symlink_to(elsewhere)
+        return open_recording(path, **how)
+
+    with Library(home) as library:
+        study = library.add(link / "night.edf").id
+        assert library.study(study).path == link / "night.edf"
+        monkeypatch.setattr("sleepfm.library.library.open_recording", turned)
+        with closing(library.recording(study)) as recording:
+            assert recording.duration_s == 10
 
 
 def test_the_parts_of_a_record_are_looked_at_one_by_one(home: Home, allowed: Path, elsewhere: Path) -> None:
