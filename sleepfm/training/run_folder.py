@@ -55,10 +55,10 @@ class RunFolder:
         self._board: Any = None
         there = path / CONFIG_FILE
         text = as_yaml(settings)
-        if there.exists():
+        if leads and there.exists():  # to the others it may be there because the one that leads was quicker
             if not resume:
                 raise RequestError(f"{path}: a run is there already; go on with --resume, or choose another name or --out")
-            if leads and _text(there) != text:
+            if _text(there) != text:
                 raise RequestError(
                     f"{path}: the run there was asked for other settings, or its {CONFIG_FILE} was changed since; resume it with"
                     " those, or choose another --out"

@@ -131,7 +131,9 @@ def test_two_runs_are_chosen_and_compared(runs: RunningApp, tab: Any) -> None:
     tab.locator(f'{CURVES}[data-step="60"]').wait_for()
     assert tab.locator(f"{CURVES} .legend > span").all_inner_texts() == ["Pretrain narrow", "Pretrain wide"]
     tab.get_by_text("Settings that differ").wait_for()
-    assert tab.locator('[data-testid="stDataFrame"]').count() == 2
+    tables = tab.locator('[data-testid="stDataFrame"]')
+    tables.nth(1).wait_for()  # figures and settings; they are drawn after the words above them
+    assert tables.count() == 2
 
 
 def test_a_training_is_watched_stopped_resumed_and_killed(runs: RunningApp, signals: Cohort, tab: Any) -> None:

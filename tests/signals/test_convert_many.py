@@ -74,7 +74,7 @@ def test_a_file_named_twice_is_converted_once(tmp_path: Path) -> None:
 
 
 def test_cancelling_stops_the_workers_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    for number in range(6):
+    for number in range(20):  # more than can be under way or handed out when it is noticed
         a_night(tmp_path / "in" / f"{number}.edf", number, seconds=600)
 
     def cancel(fraction: float, _: str) -> None:
@@ -84,7 +84,7 @@ def test_cancelling_stops_the_workers_and_leaves_nothing_half_written(tmp_path: 
     with pytest.raises(Cancelled):
         convert_many([tmp_path / "in"], tmp_path / "out", jobs=2, progress=cancel)
     left = list((tmp_path / "out").iterdir())
-    assert len(left) < 6
+    assert len(left) < 20
     for path in left:  # what was finished is whole
         with open_signals(path) as file:
             assert file.n_samples == 600 * 128
