@@ -66,6 +66,7 @@ def test_folders_that_were_named_hold_on_the_page_of_studies(running: RunningApp
     tab.goto(f"{running.url}/review?study=inside")
     tab.get_by_text("outside the folders that the app may read").wait_for()
     open_section(tab, running, "Folders")
+    tab.get_by_text("lie elsewhere and cannot be opened").wait_for()
     tab.get_by_role("button", name="Allow").last.click()
     tab.get_by_text("and what is within it can be read now").wait_for()
     with Library(open_home(running.home)) as library:
