@@ -21,8 +21,6 @@ from sleepfm.progress import Progress
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, JobTable, Lane
 
-SAFETY_KINDS = ("backup", "restore", "tidy", "diagnostics")
-
 
 def backups(home: Home) -> list[Path]:
     """Return the backups that were made on the settings page, the newest first."""

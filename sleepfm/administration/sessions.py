@@ -99,11 +99,6 @@ class Sessions:
         with transaction(self._connection):
             self._connection.execute("DELETE FROM sessions WHERE token_sha256 = ?", (_hash(token),))
 
-    def end_all(self, user: str) -> None:
-        """End all sessions of a user."""
-        with transaction(self._connection):
-            self._connection.execute("DELETE FROM sessions WHERE user = ?", (user,))
-
 
 def _hash(token: str) -> str:
     # no slow hash: a token of 256 random bits cannot be guessed from it

@@ -132,6 +132,7 @@ def serve(
         "server.sslCertFile": None if certificate is None else str(certificate),
         "server.sslKeyFile": None if key is None else str(key),
         "server.fileWatcherType": "none",
+        "server.enableAgentApi": False,  # programs have the command line; a variable of the environment must not open another way
         "server.showEmailPrompt": False,
         "logger.hideWelcomeMessage": True,
         "browser.gatherUsageStats": False,
