@@ -82,7 +82,7 @@ def run_tests(rest: list[str], *, long: bool) -> int:
         ["ruff", "format", "--check", "."],
         ["mypy"],
         ["lint-imports"],
-        ["pytest", *SIDE_BY_SIDE, *marks, *rest],
+        ["pytest", *SIDE_BY_SIDE, "-rR", *marks, *rest],
     ]
     codes = []
     for step in steps:

@@ -93,6 +93,13 @@ _ALL_TEXT = """() => {
 }"""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give browser tests a second try: on a loaded machine a click can meet a page that moves. The summary names each."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say what the browser showed when a test failed: on another machine that is all there is to go by."""

@@ -101,6 +101,7 @@ def bring(tab: Any, app: RunningApp, name: str, *files: Path) -> None:
     tab.locator("input[type=file]").first.set_input_files([str(file) for file in files])
     for file in files:
         tab.get_by_test_id("stFileChipName").get_by_text(file.name, exact=True).wait_for()
+    tab.wait_for_timeout(1000)  # the form grows with its files, and the button moves under the mouse
     tab.get_by_role("button", name="Import", exact=True).click()
 
 
