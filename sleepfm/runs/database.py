@@ -175,6 +175,65 @@ _MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
         BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
     """,
+    # a review is a person's scoring: a row of `scorings` whose stages and events stand here, with every edit of them; the log has
+    # no reference to the rest, so that it outlives what it tells of
+    """
+    CREATE TABLE reviews (
+        scoring INTEGER PRIMARY KEY REFERENCES scorings (id) ON DELETE CASCADE,
+        study TEXT NOT NULL,
+        scorer TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'reviewed', 'signed')),
+        stages BLOB NOT NULL,
+        proposed BLOB NOT NULL,
+        probabilities BLOB,
+        version INTEGER NOT NULL DEFAULT 0,
+        signed_by TEXT,
+        signed_at TEXT,
+        signed_sha256 TEXT,
+        changed_at TEXT NOT NULL
+    );
+    CREATE INDEX reviews_study ON reviews (study);
+    CREATE TABLE review_events (
+        scoring INTEGER NOT NULL REFERENCES reviews (scoring) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        start_s REAL NOT NULL,
+        stop_s REAL NOT NULL,
+        name TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        source TEXT NOT NULL,
+        extra TEXT NOT NULL DEFAULT '{}',
+        PRIMARY KEY (scoring, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE edits (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        scoring INTEGER NOT NULL,
+        study TEXT NOT NULL,
+        key TEXT NOT NULL,
+        at TEXT NOT NULL,
+        user TEXT NOT NULL,
+        action TEXT NOT NULL,
+        concerns INTEGER,
+        patch TEXT NOT NULL,
+        note TEXT NOT NULL DEFAULT '',
+        UNIQUE (scoring, key)
+    );
+    CREATE INDEX edits_study ON edits (study, id);
+    CREATE TRIGGER edits_are_not_changed BEFORE UPDATE ON edits
+        BEGIN SELECT RAISE(ABORT, 'the log of edits is only added to'); END;
+    CREATE TRIGGER edits_are_not_deleted BEFORE DELETE ON edits
+        BEGIN SELECT RAISE(ABORT, 'the log of edits is only added to'); END;
+    CREATE TABLE event_sets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        study TEXT NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
+        engine TEXT NOT NULL,
+        model TEXT NOT NULL,
+        file TEXT NOT NULL,
+        provenance TEXT NOT NULL,
+        source_sha256 TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    );
+    CREATE INDEX event_sets_study ON event_sets (study, id DESC);
+    """,
 )
 
 

@@ -15,6 +15,7 @@ JobFunction = Callable[[Home, dict[str, Any], Progress], dict[str, Any]]
 
 KINDS: dict[str, str] = {
     "backup": "sleepfm.administration.safety_jobs:make_backup",
+    "batch": "sleepfm.library.job_batch:run_batch",
     "conversion": "sleepfm.library.job_conversion:convert_cohort",
     "curve": "sleepfm.library.job_curve:learning_curve",
     "dataset": "sleepfm.library.job_dataset:make_dataset",
@@ -22,6 +23,7 @@ KINDS: dict[str, str] = {
     "demo-cohort": "sleepfm.library.job_demo_cohort:make",
     "diagnostics": "sleepfm.administration.safety_jobs:make_diagnostics",
     "embedding": "sleepfm.library.job_conversion:embed_cohort",
+    "events": "sleepfm.library.job_events:score_events",
     "finetune": "sleepfm.library.job_training:run_finetune",
     "import": "sleepfm.library.job_import:import_folder",
     "index": "sleepfm.library.job_index:index",
