@@ -51,8 +51,8 @@ def set_up(requirements: Path) -> None:
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # torch first: with it in place, what depends on it does not bring another build
     torch = next(line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch=="))
-    alone = [["--no-deps", "-r", str(requirements.with_stem(f"{requirements.stem}-alone"))]] if requirements.stem.endswith("test") else []
-    for words in ([torch], ["-r", str(requirements)], *alone):
+    alone = requirements.with_stem(f"{requirements.stem}-alone")  # test tools whose own wishes contradict ours
+    for words in ([torch], ["-r", str(requirements)], *([["--no-deps", "-r", str(alone)]] if alone.exists() else [])):
         code = subprocess.call([*pip, *words], cwd=ROOT)
         if code != 0:
             print("Setting up failed: see pip's message above; check the network and the free disk space", file=sys.stderr)
