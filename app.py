@@ -13,10 +13,11 @@ user = current_user()
 home = st.Page("pages/home.py", title="SleepFM Workbench", default=True, visibility="hidden")
 studies = st.Page("pages/studies.py", title="Studies", url_path="studies")
 review = st.Page("pages/review.py", title="Review", url_path="review")
+finish = st.Page("pages/finish.py", title="Finish", url_path="finish")
 similar = st.Page("pages/similar.py", title="Similar", icon=":material/join_inner:", url_path="similar")
 cohort = st.Page("pages/cohort.py", title="Cohort", icon=":material/scatter_plot:", url_path="cohort")
 risk = st.Page("pages/risk.py", title="Risk", icon=":material/monitoring:", url_path="risk")
-pages = {"": [home, studies, review], "Explore": [similar, cohort, risk]}
+pages = {"": [home, studies, review, finish], "Explore": [similar, cohort, risk]}
 
 if user.may(Role.ADMIN):  # a page that is not named here cannot be reached by its address either
     pages["Admin"] = [
