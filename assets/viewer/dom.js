@@ -52,6 +52,31 @@ export async function fetchJson(url) {
   return (await fetchChecked(url)).json();
 }
 
+/** Send JSON (or ask, without a body) and return { status, answer } whatever the status; throws when nobody answers. */
+export async function sendJson(url, body) {
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  let response;
+  try {
+    response = await fetch(url, {
+      method: text === undefined ? "GET" : "POST",
+      headers: text === undefined ? {} : { "Content-Type": "application/json" },
+      body: text,
+      credentials: "same-origin",
+      cache: "no-store",
+      keepalive: text !== undefined && text.length < 30_000, // a tab that closes still sends what it had begun
+    });
+  } catch {
+    throw new Error("the app does not answer");
+  }
+  let answer = {};
+  try {
+    answer = await response.json();
+  } catch {
+    // not ours to explain: the status must do
+  }
+  return { status: response.status, answer };
+}
+
 export function bytesFromBase64(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

@@ -1,0 +1,390 @@
+// A review on the screen: its stages and events as its scorer sees them now, and the way of every edit to the server.
+//
+// What the server has confirmed lies below; edits that it has not lie over it, in order. So a key shows at once, other people's edits
+// are laid under when they become known, and what was refused falls off and becomes a conflict that somebody decides.
+
+import { sendJson } from "./dom.js";
+import { KeptEdits, newKey } from "./scoring_store.js";
+
+const POLL_MS = 10_000;
+const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
+const MAX_BATCH = 200;
+
+export class ReviewDocument {
+  /**
+   * `review` is the server's object (GET /sleepfm/review); `study` its study's id; `route` the address of the review routes.
+   *
+   * stages: Int8 numbers, one an epoch. events: Map id → { start, stop, name, channel, source, extra }. Both are only read outside;
+   * `apply` changes them.
+   */
+  constructor(review, { study, route }) {
+    this.study = study;
+    this.route = route;
+    this.scoring = String(review.scoring);
+    this.listeners = new Set();
+    this.pending = []; // edits not confirmed: { key, action, patch?, shows, of? }; `shows` is what it does, null when only the server knows
+    this.conflicts = []; // edits that were refused: { edit, by, at, error }
+    this.done = []; // edits of this page that can be undone, the last one last
+    this.undone = [];
+    this.failure = null; // { message, retries } while edits cannot be stored
+    this.tries = 0;
+    this.take(review);
+    this.kept = new KeptEdits([study, this.scoring, review.begun ?? "", review.me]);
+    for (const { edits, conflicts } of this.kept.takeOver()) {
+      this.conflicts.push(...conflicts);
+      for (const edit of edits) this.push(edit);
+    }
+    this.redraw();
+    this.pollTimer = setInterval(() => this.poll(), POLL_MS);
+    this.onLeave = (event) => { if (this.unsaved) event.preventDefault(); };
+    this.onAwake = () => { if (document.visibilityState === "visible") this.hurry(); };
+    window.addEventListener("beforeunload", this.onLeave);
+    window.addEventListener("online", this.onAwake);
+    document.addEventListener("visibilitychange", this.onAwake);
+    if (this.pending.length) this.send();
+  }
+
+  /** Another view comes: edits under way still arrive, the others stay kept in the browser. */
+  close() {
+    this.closed = true;
+    clearInterval(this.pollTimer);
+    clearTimeout(this.retryTimer);
+    window.removeEventListener("beforeunload", this.onLeave);
+    window.removeEventListener("online", this.onAwake);
+    document.removeEventListener("visibilitychange", this.onAwake);
+    this.listeners.clear();
+  }
+
+  /**
+   * Hear of every change: `listener({ stages, events, by })` with the epochs (1-based) and event ids that look different now, and
+   * who made it: "me", "others", or "state" when only what can be done or what is stored has changed. Returns how to stop.
+   */
+  onChange(listener) {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Edits that are not stored: on their way, waiting for the server, or refused and not decided. */
+  get unsaved() {
+    return this.pending.length + this.conflicts.length;
+  }
+
+  get canUndo() {
+    return this.editable && (this.done.length > 0 || this.server.undo);
+  }
+
+  get canRedo() {
+    return this.editable && (this.undone.length > 0 || this.server.redo);
+  }
+
+  /** The events in order of time, each with its id. */
+  get eventList() {
+    if (!this.sorted) {
+      this.sorted = [...this.events].map(([id, event]) => ({ id, ...event }));
+      this.sorted.sort((a, b) => a.start - b.start || a.stop - b.stop);
+    }
+    return this.sorted;
+  }
+
+  stage(epoch) {
+    return this.stages[epoch - 1] ?? -1;
+  }
+
+  /** Whether a person has given the epoch another stage than the proposal's. */
+  isChanged(epoch) {
+    return this.stage(epoch) !== (this.proposed[epoch - 1] ?? -1);
+  }
+
+  /** A new event's id. */
+  newId() {
+    return newKey();
+  }
+
+  /** Score epochs (1-based) as one edit; false when that changes nothing. */
+  score(epochs, stage) {
+    return this.apply({ stages: epochs.map((epoch) => [epoch, this.stage(epoch), stage]) }, "score");
+  }
+
+  /**
+   * Make an edit: `patch` is { stages: [[epoch, from, to], …], events: [[id, from|null, to|null], …] }, `action` "score", "event" or
+   * "lights". It shows at once and is stored as soon as the server answers. False when it changes nothing or nothing may be changed.
+   */
+  apply(patch, action) {
+    const stages = (patch.stages ?? []).filter(([epoch, from, to]) => from !== to && epoch >= 1 && epoch <= this.stages.length);
+    const events = (patch.events ?? []).filter(([, from, to]) => from || to);
+    if (!this.editable || !(stages.length || events.length)) return false;
+    const whole = { stages, events };
+    this.make({ key: newKey(), action, patch: whole, shows: whole });
+    return true;
+  }
+
+  undo() {
+    if (!this.canUndo) return false;
+    const edit = this.done.at(-1);
+    this.make({ key: newKey(), action: "undo", shows: edit?.shows ? inverse(edit.shows) : null, of: edit?.key });
+    return true;
+  }
+
+  redo() {
+    if (!this.canRedo) return false;
+    const edit = this.undone.at(-1);
+    this.make({ key: newKey(), action: "redo", shows: edit?.shows ?? null, of: edit?.key });
+    return true;
+  }
+
+  /** Back to what the review began from: `what` is "stages" or "events". One edit, which can be undone. */
+  reset(what) {
+    if (!this.editable) return false;
+    const differing = what === "stages" ? [...this.stages.keys()].map((at) => at + 1).filter((epoch) => this.isChanged(epoch)) : null;
+    if (differing?.length === 0) return false;
+    const shows = differing && { stages: differing.map((epoch) => [epoch, this.stage(epoch), this.proposed[epoch - 1] ?? -1]), events: [] };
+    this.make({ key: newKey(), action: `reset ${what}`, shows });
+    return true;
+  }
+
+  /** Replace the events by those of a stored set. One edit, which can be undone. */
+  takeEvents(set) {
+    if (!this.editable) return false;
+    this.make({ key: newKey(), action: "take events", patch: { set }, shows: null });
+    return true;
+  }
+
+  /** Decide the conflicts: `mine` makes the refused edits anew over what stands there now, else they are dropped. */
+  decide({ mine }) {
+    const refused = this.conflicts;
+    this.conflicts = [];
+    this.keep();
+    if (mine) {
+      for (const { edit } of refused) {
+        const stages = (edit.shows?.stages ?? []).map(([epoch, , to]) => [epoch, this.stage(epoch), to]);
+        const events = (edit.shows?.events ?? []).map(([id, , to]) => [id, this.events.get(id) ?? null, to]);
+        this.apply({ stages, events }, edit.action === "lights" || edit.action === "event" ? edit.action : events.length ? "event" : "score");
+      }
+    }
+    this.tell({ by: "state" });
+  }
+
+  /** Drop every edit that is not stored: the screen shows what the server has. */
+  discard() {
+    this.pending = [];
+    this.conflicts = [];
+    this.done = [];
+    this.undone = [];
+    this.failure = null;
+    this.keep();
+    this.tell({ ...this.redraw(), by: "state" });
+  }
+
+  /** Take over a newer state of the whole review (the overview was fetched again). */
+  catchUp(review) {
+    if (review.version < this.version) return;
+    this.take(review);
+    this.tell({ ...this.redraw(), by: "others" });
+  }
+
+  // what is below is the document's own
+
+  take(review) {
+    this.scorer = review.scorer;
+    this.me = review.me;
+    this.version = review.version;
+    this.proposed = review.proposed;
+    this.proposal = review.proposal;
+    this.base = { stages: Int8Array.from(review.stages), events: new Map(review.events.map(({ id, ...event }) => [id, event])) };
+    this.stages ??= this.base.stages.slice();
+    this.events ??= new Map();
+    this.takeState(review);
+  }
+
+  takeState(answer) {
+    this.server = { undo: answer.undo ?? this.server?.undo, redo: answer.redo ?? this.server?.redo };
+    this.state = answer.state ?? this.state;
+    this.editable = answer.editable ?? this.editable;
+    this.whyNot = answer.why_not ?? (this.editable ? "" : this.whyNot);
+  }
+
+  make(edit) {
+    this.push(edit);
+    this.keep();
+    const touched = edit.shows ? lay(edit.shows, this) : {};
+    this.tell({ ...touched, by: "me" });
+    this.send();
+  }
+
+  /** Queue an edit and note what can be undone then. */
+  push(edit) {
+    this.pending.push(edit);
+    if (edit.action === "undo") {
+      const undone = this.done.pop();
+      if (undone) this.undone.push(undone);
+    } else if (edit.action === "redo") {
+      const again = this.undone.pop();
+      if (again) this.done.push(again);
+    } else {
+      this.done.push(edit);
+      this.undone = [];
+    }
+  }
+
+  keep() {
+    this.kept.keep(this.pending, this.conflicts);
+  }
+
+  tell({ stages = [], events = [], by }) {
+    if (events.length) this.sorted = null;
+    for (const listener of this.listeners) listener({ stages, events, by });
+  }
+
+  /** Lay the unconfirmed edits over what is confirmed; returns what looks different now. */
+  redraw() {
+    const target = { stages: this.base.stages.slice(), events: new Map(this.base.events) };
+    for (const { shows } of this.pending) if (shows) lay(shows, target);
+    const stages = [];
+    for (let at = 0; at < target.stages.length; at += 1) if (target.stages[at] !== this.stages[at]) stages.push(at + 1);
+    const ids = new Set([...this.events.keys(), ...target.events.keys()]);
+    const events = [...ids].filter((id) => !isSame(this.events.get(id), target.events.get(id)));
+    this.stages = target.stages;
+    this.events = target.events;
+    this.sorted = null;
+    return { stages, events };
+  }
+
+  /** Send what waits: one request at a time, with all edits that came meanwhile. */
+  async send() {
+    if (this.sending || this.failure?.final) return;
+    clearTimeout(this.retryTimer);
+    const batch = this.nextBatch();
+    if (!batch.length) return;
+    this.sending = batch;
+    const body = { version: this.version, edits: batch.map(({ key, action, patch }) => (patch ? { key, action, patch } : { key, action })) };
+    try {
+      const { status, answer } = await sendJson(this.address("edits"), body);
+      this.sending = null;
+      this.answered(status, answer, batch);
+    } catch (error) {
+      this.sending = null;
+      this.waitAndRetry(error.message);
+    }
+  }
+
+  /** The edits to send next. One whose effect only the server knows goes alone: whether the next makes sense shows its answer. */
+  nextBatch() {
+    while (this.pending.length && this.isPointless(this.pending[0])) this.pending.shift();
+    const blind = this.pending.findIndex(({ shows }) => !shows);
+    const count = blind < 0 ? this.pending.length : Math.max(1, blind);
+    return this.pending.slice(0, Math.min(count, MAX_BATCH));
+  }
+
+  /** An undo or redo of what happened before this page, when there is nothing of that any more. */
+  isPointless({ action, shows }) {
+    return !shows && ((action === "undo" && !this.server.undo) || (action === "redo" && !this.server.redo));
+  }
+
+  answered(status, answer, batch) {
+    if (status === 200 || status === 409) {
+      this.failure = null;
+      this.tries = 0;
+      const refused = new Set(answer.refused ?? []);
+      const stop = batch.findIndex(({ key }) => refused.has(key));
+      const settled = new Set(batch.slice(0, stop < 0 ? batch.length : stop).map(({ key }) => key));
+      for (const key of refused) settled.add(key);
+      const fallen = this.pending.filter(({ key }) => refused.has(key));
+      // an undo of what was refused would undo the edit before it
+      this.pending = this.pending.filter(({ key, of }) => !settled.has(key) && !refused.has(of));
+      this.done = this.done.filter(({ key }) => !refused.has(key));
+      this.undone = this.undone.filter(({ key }) => !refused.has(key));
+      const by = this.lay(answer);
+      this.conflicts.push(...fallen.map((edit) => ({ edit, error: answer.error, ...lastOfOthers(edit, answer.changes, this.me) })));
+      this.keep();
+      this.tell({ ...this.redraw(), by });
+      this.send();
+    } else if (status >= 500) {
+      this.waitAndRetry(answer.error ?? `the app answered with status ${status}`);
+    } else {
+      // locked, no longer allowed, or not understood: the edits stay and somebody decides
+      if (status === 423) this.takeState({ editable: false, why_not: answer.error, ...answer });
+      this.failure = { message: answer.error ?? `the app answered with status ${status}`, final: true };
+      this.tell({ by: "state" });
+    }
+  }
+
+  waitAndRetry(message) {
+    this.failure = { message, final: false };
+    const wait = RETRY_MS[Math.min(this.tries, RETRY_MS.length - 1)];
+    this.tries += 1;
+    if (!this.closed) this.retryTimer = setTimeout(() => this.send(), wait);
+    this.tell({ by: "state" });
+  }
+
+  /** Try at once: the network is back, the page is looked at again, or somebody asks for it. */
+  hurry({ again = false } = {}) {
+    if (again) this.failure = null;
+    if (this.pending.length) this.send();
+    else this.poll();
+  }
+
+  async poll() {
+    if (this.sending || this.pending.length || document.visibilityState !== "visible") return;
+    try {
+      const { status, answer } = await sendJson(`${this.address("changes")}&since=${this.version}`);
+      if (status !== 200 || this.sending || this.pending.length || this.closed) return;
+      const before = JSON.stringify([this.version, this.state, this.editable, this.server]);
+      const by = this.lay(answer);
+      if (before !== JSON.stringify([this.version, this.state, this.editable, this.server])) this.tell({ ...this.redraw(), by });
+    } catch {
+      // the app is away: nothing waits to be stored, and the next edit says so
+    }
+  }
+
+  /** Bring what is confirmed to the state of an answer; returns whose the changes were. */
+  lay(answer) {
+    this.takeState(answer);
+    if (answer.version <= this.version) return "state";
+    let by = "me";
+    this.news = [];
+    for (const change of answer.changes) {
+      for (const [epoch, to] of change.stages ?? []) this.base.stages[epoch - 1] = to;
+      for (const [id, to] of change.events ?? []) {
+        if (to) this.base.events.set(id, to);
+        else this.base.events.delete(id);
+      }
+      if (change.by === this.me) continue;
+      by = "others";
+      this.news.push(change);
+    }
+    this.version = answer.version;
+    return by;
+  }
+
+  address(what) {
+    return `${this.route}/${what}?${new URLSearchParams({ study: this.study, scoring: this.scoring })}`;
+  }
+}
+
+/** Lay what an edit shows over stages and events; returns what was touched. */
+function lay({ stages, events }, target) {
+  for (const [epoch, , to] of stages) target.stages[epoch - 1] = to;
+  for (const [id, , to] of events) {
+    if (to) target.events.set(id, to);
+    else target.events.delete(id);
+  }
+  return { stages: stages.map(([epoch]) => epoch), events: events.map(([id]) => id) };
+}
+
+function inverse({ stages, events }) {
+  const turned = ([what, from, to]) => [what, to, from];
+  return { stages: stages.map(turned), events: events.map(turned) };
+}
+
+function isSame(one, other) {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Who last changed what an edit was about, and when. */
+function lastOfOthers(edit, changes = [], me) {
+  const epochs = new Set((edit.shows?.stages ?? []).map(([epoch]) => epoch));
+  const ids = new Set((edit.shows?.events ?? []).map(([id]) => id));
+  const concerns = (change) => (change.stages ?? []).some(([epoch]) => epochs.has(epoch)) || (change.events ?? []).some(([id]) => ids.has(id));
+  const found = changes.findLast((change) => change.by !== me && concerns(change)) ?? changes.findLast(concerns);
+  return { by: found?.by ?? "", at: found?.at ?? "" };
+}
