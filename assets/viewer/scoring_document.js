@@ -14,8 +14,8 @@ export class ReviewDocument {
   /**
    * `review` is the server's object (GET /sleepfm/review); `study` its study's id; `route` the address of the review routes.
    *
-   * stages: Int8 numbers, one an epoch. events: Map id → { start, stop, name, channel, source, extra }. Both are only read outside;
-   * `apply` changes them.
+   * stages: Int8 numbers, one an epoch. events: Map id → { id, start, stop, name, channel, source, extra }. Both are only read
+   * outside; `apply` changes them.
    */
   constructor(review, { study, route }) {
     this.study = study;
@@ -80,7 +80,7 @@ export class ReviewDocument {
   /** The events in order of time, each with its id. */
   get eventList() {
     if (!this.sorted) {
-      this.sorted = [...this.events].map(([id, event]) => ({ id, ...event }));
+      this.sorted = [...this.events.values()];
       this.sorted.sort((a, b) => a.start - b.start || a.stop - b.stop);
     }
     return this.sorted;
@@ -107,11 +107,12 @@ export class ReviewDocument {
 
   /**
    * Make an edit: `patch` is { stages: [[epoch, from, to], …], events: [[id, from|null, to|null], …] }, `action` "score", "event" or
-   * "lights". It shows at once and is stored as soon as the server answers. False when it changes nothing or nothing may be changed.
+   * "lights". It shows at once and is stored as soon as the server answers. An event may carry more than its six fields (its id):
+   * they are left out. False when it changes nothing or nothing may be changed.
    */
   apply(patch, action) {
     const stages = (patch.stages ?? []).filter(([epoch, from, to]) => from !== to && epoch >= 1 && epoch <= this.stages.length);
-    const events = (patch.events ?? []).filter(([, from, to]) => from || to);
+    const events = (patch.events ?? []).map(([id, from, to]) => [id, bare(from), bare(to)]).filter(([, from, to]) => !isSame(from, to));
     if (!this.editable || !(stages.length || events.length)) return false;
     const whole = { stages, events };
     this.make({ key: newKey(), action, patch: whole, shows: whole });
@@ -190,7 +191,7 @@ export class ReviewDocument {
     this.version = review.version;
     this.proposed = review.proposed;
     this.proposal = review.proposal;
-    this.base = { stages: Int8Array.from(review.stages), events: new Map(review.events.map(({ id, ...event }) => [id, event])) };
+    this.base = { stages: Int8Array.from(review.stages), events: new Map(review.events.map((event) => [event.id, event])) };
     this.stages ??= this.base.stages.slice();
     this.events ??= new Map();
     this.takeState(review);
@@ -281,7 +282,7 @@ export class ReviewDocument {
   }
 
   answered(status, answer, batch) {
-    if (status === 200 || status === 409) {
+    if ((status === 200 || status === 409) && Number.isInteger(answer.version)) {
       this.failure = null;
       this.tries = 0;
       const refused = new Set(answer.refused ?? []);
@@ -298,7 +299,7 @@ export class ReviewDocument {
       this.keep();
       this.tell({ ...this.redraw(), by });
       this.send();
-    } else if (status >= 500) {
+    } else if (status >= 500 || status === 200) {
       this.waitAndRetry(answer.error ?? `the app answered with status ${status}`);
     } else {
       // locked, no longer allowed, or not understood: the edits stay and somebody decides
@@ -345,7 +346,7 @@ export class ReviewDocument {
     for (const change of answer.changes) {
       for (const [epoch, to] of change.stages ?? []) this.base.stages[epoch - 1] = to;
       for (const [id, to] of change.events ?? []) {
-        if (to) this.base.events.set(id, to);
+        if (to) this.base.events.set(id, { id, ...to });
         else this.base.events.delete(id);
       }
       if (change.by === this.me) continue;
@@ -365,7 +366,7 @@ export class ReviewDocument {
 function lay({ stages, events }, target) {
   for (const [epoch, , to] of stages) target.stages[epoch - 1] = to;
   for (const [id, , to] of events) {
-    if (to) target.events.set(id, to);
+    if (to) target.events.set(id, { id, ...to });
     else target.events.delete(id);
   }
   return { stages: stages.map(([epoch]) => epoch), events: events.map(([id]) => id) };
@@ -376,8 +377,15 @@ function inverse({ stages, events }) {
   return { stages: stages.map(turned), events: events.map(turned) };
 }
 
+/** An event as a patch holds it. */
+function bare(event) {
+  if (!event) return null;
+  const { start, stop, name, channel, source, extra } = event;
+  return { start, stop, name, channel, source, extra: extra ?? {} };
+}
+
 function isSame(one, other) {
-  return one === other || JSON.stringify(one) === JSON.stringify(other);
+  return one === other || JSON.stringify(bare(one)) === JSON.stringify(bare(other));
 }
 
 /** Who last changed what an edit was about, and when. */
