@@ -22,7 +22,7 @@ export class ReviewDocument {
     this.route = route;
     this.scoring = String(review.scoring);
     this.listeners = new Set();
-    this.pending = []; // edits not confirmed: { key, action, patch?, shows, of? }; `shows` is what it does, null when only the server knows
+    this.pending = []; // edits not confirmed: { key, action, patch?, set?, shows, of? }; `shows`: what it does, null where only the server knows
     this.conflicts = []; // edits that were refused: { edit, by, at, error }
     this.done = []; // edits of this page that can be undone, the last one last
     this.undone = [];
@@ -100,7 +100,7 @@ export class ReviewDocument {
     return newKey();
   }
 
-  /** Score epochs (1-based) as one edit; false when that changes nothing. */
+  /** Score epochs (1-based) as one edit. One that has the stage already is confirmed by it. */
   score(epochs, stage) {
     return this.apply({ stages: epochs.map((epoch) => [epoch, this.stage(epoch), stage]) }, "score");
   }
@@ -108,10 +108,10 @@ export class ReviewDocument {
   /**
    * Make an edit: `patch` is { stages: [[epoch, from, to], …], events: [[id, from|null, to|null], …] }, `action` "score", "event" or
    * "lights". It shows at once and is stored as soon as the server answers. An event may carry more than its six fields (its id):
-   * they are left out. False when it changes nothing or nothing may be changed.
+   * they are left out. False when there is nothing in it or nothing may be changed.
    */
   apply(patch, action) {
-    const stages = (patch.stages ?? []).filter(([epoch, from, to]) => from !== to && epoch >= 1 && epoch <= this.stages.length);
+    const stages = (patch.stages ?? []).filter(([epoch]) => epoch >= 1 && epoch <= this.stages.length);
     const events = (patch.events ?? []).map(([id, from, to]) => [id, bare(from), bare(to)]).filter(([, from, to]) => !isSame(from, to));
     if (!this.editable || !(stages.length || events.length)) return false;
     const whole = { stages, events };
@@ -119,18 +119,18 @@ export class ReviewDocument {
     return true;
   }
 
+  /** Take the last edit back; returns what that changes ({ stages, events }), null when there is nothing to take back. */
   undo() {
-    if (!this.canUndo) return false;
+    if (!this.canUndo) return null;
     const edit = this.done.at(-1);
-    this.make({ key: newKey(), action: "undo", shows: edit?.shows ? inverse(edit.shows) : null, of: edit?.key });
-    return true;
+    return this.make({ key: newKey(), action: "undo", shows: edit?.shows ? inverse(edit.shows) : null, of: edit?.key });
   }
 
+  /** Make again what was taken back; returns as `undo`. */
   redo() {
-    if (!this.canRedo) return false;
+    if (!this.canRedo) return null;
     const edit = this.undone.at(-1);
-    this.make({ key: newKey(), action: "redo", shows: edit?.shows ?? null, of: edit?.key });
-    return true;
+    return this.make({ key: newKey(), action: "redo", shows: edit?.shows ?? null, of: edit?.key });
   }
 
   /** Back to what the review began from: `what` is "stages" or "events". One edit, which can be undone. */
@@ -146,7 +146,7 @@ export class ReviewDocument {
   /** Replace the events by those of a stored set. One edit, which can be undone. */
   takeEvents(set) {
     if (!this.editable) return false;
-    this.make({ key: newKey(), action: "take events", patch: { set }, shows: null });
+    this.make({ key: newKey(), action: "take events", set, shows: null });
     return true;
   }
 
@@ -201,7 +201,7 @@ export class ReviewDocument {
     this.server = { undo: answer.undo ?? this.server?.undo, redo: answer.redo ?? this.server?.redo };
     this.state = answer.state ?? this.state;
     this.editable = answer.editable ?? this.editable;
-    this.whyNot = answer.why_not ?? (this.editable ? "" : this.whyNot);
+    this.whyNot = answer.why_not ?? this.whyNot ?? "";
   }
 
   make(edit) {
@@ -210,6 +210,7 @@ export class ReviewDocument {
     const touched = edit.shows ? lay(edit.shows, this) : {};
     this.tell({ ...touched, by: "me" });
     this.send();
+    return touched;
   }
 
   /** Queue an edit and note what can be undone then. */
@@ -257,7 +258,7 @@ export class ReviewDocument {
     const batch = this.nextBatch();
     if (!batch.length) return;
     this.sending = batch;
-    const body = { version: this.version, edits: batch.map(({ key, action, patch }) => (patch ? { key, action, patch } : { key, action })) };
+    const body = { version: this.version, edits: batch.map(({ key, action, patch, set }) => ({ key, action, patch, set })) };
     try {
       const { status, answer } = await sendJson(this.address("edits"), body);
       this.sending = null;
@@ -287,15 +288,11 @@ export class ReviewDocument {
       this.tries = 0;
       const refused = new Set(answer.refused ?? []);
       const stop = batch.findIndex(({ key }) => refused.has(key));
-      const settled = new Set(batch.slice(0, stop < 0 ? batch.length : stop).map(({ key }) => key));
-      for (const key of refused) settled.add(key);
-      const fallen = this.pending.filter(({ key }) => refused.has(key));
-      // an undo of what was refused would undo the edit before it
-      this.pending = this.pending.filter(({ key, of }) => !settled.has(key) && !refused.has(of));
-      this.done = this.done.filter(({ key }) => !refused.has(key));
-      this.undone = this.undone.filter(({ key }) => !refused.has(key));
+      const stored = new Set(batch.slice(0, stop < 0 ? batch.length : stop).map(({ key }) => key));
       const by = this.lay(answer);
-      this.conflicts.push(...fallen.map((edit) => ({ edit, error: answer.error, ...lastOfOthers(edit, answer.changes, this.me) })));
+      // the first one met something else; those behind it were not tried and are sent again
+      if (stop >= 0) this.fall(batch[stop], answer);
+      this.pending = this.pending.filter(({ key }) => !stored.has(key));
       this.keep();
       this.tell({ ...this.redraw(), by });
       this.send();
@@ -303,10 +300,23 @@ export class ReviewDocument {
       this.waitAndRetry(answer.error ?? `the app answered with status ${status}`);
     } else {
       // locked, no longer allowed, or not understood: the edits stay and somebody decides
-      if (status === 423) this.takeState({ editable: false, why_not: answer.error, ...answer });
+      if (status === 423) {
+        this.takeState({ editable: false, why_not: answer.error, ...answer });
+        this.reload();
+      }
       this.failure = { message: answer.error ?? `the app answered with status ${status}`, final: true };
       this.tell({ by: "state" });
     }
+  }
+
+  /** An edit was refused: what stands there stands, and somebody decides. */
+  fall(edit, { error, changes }) {
+    const isOther = ({ key, of }) => key !== edit.key && of !== edit.key; // an undo of it would undo the edit before it
+    const withdrawn = this.pending.some(({ of, action }) => of === edit.key && action === "undo");
+    this.pending = this.pending.filter(isOther);
+    this.done = this.done.filter(isOther);
+    this.undone = this.undone.filter(isOther);
+    if (!withdrawn && edit.shows) this.conflicts.push({ edit, error, ...lastOfOthers(edit, changes, this.me) });
   }
 
   waitAndRetry(message) {
@@ -339,6 +349,7 @@ export class ReviewDocument {
 
   /** Bring what is confirmed to the state of an answer; returns whose the changes were. */
   lay(answer) {
+    if (answer.state !== undefined && answer.state !== this.state) this.reload(); // locked or reopened: why, only the whole says
     this.takeState(answer);
     if (answer.version <= this.version) return "state";
     let by = "me";
@@ -357,8 +368,18 @@ export class ReviewDocument {
     return by;
   }
 
+  /** Ask for the whole review anew. */
+  async reload() {
+    try {
+      const { status, answer } = await sendJson(this.address(""));
+      if (status === 200 && !this.closed) this.catchUp(answer);
+    } catch {
+      // the app is away: what is shown stays, and the next edit says so
+    }
+  }
+
   address(what) {
-    return `${this.route}/${what}?${new URLSearchParams({ study: this.study, scoring: this.scoring })}`;
+    return `${this.route}${what && `/${what}`}?${new URLSearchParams({ study: this.study, scoring: this.scoring })}`;
   }
 }
 
