@@ -1,4 +1,4 @@
-"""The job that looks a new study through: its hash, its own scoring, its quality, its spectrograms and envelopes."""
+"""The job that looks a new study through: its hash, its own scoring, its quality, its vitals, spectrograms and envelopes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sleepfm.errors import ScoringError
 from sleepfm.home import Home
 from sleepfm.library.library import Library
 from sleepfm.library.study import OWN_SCORING
+from sleepfm.library.vitals import vitals_file
 from sleepfm.progress import Progress, part
 from sleepfm.recording.derivations import Derivation, offered, read_derivation
 from sleepfm.recording.fingerprint import fingerprint
@@ -24,6 +25,7 @@ from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.signals.envelopes import displayed_traces, write_envelopes
 from sleepfm.signals.trace_windows import trace_key
+from sleepfm.signals.vitals import measure_vitals
 from sleepfm.vocabulary import Kind
 
 TRUE_STAGES = "True stages (simulated)"
@@ -50,7 +52,8 @@ def prepare(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[
             _store_scoring_beside(library, identifier, recording, own=own, file=Path(parameters["scoring"]), sha256=digest)
         report = assess(recording, part(progress, 0.05, 0.3))
         report.save(library.quality_file(identifier))
-        _store_spectrograms(library, identifier, recording, part(progress, 0.3, 0.5))
+        measure_vitals(recording, part(progress, 0.3, 0.35)).save(vitals_file(library, identifier))
+        _store_spectrograms(library, identifier, recording, part(progress, 0.35, 0.5))
         write_envelopes(library.envelope_file(identifier), recording, displayed_traces(recording), part(progress, 0.5, 1.0))
         bad = [recording.channel(index).label for index in report.bad_channels()]
         library.store_quality(identifier, quality=report.share_good(), bad_channels=bad)
