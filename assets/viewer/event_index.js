@@ -1,57 +1,63 @@
 // A night's events in order of time: those within a stretch are found without looking at the others.
 
-import { isLights } from "./event_kinds.js";
+import { isLights, kindOf, LIGHTS_OFF, LIGHTS_ON } from "./event_kinds.js";
 
 const POINT_S = 0.01; // an event without a duration is as long when it is looked for
 
 export class EventIndex {
-  /** `events`: {id, start, stop, name, channel, source, extra}, in any order, times in seconds from the recording's start. */
+  /** `events`: {id, start, stop, name, channel, source, extra} sorted by start, times in seconds from the recording's start. */
   constructor(events) {
-    this.list = [...events].sort((a, b) => a.start - b.start || a.stop - b.stop);
-    this.marked = this.list.filter(({ name }) => !isLights(name)); // lights are lines over everything, not marks on a channel
-    this.reach = new Float64Array(this.marked.length); // how far the events up to each one reach: never falls
-    this.lanes = new Map(); // event → its lane among those that overlap it on its channel
-    const ends = new Map(); // channel → end of each lane
+    this.events = events.filter(({ name }) => !isLights(name)); // lights are lines over everything, not marks on a channel
+    this.places = new Map(this.events.map(({ id }, place) => [id, place]));
+    this.reach = new Float64Array(this.events.length); // how far the events up to each one reach: never falls
     let reach = -Infinity;
-    this.marked.forEach((event, at) => {
-      const stop = Math.max(event.stop, event.start + POINT_S);
-      reach = Math.max(reach, stop);
-      this.reach[at] = reach;
-      if (!ends.has(event.channel)) ends.set(event.channel, []);
-      const lanes = ends.get(event.channel);
-      const free = lanes.findIndex((end) => end <= event.start);
-      const lane = free < 0 ? lanes.length : free;
-      lanes[lane] = stop;
-      this.lanes.set(event, lane);
+    this.events.forEach((event, place) => {
+      reach = Math.max(reach, endOf(event));
+      this.reach[place] = reach;
     });
+    const times = (wanted) => events.filter(({ name }) => name === wanted).map(({ start }) => start);
+    this.lights = { off: times(LIGHTS_OFF)[0] ?? null, on: times(LIGHTS_ON).at(-1) ?? null };
   }
 
-  /** Events, without lights, that touch a stretch of time, in order of their starts. */
+  get(id) {
+    return this.events[this.places.get(id)];
+  }
+
+  /** Events that touch a stretch of time, in order of their starts. */
   within(start, stop) {
     const found = [];
-    for (let at = firstAbove(this.reach, start); at < this.marked.length && this.marked[at].start < stop; at += 1) {
-      const event = this.marked[at];
-      if (Math.max(event.stop, event.start + POINT_S) > start) found.push(event);
+    for (let place = this.firstReaching(start); place < this.events.length && this.events[place].start < stop; place += 1) {
+      if (endOf(this.events[place]) > start) found.push(this.events[place]);
     }
     return found;
   }
 
-  /** When the lights went off and on: {off, on}, null where nobody said so. */
-  get lights() {
-    const of = (name) => this.list.filter((event) => event.name === name).map(({ start }) => start);
-    const [off, on] = [of("Lights off"), of("Lights on")];
-    return { off: off.length ? off[0] : null, on: on.length ? on.at(-1) : null };
+  /** Place of the first event after which something reaches beyond a time. */
+  firstReaching(time) {
+    let low = 0;
+    let high = this.events.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.reach[middle] > time) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** For each group, which of `columns` columns over `seconds` hold an event: Map group → Uint8Array. */
+  columns(groups, columns, seconds) {
+    const marks = new Map(groups.map(({ group }) => [group, new Uint8Array(columns)]));
+    const perSecond = columns / seconds;
+    for (const event of this.events) {
+      const mark = marks.get(kindOf(event.name).group);
+      if (!mark) continue;
+      const first = Math.max(0, Math.floor(event.start * perSecond));
+      mark.fill(1, first, Math.max(first + 1, Math.ceil(event.stop * perSecond)));
+    }
+    return marks;
   }
 }
 
-/** Index of the first value above `limit` in values that never fall. */
-function firstAbove(values, limit) {
-  let low = 0;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (values[middle] > limit) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+function endOf({ start, stop }) {
+  return Math.max(stop, start + POINT_S);
 }

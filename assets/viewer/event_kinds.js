@@ -7,19 +7,23 @@ export const KINDS = [
   { name: "Mixed apnea", code: "MA", hatch: "crossed", group: "respiratory", least: 10, key: "m" },
   { name: "Hypopnea", code: "H", hatch: "level", group: "respiratory", least: 10, key: "h" },
   { name: "RERA", code: "RE", hatch: "dotted", group: "respiratory", least: 10, key: "r" },
-  { name: "Desaturation", code: "D", hatch: "none", group: "desaturation", key: "d" },
+  { name: "Desaturation", code: "D", hatch: "full", group: "desaturation", key: "d" },
   { name: "Arousal", code: "A", hatch: "upright", group: "arousal", least: 3, key: "a" },
-  { name: "Leg movement", code: "LM", hatch: "none", group: "limb", least: 0.5, most: 10, key: "l" },
+  { name: "Leg movement", code: "LM", hatch: "full", group: "limb", least: 0.5, most: 10, key: "l" },
   { name: "PLM", code: "PL", hatch: "dotted", group: "limb", least: 0.5, most: 10, key: "p" },
   { name: "Snore", code: "S", hatch: "level", group: "", key: "s" },
   { name: "Artifact", code: "X", hatch: "crossed", group: "", key: "x" },
 ];
 
 const BY_NAME = new Map(KINDS.map((kind) => [kind.name, kind]));
-const OTHER = { code: "•", hatch: "none", group: "" };
+const OTHER = { code: "•", hatch: "full", group: "" };
 
 export function kindOf(name) {
   return BY_NAME.get(name) ?? OTHER;
+}
+
+export function colourOf(theme, name) {
+  return theme.events[name] ?? theme.otherEvent;
 }
 
 export const LIGHTS_OFF = "Lights off";
@@ -29,17 +33,23 @@ export function isLights(name) {
   return name === LIGHTS_OFF || name === LIGHTS_ON;
 }
 
-/** The rows of ticks in the night's overview, from top to bottom. */
+/** The lines of ticks in the night's overview, from top to bottom, each in the colour of its most frequent kind. */
 export const GROUPS = [
-  { group: "respiratory", short: "resp", example: "Hypopnea" },
-  { group: "desaturation", short: "desat", example: "Desaturation" },
+  { group: "respiratory", short: "breathing", example: "Hypopnea" },
+  { group: "desaturation", short: "desaturation", example: "Desaturation" },
   { group: "arousal", short: "arousal", example: "Arousal" },
   { group: "limb", short: "limb", example: "Leg movement" },
 ];
 
-const AIRFLOW = ["flow", "nasal pressure", "thermistor", "PAP setting", "thorax effort", "abdomen effort", "effort sum"];
+// what an event that is drawn on a channel is until somebody says otherwise
 const FIRST_NAMES = new Map([
-  ...AIRFLOW.map((kind) => [kind, "Hypopnea"]),
+  ["flow", "Hypopnea"],
+  ["nasal pressure", "Hypopnea"],
+  ["thermistor", "Hypopnea"],
+  ["thorax effort", "Hypopnea"],
+  ["abdomen effort", "Hypopnea"],
+  ["effort sum", "Hypopnea"],
+  ["PAP setting", "Hypopnea"],
   ["SpO2", "Desaturation"],
   ["EEG", "Arousal"],
   ["EOG", "Arousal"],
@@ -48,30 +58,31 @@ const FIRST_NAMES = new Map([
   ["snore", "Snore"],
 ]);
 
-/** What an event drawn on a channel of a kind is until somebody says otherwise. */
 export function firstName(channelKind) {
   return FIRST_NAMES.get(channelKind) ?? "Artifact";
 }
 
-/** The kinds of channels on which an event of a name is drawn when it names no channel, the most fitting first. */
-export function fittingKinds(name) {
-  return [...FIRST_NAMES].filter(([, first]) => first === name || (kindOf(first).group === "respiratory" && kindOf(name).group === "respiratory")
-    || (first === "Leg movement" && name === "PLM")).map(([kind]) => kind);
+/** Whether an event that names no channel may be drawn on one of this kind. */
+export function isAtHome(name, channelKind) {
+  const first = FIRST_NAMES.get(channelKind);
+  return first !== undefined && (first === name || (kindOf(name).group !== "" && kindOf(first).group === kindOf(name).group));
 }
 
 /** What the AASM manual says against an event's length, or "". */
 export function lengthRemark({ name, start, stop }) {
   const { least, most } = kindOf(name);
   const seconds = stop - start;
-  if (least && seconds < least - 0.05) return `${name}: shorter than ${least} s (AASM)`;
-  if (most && seconds > most + 0.05) return `${name}: longer than ${most} s (AASM)`;
+  if (least && seconds < least - 0.05) return `shorter than ${least} s (AASM)`;
+  if (most && seconds > most + 0.05) return `longer than ${most} s (AASM)`;
   return "";
 }
 
-// the counts need sleep at the event's start; what is in no index is never counted
-export function countedText(event, stage) {
-  if (!kindOf(event.name).group) return { isCounted: false, text: "–", why: "This kind of event is in no index." };
-  if (stage === undefined || stage < 0) return { isCounted: false, text: "no: ?", why: "Marked, not counted: the epoch in which it starts is not scored." };
-  if (stage === 0) return { isCounted: false, text: "no: W", why: "Marked, not counted: it starts in wake." };
-  return { isCounted: true, text: "yes", why: "Counted: it starts in sleep." };
+const WAKE = 0;
+
+/** Whether an event counts in an index, in a word and in a sentence; `stage` is that of the epoch in which it starts. */
+export function counting(name, stage) {
+  if (!kindOf(name).group) return { isCounted: false, word: "–", why: "Events of this kind are in no index." };
+  if (stage === undefined || stage < WAKE) return { isCounted: false, word: "not scored", why: "Marked, not counted: its epoch is not scored." };
+  if (stage === WAKE) return { isCounted: false, word: "in wake", why: "Marked, not counted: it starts in wake." };
+  return { isCounted: true, word: "yes", why: "Counted: it starts in sleep." };
 }

@@ -1,42 +1,461 @@
 // Events on the traces: drawn on their channel, made and edited with the pointer and with keys.
 //
-// The viewer hands on what keys ask for as { event: word }:
-//   "tool" (E) · "menu" (Enter) · "delete" (Delete, Backspace) · "next" (J) · "previous" (Shift+J) · "earlier" (,) · "later" (.) ·
-//   "shorter" (<) · "longer" (>) · "escape"
+// The viewer hands on what keys ask for as { event: word }: "tool" (E), "menu" (Enter), "delete" (Delete, Backspace), "next" (J),
+// "previous" (Shift+J), "earlier" and "later" (, and .: the selected one by 0.1 s), "shorter" and "longer" (< and >), "escape".
 
+import { clockText } from "./clock.js";
+import { element } from "./dom.js";
+import { drawLights, drawMarks, drawTints, placeEvents, rowFinder, STRIP } from "./event_drawing.js";
 import { EventIndex } from "./event_index.js";
+import { colourOf, counting, firstName, lengthRemark } from "./event_kinds.js";
+import { EventMenu } from "./event_menu.js";
+import { desaturationOf } from "./event_samples.js";
+import { GUTTER } from "./layout.js";
+
+const EDGE = 5; // pixels within which an edge is taken hold of
+const LEAST_PIXELS = 4; // a shorter drag is a click with an unsteady hand
+const STEP_S = 0.1; // times of events are multiples of it
+const EPOCH_S = 30;
+const NEW_BY_KEY_S = 10; // length of an event that is made without a pointer
+const NOT_SCORING = "Events can be made and changed while you score: press Score above.";
 
 export class EventLayer {
-  /** `panel` shows the traces; `act` takes what the viewer does ({ at: seconds } goes there, { say: text }). */
+  /** `panel` shows the traces; `act` takes what the viewer does: { at: seconds } goes there, {} gives it the focus back. */
   constructor(panel, act) {
     this.panel = panel;
     this.act = act;
     this.index = new EventIndex([]);
+    this.selected = null; // id
+    this.isOn = false; // the event tool: a drag over a channel makes an event
+    this.press = null; // what the pointer does while its button is down
+    this.boxes = [];
+    this.names = new Map(); // kind of channel → what an event drawn there was called last
+    this.listed = null; // events of the table's filter, which J goes through
     this.listeners = new Set();
+    this.drag = element("div", { className: "event-drag" }, [element("span")]);
+    this.drag.firstChild.setAttribute("role", "status");
+    this.drag.hidden = true;
+    this.menu = new EventMenu((choice) => this.chosen(choice), () => act({}));
+    panel.root.append(this.drag, this.menu.root);
     panel.events = this;
+    const { canvas } = panel;
+    canvas.addEventListener("pointerdown", (event) => this.down(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", (event) => this.up(event));
+    canvas.addEventListener("pointercancel", () => this.cancel());
+    canvas.addEventListener("contextmenu", (event) => this.openMenuAt(event));
   }
 
-  /** A night was opened. `document` is its ReviewDocument, or null where nobody edits: then its own events are shown. */
+  /** A night was opened; `document` is its ReviewDocument, null where nobody scores. */
   open(night, document, theme) {
-    this.night = night;
-    this.document = document;
-    this.theme = theme;
-    this.refresh();
+    if (night.study !== this.night?.study) this.selected = null;
+    this.stop?.();
+    this.cancel();
+    this.menu.close();
+    Object.assign(this, { night, document, theme, listed: null });
+    this.stop = document?.onChange((change) => this.changed(change));
+    this.numbered = night.events.map((event, at) => ({ ...event, id: event.id ?? `${at}` }));
+    this.reindex();
   }
 
-  /** The document's events or stages changed (viewer.js says so from the document's onChange). */
-  refresh() {
-    this.index = new EventIndex(this.document?.events.values() ?? this.night.events);
-    for (const listener of this.listeners) listener();
-  }
-
-  /** `listener()` is called when the events or the selected one changed. */
+  /** Hear when the events, their stages or the selected one have changed. */
   onChange(listener) {
     this.listeners.add(listener);
   }
 
-  /** Do what a key asks for; true when there was something to do. */
-  keys(action) {
-    return Boolean(action);
+  tell() {
+    for (const listener of this.listeners) listener();
   }
+
+  changed({ stages = [], events = [] }) {
+    if (events.length) this.reindex();
+    else if (stages.length) this.redraw();
+  }
+
+  reindex() {
+    this.index = new EventIndex(this.document?.eventList ?? this.numbered);
+    if (!this.index.get(this.selected)) this.selected = null;
+    this.stripFor = null;
+    this.redraw();
+  }
+
+  redraw() {
+    this.tell();
+    this.panel.redraw();
+  }
+
+  get canEdit() {
+    return Boolean(this.document?.editable);
+  }
+
+  whyNot() {
+    return this.document?.whyNot || NOT_SCORING;
+  }
+
+  stageAt(seconds) {
+    const epoch = Math.floor(seconds / EPOCH_S) + 1;
+    return this.document ? this.document.stage(epoch) : this.night.scorings[0]?.stages[epoch - 1];
+  }
+
+  // drawing
+
+  /** Room above the traces for events whose channel is not on the screen; the same on every page. */
+  stripHeight() {
+    const { settings, height } = this.panel;
+    const key = `${settings.montage} ${height}`;
+    if (this.stripFor !== key) {
+      const traces = this.night ? settings.montageTraces() : [];
+      const rowOf = rowFinder(traces.map((trace) => ({ trace })));
+      const isNeeded = this.panel.overflows(traces) ? this.index.events.length > 0 : this.index.events.some((event) => !rowOf(event));
+      this.stripFor = key;
+      this.strip = isNeeded ? STRIP : 0;
+    }
+    return this.strip;
+  }
+
+  drawBelow(context, plot, view, placed) {
+    this.boxes = placeEvents(this.index.within(view.start, view.stop), rowFinder(placed), plot, view);
+    this.scene = { theme: this.theme, night: this.night, plot, view, selected: this.selected, editable: this.canEdit, stageAt: (seconds) => this.stageAt(seconds) };
+    drawTints(context, this.boxes, this.scene);
+  }
+
+  drawAbove(context) {
+    const { plot } = this.scene;
+    context.save();
+    context.beginPath();
+    context.rect(plot.left, 0, plot.width, plot.top + plot.height);
+    context.clip();
+    drawMarks(context, this.boxes, this.scene);
+    drawLights(context, this.index.lights, this.scene);
+    context.restore();
+    if (this.press?.began) this.show(); // a page was turned while the button is down
+  }
+
+  /** What lies under the pointer, in words; "" for nothing. */
+  describe(event) {
+    const hit = this.hit(event.offsetX, event.offsetY);
+    return hit ? this.words(hit.event) : "";
+  }
+
+  words(event) {
+    const { name, start, stop, channel, source, extra = {} } = event;
+    const lines = [`${name} · ${(stop - start).toFixed(1)} s · ${clockText(this.night.start, start)} to ${clockText(this.night.start, stop)}`];
+    lines.push([channel || "no channel", source && `by ${source}`].filter(Boolean).join(" · "));
+    for (const [key, value] of Object.entries(extra)) if (value !== "") lines.push(`${key}: ${value}`);
+    lines.push(counting(name, this.stageAt(start)).why);
+    const remark = lengthRemark(event);
+    if (remark) lines.push(remark);
+    return lines.join("\n");
+  }
+
+  // the pointer
+
+  get plot() {
+    return this.panel.drawn ? this.panel.plot : null;
+  }
+
+  timeAt(x) {
+    return this.plot.start + (x - this.plot.left) / this.plot.perSecond;
+  }
+
+  /** The event under a place and which part of it: "start", "stop" or "middle". */
+  hit(x, y) {
+    if (!this.plot || x < GUTTER) return null;
+    const isUnder = ({ left, right, top, height }) => x >= left - EDGE && x <= right + EDGE && y >= top && y < top + height;
+    const under = this.boxes.filter(isUnder);
+    // the selected one first, then the one that lies closest about the pointer
+    under.sort((a, b) => (b.event.id === this.selected) - (a.event.id === this.selected) || outside(a, x) - outside(b, x) || a.right - a.left - (b.right - b.left));
+    const [box] = under;
+    if (!box) return null;
+    const { event, left, right } = box;
+    const reach = Math.min(EDGE, Math.max(1, (right - left) / 4));
+    const { view } = this.scene;
+    const part = x < left + reach && event.start >= view.start ? "start" : x > right - reach && event.stop <= view.stop ? "stop" : "middle";
+    return { event, part };
+  }
+
+  down(event) {
+    this.menu.close();
+    const { offsetX: x, offsetY: y } = event;
+    if (event.button !== 0 || event.shiftKey || this.panel.caliper.isOn || !this.plot || x < GUTTER) return;
+    const hit = event.altKey ? null : this.hit(x, y);
+    const row = this.panel.rowAt(y);
+    this.press = { x, last: x, from: this.timeAt(x), ...(hit ?? { part: (this.isOn || event.altKey) && row ? "new" : "none", row }) };
+    this.panel.canvas.setPointerCapture(event.pointerId);
+    if (hit) this.select(hit.event.id);
+  }
+
+  move(event) {
+    const { press } = this;
+    if (!press) {
+      this.point(event);
+      return;
+    }
+    press.last = event.offsetX;
+    if (!press.began) {
+      if (Math.abs(event.offsetX - press.x) < LEAST_PIXELS || press.part === "none" || press.isRefused) return;
+      if (!this.canEdit) {
+        press.isRefused = true;
+        this.panel.say(this.whyNot());
+        return;
+      }
+      press.began = true;
+    }
+    this.show();
+  }
+
+  /** The pointer's shape says what a drag would do. */
+  point(event) {
+    const hit = this.hit(event.offsetX, event.offsetY);
+    const { style } = this.panel.canvas;
+    const shape = !hit ? "" : !this.canEdit ? "pointer" : hit.part === "middle" ? "move" : "ew-resize";
+    const cursor = shape || (this.isOn && event.offsetX >= GUTTER ? "crosshair" : "");
+    if (style.cursor !== cursor) style.cursor = cursor;
+  }
+
+  up() {
+    const { press } = this;
+    if (!press) return;
+    const event = press.began ? this.dragged() : null;
+    this.cancel();
+    if (event && press.part === "new") this.make(event);
+    else if (event) this.change(press.event, event);
+    else if (press.part === "none" || press.part === "new") this.select(null);
+  }
+
+  cancel() {
+    this.press = null;
+    this.drag.hidden = true;
+  }
+
+  /** The event as it would be were the button let go now. */
+  dragged() {
+    const { press } = this;
+    const now = this.timeAt(press.last);
+    if (press.part === "new") {
+      const kind = press.row.trace.kind;
+      return this.within({ name: this.names.get(kind) ?? firstName(kind), channel: press.row.trace.label, extra: {} }, press.from, now);
+    }
+    const { start, stop } = press.event;
+    if (press.part === "start") return this.within(press.event, now, stop);
+    if (press.part === "stop") return this.within(press.event, start, now);
+    return this.within(press.event, start + now - press.from, stop + now - press.from);
+  }
+
+  /** The event between two times, in tenths of a second and inside the recording. */
+  within(event, one, other) {
+    const end = Math.floor(this.night.duration_s / STEP_S) * STEP_S;
+    const shift = Math.max(0, -Math.min(one, other)) + Math.min(0, end - Math.max(one, other));
+    const isMoved = Math.abs(other - one - (event.stop - event.start)) < STEP_S / 2;
+    const [a, b] = isMoved ? [one + shift, other + shift] : [Math.min(Math.max(one, 0), end), Math.min(Math.max(other, 0), end)];
+    const start = tenth(Math.min(a, b));
+    return { ...event, start, stop: Math.max(tenth(Math.max(a, b)), tenth(start + STEP_S)) };
+  }
+
+  /** Show over the traces what is being dragged. */
+  show() {
+    const { press, plot } = this;
+    if (!plot) return;
+    const event = this.dragged();
+    const at = (seconds) => Math.min(Math.max(plot.left + (seconds - plot.start) * plot.perSecond, plot.left), plot.left + plot.width);
+    const [left, right] = [at(event.start), at(event.stop)];
+    const box = this.boxes.find((one) => one.event.id === press.event?.id);
+    const row = this.panel.placed.find(({ trace }) => trace.key === press.row?.trace.key);
+    const [top, height] = row ? [row.middle - row.pitch / 2, row.pitch] : box ? [box.top, box.height] : [plot.top, plot.height];
+    const colour = colourOf(this.theme, event.name);
+    Object.assign(this.drag.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${height}px`, borderColor: colour });
+    this.drag.hidden = false;
+    const text = this.drag.firstChild;
+    const remark = lengthRemark(event);
+    text.textContent = `${event.name} · ${clockText(this.night.start, event.start)} · ${(event.stop - event.start).toFixed(1)} s${remark ? ` · ${remark}` : ""}`;
+    const { offsetWidth: width, offsetHeight: high } = text;
+    text.style.left = `${Math.min(0, plot.left + plot.width - left - width)}px`;
+    text.style.top = top - high - 3 >= 0 ? `${-high - 3}px` : `${height + 3}px`;
+  }
+
+  // edits: each is one step of undo
+
+  make(event) {
+    const id = this.document.newId();
+    const made = this.signed(event);
+    this.selected = id; // before the edit tells the listeners
+    if (this.document.apply({ events: [[id, null, made]] }, "event")) this.said(made);
+  }
+
+  change({ id }, to) {
+    const from = this.document.events.get(id);
+    if (!from) return; // somebody else has deleted it meanwhile
+    const changed = this.signed(to);
+    if (from.start === changed.start && from.stop === changed.stop && from.name === changed.name && from.channel === changed.channel) return;
+    if (this.document.apply({ events: [[id, from, changed]] }, "event")) this.said(changed);
+  }
+
+  delete() {
+    const event = this.index.get(this.selected);
+    if (!event) return false;
+    if (!this.canEdit) this.panel.say(this.whyNot());
+    else {
+      this.document.apply({ events: [[event.id, this.document.events.get(event.id), null]] }, "event");
+      this.panel.say(`${event.name} deleted. Ctrl+Z brings it back.`);
+    }
+    return true;
+  }
+
+  /** An event as it is stored: by the one who scores, with what the samples say about it. */
+  signed({ start, stop, name, channel, extra = {} }) {
+    const { Desaturation: _depth, NadirSpO2: _nadir, ...others } = extra;
+    return { start, stop, name, channel, source: this.document.scorer, extra: { ...others, ...this.measured({ start, stop, name, channel }) } };
+  }
+
+  measured(event) {
+    if (event.name !== "Desaturation" || !this.plot) return {};
+    const row = rowFinder(this.panel.placed)(event);
+    if (!row) return {};
+    const { high, low, notch } = this.panel.settings.filter(row.trace);
+    return desaturationOf(row, event, high !== null || low !== null || notch !== null);
+  }
+
+  said(event) {
+    const remark = lengthRemark(event);
+    if (remark) this.panel.say(`${event.name}, ${(event.stop - event.start).toFixed(1)} s: ${remark}`);
+  }
+
+  // selecting, the menu, the keys
+
+  select(id) {
+    if (this.selected === id) return;
+    this.selected = id;
+    this.redraw();
+  }
+
+  openMenuAt(event) {
+    const hit = this.hit(event.offsetX, event.offsetY);
+    if (!hit && !this.isOn) return;
+    event.preventDefault();
+    if (!hit) return;
+    this.select(hit.event.id);
+    this.openMenu(event.offsetX, event.offsetY);
+  }
+
+  openMenu(x, y) {
+    if (!this.canEdit) {
+      this.panel.say(this.whyNot());
+      return;
+    }
+    const { width, height, settings } = this.panel;
+    this.menu.open(this.index.get(this.selected), this.theme, settings.montageTraces().map(({ label }) => label), { x, y, width, height });
+  }
+
+  chosen({ name, channel, remove }) {
+    const event = this.index.get(this.selected);
+    if (!event || !this.canEdit) return;
+    if (remove) this.delete();
+    else {
+      const changed = { ...event, name: name ?? event.name, channel: channel ?? event.channel };
+      const row = rowFinder(this.panel.placed)(changed);
+      if (name && row) this.names.set(row.trace.kind, name); // the next one drawn there is probably such a one too
+      this.change(event, changed);
+    }
+  }
+
+  /** Do what a key asks for, { event: word }; true when there was something to do. */
+  keys({ event: word }) {
+    const event = this.index.get(this.selected);
+    if (word === "escape") return this.escape();
+    if (word === "next" || word === "previous") return this.step(word === "next" ? 1 : -1);
+    if (word === "tool") return this.toggle();
+    if (word === "delete") return this.delete();
+    if (word === "menu" && !event) return this.makeByKey();
+    if (!event || !this.plot) return false;
+    if (word === "menu") {
+      const box = this.boxes.find((one) => one.event.id === event.id);
+      this.openMenu(box ? box.left : this.plot.left, box ? box.top + RIBBON_BELOW : this.plot.top);
+      return true;
+    }
+    if (!this.canEdit) {
+      this.panel.say(this.whyNot());
+      return true;
+    }
+    const [first, last] = { earlier: [-1, -1], later: [1, 1], shorter: [0, -1], longer: [0, 1] }[word];
+    if (event.stop + last * STEP_S - event.start - first * STEP_S < STEP_S / 2) return false;
+    this.change(event, this.within(event, event.start + first * STEP_S, event.stop + last * STEP_S));
+    return true;
+  }
+
+  toggle() {
+    if (!this.isOn && !this.canEdit) {
+      this.panel.say(this.whyNot());
+      return true;
+    }
+    this.isOn = !this.isOn;
+    this.panel.canvas.style.cursor = this.isOn ? "crosshair" : "";
+    this.panel.say(this.isOn ? "Event tool: drag over a channel to mark an event there. E or Esc ends it." : "Event tool off");
+    this.tell();
+    return true;
+  }
+
+  /** With the tool on and a channel selected, an event in the middle of the screen, to be moved and stretched by keys. */
+  makeByKey() {
+    const row = this.isOn && this.canEdit && this.plot && this.panel.placed.find(({ trace }) => trace.key === this.panel.settings.selected);
+    if (!row) return false;
+    const middle = this.timeAt(this.plot.left + this.plot.width / 2);
+    const event = { name: this.names.get(row.trace.kind) ?? firstName(row.trace.kind), channel: row.trace.label };
+    this.make(this.within(event, middle - NEW_BY_KEY_S / 2, middle + NEW_BY_KEY_S / 2));
+    return true;
+  }
+
+  escape() {
+    if (this.menu.isOpen) this.menu.close();
+    else if (this.press?.began) this.cancel();
+    else if (this.isOn) this.toggle();
+    else if (this.selected !== null) this.select(null);
+    else return false;
+    return true;
+  }
+
+  /** Select the next event (of the table's filter), or the one before, and go there. */
+  step(direction) {
+    const list = this.listed ?? this.index.events;
+    if (!list.length) {
+      this.panel.say(this.index.events.length ? "No event passes the table's filter." : "No events on this night.");
+      return true;
+    }
+    const event = this.index.get(this.selected);
+    const at = event ? list.findIndex(({ id }) => id === event.id) : -1;
+    const from = event?.start ?? (direction > 0 ? (this.plot?.start ?? 0) - STEP_S : (this.plot?.start ?? 0));
+    let next = at + direction;
+    if (at < 0) next = direction > 0 ? list.findIndex(({ start }) => start > from) : list.findLastIndex(({ start }) => start < from);
+    const place = next < 0 || next >= list.length ? (direction > 0 ? 0 : list.length - 1) : next;
+    this.goTo(list[place]);
+    this.panel.say(`Event ${place + 1} of ${list.length}${this.listed ? " in the table" : ""} · ${list[place].name} · ${(list[place].stop - list[place].start).toFixed(1)} s`);
+    return true;
+  }
+
+  /** Select an event and bring it on the screen. */
+  goTo(event) {
+    const { settings } = this.panel;
+    const traces = settings.montageTraces();
+    const at = traces.findIndex((trace) => trace.label === event.channel || trace.channels.includes(event.channel));
+    const first = Math.min(settings.scroll, this.panel.maxScroll());
+    if (at >= 0 && (at < first || at >= first + this.panel.rowsThatFit())) {
+      settings.scroll = Math.min(Math.max(at - 2, 0), this.panel.maxScroll());
+      this.act({ change: "none", refocus: false });
+    }
+    this.select(event.id);
+    this.act({ at: event.start, refocus: false });
+  }
+
+  close() {
+    this.stop?.();
+  }
+}
+
+const RIBBON_BELOW = 20; // the menu leaves the event's name in sight
+
+function outside({ left, right }, x) {
+  return Math.max(left - x, x - right, 0);
+}
+
+function tenth(seconds) {
+  return Math.round(seconds * 10) / 10;
 }

@@ -3,7 +3,7 @@
 import { Caliper } from "./caliper.js";
 import { clockText, elapsedText, tickStep } from "./clock.js";
 import { element, sizedContext } from "./dom.js";
-import { FONT, GUTTER, RIGHT, fitted } from "./layout.js";
+import { FONT, GUTTER, RIGHT } from "./layout.js";
 import { drawLabels, drawReferenceLines, drawTrace } from "./trace_rows.js";
 import { trimmed } from "./settings.js";
 import { GAP } from "./trace_store.js";
@@ -34,6 +34,7 @@ export class TracePanel {
     this.canvas.addEventListener("pointermove", (event) => this.describe(event));
     this.canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.drawn = null;
+    this.events = null; // an EventLayer sets itself here
   }
 
   open(night, theme) {
@@ -57,7 +58,16 @@ export class TracePanel {
   }
 
   get plotHeight() {
-    return Math.max(MIN_ROW, this.height - AXIS - TOP);
+    return Math.max(MIN_ROW, this.height - AXIS - this.plotTop);
+  }
+
+  get plotTop() {
+    return TOP + (this.events?.stripHeight() ?? 0);
+  }
+
+  /** Whether rows would have to be scrolled even with nothing above them. */
+  overflows(rows) {
+    return rows.length * MIN_ROW > this.height - AXIS - TOP;
   }
 
   rowsThatFit() {
@@ -88,15 +98,28 @@ export class TracePanel {
   draw(epoch, view, windows) {
     const rows = this.visible().map((trace, index) => ({ trace, window: windows[index] }));
     this.drawn = { epoch, view, rows };
+    this.paint();
+    this.caliper.clear(); // what it measured is no longer there
+  }
+
+  /** Draw the same stretch of time again: something that lies over it has changed. */
+  redraw() {
+    if (this.drawn) this.paint();
+  }
+
+  paint() {
+    const { epoch, view, rows } = this.drawn;
     this.notice.hidden = true;
     const context = sizedContext(this.canvas, this.width, this.height, { alpha: false });
-    const plot = { left: GUTTER, top: TOP, width: this.plotWidth, height: this.plotHeight, perSecond: this.plotWidth / (view.stop - view.start), start: view.start };
+    const plot = { left: GUTTER, top: this.plotTop, width: this.plotWidth, height: this.plotHeight, perSecond: this.plotWidth / (view.stop - view.start), start: view.start };
     const placed = this.placeRows(rows, plot);
     context.fillStyle = "#fff";
     context.fillRect(0, 0, this.width, this.height);
     this.drawTime(context, plot, view, epoch);
     if (this.settings.grid) for (const row of placed) drawReferenceLines(context, row, plot, this.theme);
-    const eventNames = this.drawEvents(context, plot, view, placed);
+    this.placed = placed;
+    this.plot = plot;
+    this.events?.drawBelow(context, plot, view, placed);
     context.save();
     context.beginPath();
     context.rect(plot.left, 0, plot.width, plot.top + plot.height);
@@ -107,13 +130,10 @@ export class TracePanel {
     }
     context.restore();
     this.drawEpochMark(context, plot, view, epoch);
-    drawEventNames(context, eventNames);
+    this.events?.drawAbove(context);
     this.drawGapNames(context, plot, view);
     for (const row of placed) drawLabels(context, row, plot, this.theme, row.trace.key === this.settings.selected);
     this.drawHidden(context);
-    this.placed = placed;
-    this.plot = plot;
-    this.caliper.clear(); // what it measured is no longer there
   }
 
   /** Give each row its share of the height: brain and eyes need more of it than a saturation. */
@@ -209,27 +229,6 @@ export class TracePanel {
     }
   }
 
-  /** Draw the events' stretches; returns their names, which are written over the traces. */
-  drawEvents(context, plot, view, placed) {
-    const { theme } = this;
-    const names = [];
-    for (const event of eventsWithin(this.night.events, view.start, view.stop)) {
-      const row = placed.find(({ trace }) => trace.label === event.channel || trace.channels.includes(event.channel));
-      if (event.channel && !row && this.settings.montageTraces().length > placed.length) continue; // its channel is scrolled away
-      const left = plot.left + Math.max(0, event.start - view.start) * plot.perSecond;
-      const right = plot.left + Math.min(view.stop - view.start, event.stop - view.start) * plot.perSecond;
-      const top = row ? row.middle - row.pitch / 2 : plot.top;
-      const height = row ? row.pitch : plot.height;
-      context.fillStyle = theme.events[event.name] ?? theme.otherEvent;
-      context.globalAlpha = row ? 0.16 : 0.1;
-      context.fillRect(left, top, Math.max(1, right - left), height);
-      context.globalAlpha = 1;
-      context.fillRect(left, top, Math.max(1, right - left), 2);
-      if (right - left > 24) names.push({ text: event.name, left, top: top + 2, room: right - left - 4, colour: context.fillStyle });
-    }
-    return names;
-  }
-
   drawHidden(context) {
     const hidden = this.maxScroll();
     if (!hidden) return;
@@ -260,10 +259,10 @@ export class TracePanel {
     return this.placed?.find(({ middle, pitch }) => Math.abs(y - middle) <= pitch / 2);
   }
 
-  /** What a channel is, where its name stands. */
+  /** What a channel is, where its name stands; what an event is, where it lies. */
   describe(event) {
     const row = event.offsetX <= GUTTER ? this.rowAt(event.offsetY) : null;
-    const said = row ? this.describeRow(row) : "";
+    const said = row ? this.describeRow(row) : (this.events?.describe(event) ?? "");
     if (this.canvas.title !== said) this.canvas.title = said;
   }
 
@@ -331,22 +330,3 @@ function drawWithin(context, row, plot) {
   drawTrace(context, row, plot);
   context.restore();
 }
-
-function drawEventNames(context, names) {
-  context.font = `10px ${FONT}`;
-  context.textBaseline = "top";
-  context.textAlign = "left";
-  for (const { text, left, top, room, colour } of names) {
-    const shown = fitted(context, text, room);
-    context.fillStyle = "rgb(255 255 255 / 75%)";
-    context.fillRect(left + 1, top, context.measureText(shown).width + 4, 11);
-    context.fillStyle = colour;
-    context.fillText(shown, left + 3, top);
-  }
-}
-
-/** Events that touch a stretch of time; `events` is sorted by start. */
-function eventsWithin(events, start, stop) {
-  return events.filter((event) => event.start < stop && Math.max(event.stop, event.start + 0.01) > start);
-}
-
