@@ -1,7 +1,7 @@
 // How events look on the traces: a ribbon and a tint over their stretch of their channel, and their name where it fits.
 
 import { clockText } from "./clock.js";
-import { colourOf, counting, isAtHome, kindOf } from "./event_kinds.js";
+import { colourOf, isAtHome, kindOf } from "./event_kinds.js";
 import { FONT, fitted } from "./layout.js";
 
 export const STRIP = 15; // above the traces, for events whose channel is not on the screen
@@ -10,7 +10,7 @@ const NAME_HEIGHT = 13;
 const HANDLE = 5;
 const HATCHED_FROM = 5; // narrower ones are plain
 const PATTERN = 6;
-const patterns = new Map();
+const patterns = new Map(); // hatch and colour → pattern
 
 /** Give for an event the row that it is drawn on, or null: that of its channel; without a channel the first of a fitting kind. */
 export function rowFinder(rows) {
@@ -63,12 +63,11 @@ export function placeEvents(events, rowOf, plot, view) {
   return boxes;
 }
 
-/** Below the traces: the tint. `stageAt(seconds)` tells whether an event counts; `selected` is an event's id. */
-export function drawTints(context, boxes, { theme, selected, stageAt }) {
+/** Below the traces: the tint. `judge(event)` tells whether an event counts; `selected` is an event's id. */
+export function drawTints(context, boxes, { theme, selected, judge }) {
   for (const { event, left, right, top, height, row } of boxes) {
     context.fillStyle = colourOf(theme, event.name);
-    const { isCounted } = counting(event.name, stageAt(event.start));
-    context.globalAlpha = event.id === selected ? 0.3 : row && isCounted ? 0.17 : 0.09;
+    context.globalAlpha = event.id === selected ? 0.3 : row && judge(event).isCounted ? 0.17 : 0.09;
     context.fillRect(left, top, right - left, height - 1);
   }
   context.globalAlpha = 1;
@@ -122,13 +121,13 @@ function drawFrame(context, { event, left, right, top, height }, { theme, view, 
   }
 }
 
-function drawName(context, { event, row, left, right, top, height }, { theme, stageAt }) {
+function drawName(context, { event, row, left, right, top, height }, { theme, judge }) {
   const ribbon = Math.min(RIBBON, Math.max(2, height / 3));
   const room = right - left - 5;
   if (height < NAME_HEIGHT || room < 8) return;
   context.font = `600 11px ${FONT}`;
   const { code } = kindOf(event.name);
-  const { isCounted, word } = counting(event.name, stageAt(event.start));
+  const { isCounted, word } = judge(event);
   const notCounted = isCounted || word === "–" ? "" : ` · ${word}`;
   const where = row || !event.channel ? "" : ` · ${event.channel}`;
   const depth = typeof event.extra?.Desaturation === "number" ? ` ${Number(event.extra.Desaturation.toFixed(1))} %` : "";

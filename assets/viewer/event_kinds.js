@@ -76,13 +76,3 @@ export function lengthRemark({ name, start, stop }) {
   if (most && seconds > most + 0.05) return `longer than ${most} s (AASM)`;
   return "";
 }
-
-const WAKE = 0;
-
-/** Whether an event counts in an index, in a word and in a sentence; `stage` is that of the epoch in which it starts. */
-export function counting(name, stage) {
-  if (!kindOf(name).group) return { isCounted: false, word: "–", why: "Events of this kind are in no index." };
-  if (stage === undefined || stage < WAKE) return { isCounted: false, word: "not scored", why: "Marked, not counted: its epoch is not scored." };
-  if (stage === WAKE) return { isCounted: false, word: "in wake", why: "Marked, not counted: it starts in wake." };
-  return { isCounted: true, word: "yes", why: "Counted: it starts in sleep." };
-}

@@ -5,9 +5,10 @@
 
 import { clockText } from "./clock.js";
 import { element } from "./dom.js";
+import { counting } from "./event_counting.js";
 import { drawLights, drawMarks, drawTints, placeEvents, rowFinder, STRIP } from "./event_drawing.js";
 import { EventIndex } from "./event_index.js";
-import { colourOf, counting, firstName, lengthRemark } from "./event_kinds.js";
+import { colourOf, firstName, lengthRemark } from "./event_kinds.js";
 import { EventMenu } from "./event_menu.js";
 import { desaturationOf } from "./event_samples.js";
 import { GUTTER } from "./layout.js";
@@ -58,30 +59,27 @@ export class EventLayer {
     this.reindex();
   }
 
-  /** Hear when the events, their stages or the selected one have changed. */
+  /** Hear what has changed: "events", "stages" or "selection". */
   onChange(listener) {
     this.listeners.add(listener);
   }
 
-  tell() {
-    for (const listener of this.listeners) listener();
+  tell(what) {
+    this.panel.redraw();
+    for (const listener of this.listeners) listener(what);
   }
 
-  changed({ stages = [], events = [] }) {
+  changed({ stages = [], events = [], by }) {
     if (events.length) this.reindex();
-    else if (stages.length) this.redraw();
+    else if (stages.length) this.tell("stages");
+    else if (by === "state") this.tell("selection"); // whether it can be edited is seen at its edges
   }
 
   reindex() {
     this.index = new EventIndex(this.document?.eventList ?? this.numbered);
     if (!this.index.get(this.selected)) this.selected = null;
     this.stripFor = null;
-    this.redraw();
-  }
-
-  redraw() {
-    this.tell();
-    this.panel.redraw();
+    this.tell("events");
   }
 
   get canEdit() {
@@ -95,6 +93,11 @@ export class EventLayer {
   stageAt(seconds) {
     const epoch = Math.floor(seconds / EPOCH_S) + 1;
     return this.document ? this.document.stage(epoch) : this.night.scorings[0]?.stages[epoch - 1];
+  }
+
+  /** Whether an event counts and why: { isCounted, word, why }. */
+  judge(event) {
+    return counting(event, (seconds) => this.stageAt(seconds), this.index.lights);
   }
 
   // drawing
@@ -115,7 +118,7 @@ export class EventLayer {
 
   drawBelow(context, plot, view, placed) {
     this.boxes = placeEvents(this.index.within(view.start, view.stop), rowFinder(placed), plot, view);
-    this.scene = { theme: this.theme, night: this.night, plot, view, selected: this.selected, editable: this.canEdit, stageAt: (seconds) => this.stageAt(seconds) };
+    this.scene = { theme: this.theme, night: this.night, plot, view, selected: this.selected, editable: this.canEdit, judge: (event) => this.judge(event) };
     drawTints(context, this.boxes, this.scene);
   }
 
@@ -142,7 +145,7 @@ export class EventLayer {
     const lines = [`${name} · ${(stop - start).toFixed(1)} s · ${clockText(this.night.start, start)} to ${clockText(this.night.start, stop)}`];
     lines.push([channel || "no channel", source && `by ${source}`].filter(Boolean).join(" · "));
     for (const [key, value] of Object.entries(extra)) if (value !== "") lines.push(`${key}: ${value}`);
-    lines.push(counting(name, this.stageAt(start)).why);
+    lines.push(this.judge(event).why);
     const remark = lengthRemark(event);
     if (remark) lines.push(remark);
     return lines.join("\n");
@@ -325,7 +328,7 @@ export class EventLayer {
   select(id) {
     if (this.selected === id) return;
     this.selected = id;
-    this.redraw();
+    this.tell("selection");
   }
 
   openMenuAt(event) {
@@ -390,7 +393,6 @@ export class EventLayer {
     this.isOn = !this.isOn;
     this.panel.canvas.style.cursor = this.isOn ? "crosshair" : "";
     this.panel.say(this.isOn ? "Event tool: drag over a channel to mark an event there. E or Esc ends it." : "Event tool off");
-    this.tell();
     return true;
   }
 

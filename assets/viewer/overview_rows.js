@@ -1,5 +1,7 @@
 // The rows of the night's overview, each drawn once for a study and a size.
 
+import { clockText } from "./clock.js";
+import { colourOf, GROUPS } from "./event_kinds.js";
 import { FONT } from "./layout.js";
 
 const UNSCORED = "#eef0f3";
@@ -64,20 +66,50 @@ function drawOne(context, { night, theme, width, perEpoch }, stages, height) {
   }
 }
 
-function drawLights(context, { night, theme, width, perSecond }, height) {
-  context.fillStyle = theme.cursor;
+function drawLights(context, { lights, theme, width, perSecond }, height) {
+  if (!lights) return;
   context.font = `9px ${FONT}`;
   context.textBaseline = "top";
-  for (const event of night.events) {
-    if (!event.name.startsWith("Lights ")) continue;
-    const x = Math.round(event.start * perSecond);
+  for (const [seconds, name] of [[lights.off, "Lights off"], [lights.on, "Lights on"]]) {
+    if (seconds === null) continue;
+    const x = Math.round(seconds * perSecond);
+    const isOff = name === "Lights off";
+    context.fillStyle = "rgb(214 218 224 / 55%)"; // nothing counts there
+    context.fillRect(isOff ? 0 : x, 0, isOff ? x : width - x, height);
+    context.fillStyle = theme.cursor;
     for (let y = 0; y < height; y += 4) context.fillRect(x, y, 1, 2);
-    const isRoomBefore = x > context.measureText(event.name).width + 6;
-    const isRoomAfter = width - x > context.measureText(event.name).width + 6;
-    const before = event.name === "Lights off" ? isRoomBefore : !isRoomAfter;
+    const isRoomBefore = x > context.measureText(name).width + 6;
+    const isRoomAfter = width - x > context.measureText(name).width + 6;
+    const before = isOff ? isRoomBefore : !isRoomAfter;
     context.textAlign = before ? "right" : "left";
-    context.fillText(event.name, x + (before ? -3 : 3), height - 12);
+    context.fillText(name, x + (before ? -3 : 3), height - 12);
   }
+}
+
+/** A line of ticks for each group of events; `marks` is Map group → one byte a column (`EventIndex.columns`). */
+export function drawEventTicks(context, { theme, width }, height, marks) {
+  const pitch = height / GROUPS.length;
+  GROUPS.forEach(({ group, example }, line) => {
+    const mark = marks.get(group);
+    context.fillStyle = theme.grid;
+    context.fillRect(0, Math.round((line + 1) * pitch) - 1, width, 0.5);
+    context.fillStyle = colourOf(theme, example);
+    const perColumn = width / mark.length;
+    for (let start = mark.indexOf(1); start >= 0; ) {
+      const end = mark.indexOf(0, start);
+      const stop = end < 0 ? mark.length : end;
+      context.fillRect(start * perColumn, line * pitch, Math.max(1, (stop - start) * perColumn), pitch - 1);
+      start = mark.indexOf(1, stop);
+    }
+  });
+}
+
+/** What the events about a time are, in a few lines. */
+export function describeEvents(index, night, seconds, reach) {
+  const found = index.within(seconds - reach, seconds + reach);
+  const said = found.slice(0, 8).map(({ name, start, stop, channel }) => [clockText(night.start, Math.floor(start)), name, `${(stop - start).toFixed(1)} s`, channel].filter(Boolean).join(" · "));
+  if (found.length > said.length) said.push(`and ${found.length - said.length} more events`);
+  return said;
 }
 
 /** Ticks where somebody should look: the engines disagree, or the one there is was least certain. */

@@ -22,7 +22,9 @@ export default async function (component) {
 """Streamlit runs a component's script as a blob, which cannot import its neighbours; this fetches the real modules."""
 
 # Registered once, when the module is first imported: a script run only mounts it.
-_mount = st.components.v2.component("sleepfm.viewer", css=asset_text("viewer/viewer.css"), js=_LOADER)
+_mount = st.components.v2.component(
+    "sleepfm.viewer", css=asset_text("viewer/viewer.css") + asset_text("viewer/events.css"), js=_LOADER
+)
 
 SPACE_BELOW_PX = 26
 """Left free below the viewer for the line that says what made the scoring."""
