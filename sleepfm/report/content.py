@@ -1,0 +1,342 @@
+"""What a report says in words and tables, the same for a page of HTML and for paper.
+
+Pure: `ReportData` in, texts out. Texts from files are made printable here, so that whoever draws them only escapes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from sleepfm.analysis.sleep_statistics import Statistic
+from sleepfm.report.figures import has_heart_rate, has_spo2, positions_of, shown_channels, spectrum_limits
+from sleepfm.report.fonts import drawable
+from sleepfm.report.report_data import ReportData, State
+from sleepfm.vocabulary import EventName, Stage
+
+RESEARCH = "For research use. Not a medical device; nothing here is a diagnosis."
+DASH = "–"
+SLEEP_KEYS = ("tib", "tst", "se", "sol", "rem_latency", "waso", "awakenings")
+STAGE_KEYS = (("N1", "n1"), ("N2", "n2"), ("N3", "n3"), ("R", "rem"))
+BREATHING_KEYS = ("ahi", "ahi_rem", "ahi_supine", "odi3", "odi4", "t90", "spo2_mean", "spo2_nadir")
+OTHER_KEYS = ("arousal_index", "plmi", "heart_rate")
+GROUP_TITLES: dict[str, str] = {
+    "sleep": "Sleep",
+    "breathing": "Breathing",
+    "oxygen": "Oxygen",
+    "arousals": "Arousals",
+    "limbs": "Limb movements",
+    "heart": "Heart rate",
+}
+AHI_RANGES: tuple[tuple[float, str], ...] = (
+    (5.0, "below 5/h"),
+    (15.0, "mild range: 5 to below 15/h"),
+    (30.0, "moderate range: 15 to below 30/h"),
+    (float("inf"), "severe range: 30/h and above"),
+)
+AHI_SOURCE = "bounds 5, 15 and 30/h: AASM Task Force, Sleep 1999;22:667"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A name with its number and its interval, as they are printed."""
+
+    name: str
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Numbers that stand together on the first page; the note says why some are missing."""
+
+    title: str
+    lines: tuple[Line, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes
+    ----------
+    shares
+        Of the width, one a column.
+    numbers
+        Columns that stand on the right.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    shares: tuple[float, ...]
+    numbers: frozenset[int] = frozenset()
+    note: str = ""
+
+
+def title(data: ReportData) -> str:
+    """Return the report's name."""
+    return f"Sleep study {drawable(data.facts.study)}"
+
+
+def simulated_words(data: ReportData) -> str:
+    """Return the large words over everything that was simulated; "" for a person's night and models of people."""
+    if data.facts.simulated:
+        return "SIMULATED RECORDING"
+    return "SIMULATED MODEL" if data.simulated_models else ""
+
+
+def simulated_sentence(data: ReportData) -> str:
+    """Return what the large words mean; "" where there are none."""
+    models = ", ".join(drawable(name) for name in data.simulated_models)
+    if data.facts.simulated:
+        return "These signals never came from a person."
+    return f"{models}: trained on simulated signals, so what it says of a person means nothing." if models else ""
+
+
+def state_headline(data: ReportData) -> str:
+    """Return the one word or two that a physician looks for first."""
+    return {State.SIGNED: "SIGNED", State.REVIEWED: "REVIEWED, NOT SIGNED"}.get(data.standing.state, "UNSIGNED DRAFT")
+
+
+def state_sentence(data: ReportData) -> str:
+    """Return who stands behind the stages and events."""
+    standing = data.standing
+    scorer, proposal = drawable(standing.scorer), drawable(standing.proposal)
+    if standing.state is State.PROPOSAL:
+        return f"Stages by {proposal}; nobody has reviewed them here."
+    changed = f"{standing.changed_epochs:,} {_plural(standing.changed_epochs, 'epoch')} changed by {scorer}"
+    made = f"Stages proposed by {proposal}, {changed}." if proposal else f"Stages scored by {scorer}, begun from nothing."
+    if standing.state is State.SIGNED:
+        return f"Signed by {drawable(standing.signed_by)} {moment(standing.signed_at)}. {made} Content sha256 {standing.sha256}"
+    if standing.state is State.REVIEWED:
+        return f"{made} Marked as reviewed, not signed."
+    return made if standing.changed_at is None else f"{made} Last edit {moment(standing.changed_at)}."
+
+
+def moment(at: datetime | None) -> str:
+    """Return a moment, as "2026-11-20 06:12 UTC"."""
+    return DASH if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
+    """Return which night it is, as names and values."""
+    of = data.facts
+    found = [("Study", drawable(of.study))]
+    if of.patient is not None:
+        found.append(("Patient field", drawable(of.patient) or DASH))
+    if of.start_date is not None:
+        found.append(("Recorded on", f"{of.start_date:%Y-%m-%d}"))
+    if of.age is not None:
+        found.append(("Age", f"{of.age:.0f} years"))
+    if of.sex is not None:
+        found.append(("Sex", drawable(of.sex)))
+    found.append(("Recorded", _night(data)))
+    found.append(("Lights off", _at(data, data.lights_off_s)))
+    found.append(("Lights on", _at(data, data.lights_on_s)))
+    found.append(("Events", drawable(data.events_by) if data.events else "none marked"))
+    return tuple(found)
+
+
+def _night(data: ReportData) -> str:
+    length = f"{data.facts.duration_s / 3600:.1f} h"
+    if data.facts.start_time is None:
+        return f"{length}, no start time in the header"
+    return f"{data.facts.start_time:%H:%M} to {_at(data, data.facts.duration_s)} ({length})"
+
+
+def _at(data: ReportData, at_s: float | None) -> str:
+    """Return a moment of the night as a clock time, else as time from the start."""
+    if at_s is None:
+        return "not marked"
+    start = data.facts.start_time
+    if start is None:
+        return f"{_hours(at_s / 60)} from the start"
+    whole = int(start.hour * 3600 + start.minute * 60 + start.second + at_s)
+    return f"{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}"
+
+
+def _hours(minutes: float) -> str:
+    whole = round(minutes)
+    return f"{whole // 60} h {whole % 60:02d} min"
+
+
+def value_text(one: Statistic) -> str:
+    """Return a number with its unit, a dash where there is none."""
+    return DASH if one.value is None else f"{number(one.value, one.unit)}{_unit(one.unit)}"
+
+
+def interval_text(one: Statistic) -> str:
+    """Return an interval without its unit, "" where there is none."""
+    if one.low is None or one.high is None:
+        return ""
+    return f"{number(one.low, one.unit)} to {number(one.high, one.unit)}"
+
+
+def number(value: float, unit: str) -> str:
+    """Return a number as it is printed: counts whole, all else with one decimal."""
+    text = f"{value:,.0f}" if unit == "" and float(value).is_integer() else f"{value:,.1f}"
+    return text.replace("-", "−") if text.strip("-0.,") else text.removeprefix("-")
+
+
+def _unit(unit: str) -> str:
+    return "" if not unit else unit if unit.startswith("/") else f" {unit}"
+
+
+def groups(data: ReportData) -> tuple[Group, ...]:
+    """Return the main numbers of the first page."""
+    stages = [_stage_line(data, *words) for words in STAGE_KEYS]
+    unknown = int((data.scoring.stages == Stage.UNKNOWN).sum())
+    if unknown:
+        stages.append(Line("Unknown", f"{unknown * data.scoring.epoch_s / 60:,.1f} min"))
+    return (
+        _group(data, "Sleep", SLEEP_KEYS),
+        _group(data, "Arousals, limbs, heart", OTHER_KEYS),
+        Group("Stages, of total sleep time", tuple(stages)),
+        _group(data, "Breathing and oxygen", BREATHING_KEYS),
+    )
+
+
+def _stage_line(data: ReportData, name: str, key: str) -> Line:
+    minutes, share = data.statistics[key], data.statistics[f"{key}_share"]
+    return Line(name, f"{value_text(minutes)}{'' if share.value is None else f' · {value_text(share)}'}", interval_text(share))
+
+
+def _group(data: ReportData, name: str, keys: Sequence[str]) -> Group:
+    chosen = [data.statistics[key] for key in keys]
+    lines = tuple(Line(one.name, value_text(one), interval_text(one)) for one in chosen if one.value is not None)
+    missing: dict[str, list[str]] = {}
+    for one in chosen:
+        if one.value is None:
+            missing.setdefault(one.why_none, []).append(one.name)
+    note = " ".join(f"{', '.join(names)}: {_sentence(why)}" for why, names in missing.items())
+    return Group(name, lines, note)
+
+
+def ahi_sentence(data: ReportData) -> str:
+    """Return the range that the AHI lies in, with the bounds and their source; "" where there is no AHI."""
+    ahi = data.statistics["ahi"]
+    if ahi.value is None:
+        return ""
+    words = next(words for bound, words in AHI_RANGES if ahi.value < bound)
+    return f"AHI {value_text(ahi)}: {words} ({AHI_SOURCE})."
+
+
+def remarks(data: ReportData) -> tuple[str, ...]:
+    """Return what a reader has to know before the numbers."""
+    every = (*data.remarks, *data.statistics.remarks, *data.scoring.warnings, *(data.vitals.remarks if data.vitals else ()))
+    return tuple(_sentence(drawable(one)) for one in dict.fromkeys(every))
+
+
+def detail_caption(data: ReportData) -> str:
+    """Return the words under the second figure."""
+    said = []
+    if data.scoring.probabilities is not None:
+        said.append("Stage probabilities are the proposal's, before any edit.")
+    if data.spectrum is not None:
+        low, high = spectrum_limits(data)
+        unit = drawable(data.spectrum.unit) or "unit"
+        said.append(
+            f"Multitaper spectrogram of {drawable(data.spectrum.label)}, dark blue {number(low, 'dB')} to yellow"
+            f" {number(high, 'dB')} dB re 1 {unit}²/Hz."
+        )
+    if data.quality:
+        left = len(data.quality) - len(shown_channels(data))
+        said.append(
+            "Quality of each channel by epoch: green nothing found, yellow noted (line noise, pops), red unusable, grey no data."
+        )
+        if left:
+            said.append(f"{left} more channels are in the table.")
+    return " ".join(said)
+
+
+def absent(data: ReportData) -> str:
+    """Return which of the figures' rows this night cannot have, and why; "" when all are there."""
+    lacking = [
+        name
+        for name, there in (
+            ("oxygen saturation", has_spo2(data)),
+            ("heart rate", has_heart_rate(data)),
+            ("body position", bool(positions_of(data))),
+            ("spectrogram", data.spectrum is not None),
+            ("stage probabilities", data.scoring.probabilities is not None),
+            ("channel quality", bool(data.quality)),
+        )
+        if not there
+    ]
+    return f"Not in this recording or scoring: {', '.join(lacking)}." if lacking else ""
+
+
+def tables(data: ReportData) -> tuple[Table, ...]:
+    """Return the tables behind the first two pages."""
+    made = [*_statistic_tables(data)]
+    if events := _events(data):
+        made.append(events)
+    if data.quality:
+        rows = tuple((drawable(one.label), one.kind, ("bad: " if one.bad else "") + drawable(one.words)) for one in data.quality)
+        made.append(Table("Channels", ("Channel", "Kind", "Quality"), rows, (0.25, 0.2, 0.55)))
+    if data.standing.edits:
+        edits = tuple((drawable(action), f"{count:,}") for action, count in data.standing.edits.items())
+        note = "Entries of the log of this scoring; the log itself, epoch by epoch, is exported beside the scoring."
+        made.append(Table("Edits", ("What", "Times"), edits, (0.3, 0.15), frozenset({1}), note))
+    rows = tuple((name, drawable(value)) for name, value in data.provenance)
+    made.append(Table("Provenance", ("What", "With what"), rows, (0.25, 0.75)))
+    return tuple(made)
+
+
+def _statistic_tables(data: ReportData) -> list[Table]:
+    made = []
+    for group in dict.fromkeys(one.group for one in data.statistics.items):
+        rows = []
+        for one in data.statistics.items:
+            if one.group != group:
+                continue
+            told = [_sentence(one.definition)]
+            if one.others:
+                told.append(f"Elsewhere: {_sentence(one.others)}")
+            if one.value is None:
+                told.insert(0, f"None: {_sentence(one.why_none)}")
+            rows.append((one.name, value_text(one), interval_text(one) or DASH, " ".join(told)))
+        columns = ("Number", "Value", "95 % interval", "What is counted, and where others differ")
+        made.append(Table(GROUP_TITLES.get(group, group), columns, tuple(rows), (0.22, 0.12, 0.14, 0.52), frozenset({1, 2})))
+    return made
+
+
+def _events(data: ReportData) -> Table | None:
+    """Return the count of events by name; marked in every stage, asleep where they begin in a sleep stage."""
+    stages, rows = data.scoring.stages, []
+    for name in EventName:
+        these = [event for event in data.events if event.name == name]
+        if not these or name in (EventName.LIGHTS_OFF, EventName.LIGHTS_ON):
+            continue
+        seconds = np.array([event.stop_s - event.start_s for event in these])
+        epochs = np.array([int(event.start_s // data.scoring.epoch_s) for event in these])
+        inside = (epochs >= 0) & (epochs < stages.size)
+        stage_of = np.where(inside, stages[np.clip(epochs, 0, max(stages.size - 1, 0))], Stage.UNKNOWN)
+        rows.append(
+            (
+                name.value,
+                f"{len(these):,}",
+                f"{int((stage_of > Stage.WAKE).sum()):,}",
+                f"{int((stage_of == Stage.REM).sum()):,}",
+                f"{seconds.mean():.1f} s",
+                f"{seconds.max():.1f} s",
+            )
+        )
+    if not rows:
+        return None
+    columns = ("Event", "Marked", "Begin asleep", "Begin in R", "Mean length", "Longest")
+    note = "Events are marked in every stage; the indices above count only those in sleep."
+    return Table("Events", columns, tuple(rows), (0.3, 0.14, 0.14, 0.14, 0.14, 0.14), frozenset(range(1, 6)), note)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
+
+
+def _plural(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"
