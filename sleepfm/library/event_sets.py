@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sleepfm.library.library import Library
+from sleepfm.library.study import StudyStatus
+from sleepfm.recording.scorings.events_csv import read_events_csv, write_events
 from sleepfm.recording.scorings.scoring import Event
+from sleepfm.runs.database import transaction
 
 
 @dataclass(frozen=True)
@@ -41,15 +47,80 @@ def store_events(
     """Store a set of events; the same engine and model again replaces its older one. Returns its number.
 
     `provenance` holds at least `label`, `note` and `source_sha256`, the hash of the file that was scored.
+
+    Raises
+    ------
+    ScoringError
+        An event has an unknown name, or its times are not finite or run backwards.
     """
-    raise NotImplementedError
+    folder = _folder(library, identifier)
+    connection = library.connection
+    with transaction(connection):
+        old = connection.execute(
+            "SELECT id, file FROM event_sets WHERE study = ? AND engine = ? AND model = ?", (identifier, engine, model)
+        ).fetchall()
+        cursor = connection.execute(
+            "INSERT INTO event_sets (study, engine, model, file, provenance, source_sha256, created_at)"
+            " VALUES (?, ?, ?, '', ?, ?, ?)",
+            (
+                identifier,
+                engine,
+                model,
+                json.dumps(provenance),
+                provenance["source_sha256"],
+                datetime.now(UTC).isoformat(),
+            ),
+        )
+        number = int(cursor.lastrowid or 0)
+        file = folder / f"{number}-{re.sub(r'[^A-Za-z0-9_-]', '_', engine)}.csv"
+        write_events(sorted(events, key=lambda event: (event.start_s, event.stop_s)), file)
+        connection.execute("UPDATE event_sets SET file = ? WHERE id = ?", (file.name, number))
+        connection.executemany("DELETE FROM event_sets WHERE id = ?", [(row["id"],) for row in old])
+    for row in old:
+        (folder / row["file"]).unlink(missing_ok=True)
+    return number
 
 
 def event_sets(library: Library, identifier: str) -> list[StoredEvents]:
-    """Return the sets of a study, the newest first; those made from other bytes than the file has now are left out."""
-    raise NotImplementedError
+    """Return the sets of a study, the newest first.
+
+    One whose file was deleted is left out, and so are those made from other bytes than the study's file has now.
+    """
+    if library.study(identifier).status is StudyStatus.CHANGED:
+        return []
+    rows = library.connection.execute(
+        "SELECT e.* FROM event_sets e JOIN studies s ON s.id = e.study AND s.sha256 = e.source_sha256"
+        " WHERE e.study = ? ORDER BY e.id DESC",
+        (identifier,),
+    ).fetchall()
+    stored = []
+    for row in rows:
+        file = _folder(library, identifier) / row["file"]
+        if file.is_file():
+            provenance = json.loads(row["provenance"])
+            stored.append(
+                StoredEvents(
+                    id=row["id"],
+                    events=read_events_csv(file),
+                    engine=row["engine"],
+                    model=row["model"],
+                    label=provenance["label"],
+                    note=provenance["note"],
+                    created_at=datetime.fromisoformat(row["created_at"]),
+                    provenance=provenance,
+                )
+            )
+    return stored
 
 
 def remove_events(library: Library, identifier: str, number: int) -> None:
     """Forget a set; nothing happens when it is gone already."""
-    raise NotImplementedError
+    gone = library.connection.execute(
+        "DELETE FROM event_sets WHERE study = ? AND id = ? RETURNING file", (identifier, number)
+    ).fetchall()
+    for row in gone:
+        (_folder(library, identifier) / row["file"]).unlink(missing_ok=True)
+
+
+def _folder(library: Library, identifier: str) -> Path:
+    return library.study_folder(identifier) / "events"

@@ -6,17 +6,28 @@ import json
 import re
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from sleepfm.administration.home_files import portable
 from sleepfm.administration.readable_folders import require_readable_here
 from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 from sleepfm.home import Home, open_home
-from sleepfm.library.study import ORDERS, SCORINGS_IN_ORDER, STUDY_ROWS, Study, StudyStatus, search_condition, study_of
+from sleepfm.library.study import (
+    ORDERS,
+    PERSON,
+    SCORINGS_IN_ORDER,
+    STUDY_ROWS,
+    Study,
+    StudyStatus,
+    search_condition,
+    study_of,
+)
 from sleepfm.models.card import SIMULATED
 from sleepfm.recording.derivations import apply_corrections, montage_signature
 from sleepfm.recording.opening import open_recording, recording_files
@@ -28,7 +39,7 @@ from sleepfm.runs.database import connect, transaction
 from sleepfm.runs.table import JobTable
 from sleepfm.signals.study_ids import study_id
 from sleepfm.text import printable
-from sleepfm.vocabulary import Kind
+from sleepfm.vocabulary import SCORED_STAGES, Kind
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,15 @@ class StoredScoring:
     note: str
     created_at: datetime
     provenance: dict[str, Any]
+
+    @property
+    def by_person(self) -> bool:
+        """Whether it is a review."""
+        return self.engine == PERSON
+
+    def as_stated(self) -> Scoring:
+        """Return what its scorer says, for files and labels: a person states stages and no probabilities."""
+        return replace(self.scoring, probabilities=None) if self.by_person else self.scoring
 
     @property
     def simulated_model(self) -> bool:
@@ -159,9 +179,16 @@ class Library:
         return int(self._connection.execute(f"SELECT COUNT(*) FROM studies s {where}", values).fetchone()[0])
 
     def remove(self, identifier: str) -> None:
-        """Forget a study and what was derived from it; the recording itself is not touched."""
+        """Forget a study and what was derived from it; the recording itself is not touched.
+
+        Raises
+        ------
+        RequestError
+            When somebody has edited a scoring of it.
+        """
         self.study(identifier)
         with transaction(self._connection):
+            self._require_no_edits("study = ?", identifier)
             self._connection.execute("DELETE FROM studies WHERE id = ?", (identifier,))
 
     def study_folder(self, identifier: str) -> Path:
@@ -297,6 +324,8 @@ class Library:
 
         `provenance` holds at least `label`, `note` and `source_sha256`, the hash of the file that was scored.
         """
+        if engine == PERSON:
+            raise RequestError("a person's scoring is begun as a review, not stored from outside")
         folder = self.study_folder(identifier) / "scorings"
         with transaction(self._connection):
             old = self._connection.execute(
@@ -324,35 +353,60 @@ class Library:
         return number
 
     def remove_scoring(self, identifier: str, number: int) -> None:
-        """Forget a scoring of a study; nothing happens when it is gone already."""
-        gone = self._connection.execute(
-            "DELETE FROM scorings WHERE study = ? AND id = ? RETURNING file", (identifier, number)
-        ).fetchall()
+        """Forget a scoring of a study; nothing happens when it is gone already.
+
+        Raises
+        ------
+        RequestError
+            When it is a review that somebody has edited.
+        """
+        with transaction(self._connection):
+            self._require_no_edits("scoring = ?", number)
+            gone = self._connection.execute(
+                "DELETE FROM scorings WHERE study = ? AND id = ? RETURNING file", (identifier, number)
+            ).fetchall()
         for row in gone:
-            (self.study_folder(identifier) / "scorings" / row["file"]).unlink(missing_ok=True)
+            if row["file"]:  # a review has none
+                (self.study_folder(identifier) / "scorings" / row["file"]).unlink(missing_ok=True)
+
+    def _require_no_edits(self, which: str, value: str | int) -> None:
+        """Refuse to forget what people worked on: within the transaction that would."""
+        row = self._connection.execute(
+            "SELECT v.study, v.scorer, count(*) AS edits FROM reviews v"
+            " JOIN edits e ON e.scoring = v.scoring AND e.study = v.study"
+            f" WHERE v.{which} AND e.action <> 'begin' GROUP BY v.scoring LIMIT 1",
+            (value,),
+        ).fetchone()
+        if row is not None:
+            raise RequestError(
+                f"{row['study']}: {row['scorer']}'s scoring of it has {row['edits']} edits, so it is not removed; what people did"
+                " stays on record"
+            )
 
     def scorings(self, identifier: str) -> list[StoredScoring]:
         """Return the scorings of a study in the order of `SCORINGS_IN_ORDER`.
 
-        One whose file was deleted is left out, and so are those made from other bytes than the study's file has now.
+        One whose file was deleted is left out, and so are those made from other bytes than the study's file has now. A review has
+        its stages of this moment and the probabilities of its proposal, which are not those of its stages (`as_stated`).
         """
         folder = self.study_folder(identifier) / "scorings"
         stored = []
         if self.study(identifier).status is StudyStatus.CHANGED:
             return []
         rows = self._connection.execute(
-            "SELECT r.* FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-            f" WHERE r.study = ? ORDER BY {SCORINGS_IN_ORDER}",
+            "SELECT r.*, w.stages, w.probabilities FROM scorings r"
+            " JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
+            f" LEFT JOIN reviews w ON w.scoring = r.id WHERE r.study = ? ORDER BY {SCORINGS_IN_ORDER}",
             (identifier,),
         )
         for row in rows:
             file = folder / row["file"]
-            if file.is_file():
+            if row["stages"] is not None or file.is_file():
                 provenance = json.loads(row["provenance"])
                 stored.append(
                     StoredScoring(
                         id=row["id"],
-                        scoring=read_scoring(file),
+                        scoring=read_scoring(file) if row["stages"] is None else _reviewed(row),
                         engine=row["engine"],
                         model=row["model"],
                         label=provenance["label"],
@@ -362,6 +416,16 @@ class Library:
                     )
                 )
         return stored
+
+
+def _reviewed(row: sqlite3.Row) -> Scoring:
+    """Return a review's stages as they are now, with the probabilities of the proposal that it was begun from."""
+    shares = row["probabilities"]
+    return Scoring(
+        stages=np.frombuffer(row["stages"], np.int8),
+        probabilities=None if shares is None else np.frombuffer(shares, np.float32).reshape(-1, len(SCORED_STAGES)),
+        scorer=row["model"],
+    )
 
 
 def _header_values(recording: Recording) -> dict[str, Any]:

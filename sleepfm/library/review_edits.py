@@ -1,14 +1,41 @@
-"""Editing a review: each edit is stored with what it found and what it left, or refused because something else stands there."""
+"""Editing a review: each edit is stored with what it found and what it left, or refused because something else stands there.
+
+What can be undone is derived from the log: of one's own edits the newest that is not undone. An undo of an edit that somebody
+else has changed parts of since takes back the rest and says so; nobody's later work is undone by another's earlier one.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from sleepfm.errors import RequestError, ScoringError
+from sleepfm.library.event_sets import event_sets
 from sleepfm.library.library import Library
-from sleepfm.library.review_patch import Patch
+from sleepfm.library.review_log import last_change, stack_top
+from sleepfm.library.review_patch import LIGHTS, Patch
+from sleepfm.library.reviews import Review, add_to_log, durably, events_of_set, put_events, read_events, review, why_locked
+from sleepfm.recording.scorings.scoring import Event
+from sleepfm.text import printable
+from sleepfm.vocabulary import STAGE_SHORT, Stage
 
-ACTIONS = ("score", "event", "lights", "take events", "reset stages", "reset events", "undo", "redo")
+PATCHED = ("score", "event", "lights")
+"""Actions that say themselves what they change."""
+ACTIONS = (*PATCHED, "take events", "reset stages", "reset events", "undo", "redo")
+MOST_EDITS = 500
+"""Edits in one request."""
+MOST_EVENTS = 50_000
+"""Events that a review may hold."""
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+class ReviewLockedError(ScoringError):
+    """A review cannot be edited now: it is reviewed or signed, or its recording is not what was scored."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +49,14 @@ class Edit:
     action
         One of `ACTIONS`.
     patch
-        For "score", "event" and "lights"; the others find their own.
+        For those in `PATCHED`; the others find their own.
     events
-        The set for "take events".
+        The number of the set for "take events".
     """
 
     key: str
     action: str
-    patch: Patch = Patch()
+    patch: Patch = field(default_factory=Patch)
     events: int | None = None
 
 
@@ -52,6 +79,10 @@ class Outcome:
     conflict: str = ""
 
 
+class _Conflict(Exception):  # noqa: N818 - caught where it becomes an answer
+    """Something else stands where an edit wanted to change something."""
+
+
 def apply_edits(library: Library, scoring: int, edits: Sequence[Edit], *, user: str) -> Outcome:
     """Store edits in their order, on the disk before this returns.
 
@@ -60,11 +91,197 @@ def apply_edits(library: Library, scoring: int, edits: Sequence[Edit], *, user: 
     ReviewLockedError
         The review cannot be edited now; nothing was stored.
     ScoringError
-        A patch does not fit the recording; nothing was stored.
+        An edit is none; nothing was stored.
+    RequestError
+        No such review or set of events; nothing was stored.
+    SleepFMError
+        The disk is full or the library busy; nothing was stored.
     """
-    raise NotImplementedError
+    for edit in edits:
+        _check(edit)
+    if len(edits) > MOST_EDITS:
+        raise ScoringError(f"up to {MOST_EDITS} edits are stored at once, not {len(edits)}")
+    with durably(library.connection):
+        about = review(library, scoring)
+        if locked := why_locked(library, about):
+            raise ReviewLockedError(locked)
+        work = _Work(library, about, user)
+        for number, edit in enumerate(edits):
+            try:
+                work.do(edit)
+            except _Conflict as conflict:
+                work.store()
+                return Outcome(work.version, tuple(one.key for one in edits[number:]), str(conflict))
+        work.store()
+        return Outcome(work.version)
 
 
 def can_undo_redo(library: Library, scoring: int, user: str) -> tuple[bool, bool]:
     """Return whether this user has an edit to take back, and one to make again."""
-    raise NotImplementedError
+    return tuple(stack_top(library, scoring, user, action=action) is not None for action in ("undo", "redo"))  # type: ignore[return-value]
+
+
+def _check(edit: Edit) -> None:
+    if not _KEY.fullmatch(edit.key):
+        raise ScoringError("an edit's key has 1 to 64 letters, digits, - and _")
+    if edit.action not in ACTIONS:
+        raise ScoringError(f"{printable(edit.action)[:40]!r} is none of {', '.join(ACTIONS)}")
+    if edit.action in PATCHED and not len(edit.patch):
+        raise ScoringError(f"{edit.action}: says nothing of what changes")
+    if edit.action == "take events" and edit.events is None:
+        raise ScoringError("take events: says not which set")
+
+
+class _Work:
+    """A review while edits are made, within one transaction."""
+
+    def __init__(self, library: Library, about: Review, user: str) -> None:
+        self.library, self.about, self.user = library, about, user
+        self.connection: sqlite3.Connection = library.connection
+        self.version = about.version
+        row = self.connection.execute("SELECT stages FROM reviews WHERE scoring = ?", (about.scoring,)).fetchone()
+        self.stages_e = np.frombuffer(row["stages"], np.int8).copy()
+
+    def do(self, edit: Edit) -> None:
+        """Make one edit; _Conflict before anything of it is stored."""
+        if self._is_done(edit.key):
+            return
+        if edit.action in ("undo", "redo"):
+            self._turn(edit)
+            return
+        self._require(edit.patch)
+        patch = {
+            "take events": self._taking,
+            "reset stages": lambda _edit: self._back_to_proposed(),
+            "reset events": lambda _edit: self._back_to_first_events(),
+        }.get(edit.action, lambda edit: edit.patch)(edit)
+        if len(patch):
+            self._make(edit, patch)
+
+    def store(self) -> None:
+        """Store the stages as they are now."""
+        if self.version != self.about.version:
+            self.connection.execute(
+                "UPDATE reviews SET stages = ?, version = ?, changed_at = (SELECT at FROM edits WHERE id = ?) WHERE scoring = ?",
+                (self.stages_e.tobytes(), self.version, self.version, self.about.scoring),
+            )
+
+    def _is_done(self, key: str) -> bool:
+        found = self.connection.execute("SELECT 1 FROM edits WHERE scoring = ? AND key = ?", (self.about.scoring, key))
+        return found.fetchone() is not None
+
+    def _make(self, edit: Edit, patch: Patch, *, concerns: int | None = None, note: str = "") -> None:
+        for epoch, _, after in patch.stages:
+            self.stages_e[epoch - 1] = after
+        gone = [(self.about.scoring, one) for one, _, after in patch.events if after is None]
+        self.connection.executemany("DELETE FROM review_events WHERE scoring = ? AND id = ?", gone)
+        put_events(self.connection, self.about.scoring, ((one, after) for one, _, after in patch.events if after is not None))
+        if len(patch.events) > len(gone):
+            self._require_room()
+        self.version = add_to_log(
+            self.connection,
+            self.about.scoring,
+            self.about.study,
+            user=self.user,
+            action=edit.action,
+            patch=patch,
+            concerns=concerns,
+            note=note,
+            key=edit.key,
+        )
+
+    def _require_room(self) -> None:
+        counted = self.connection.execute("SELECT count(*) FROM review_events WHERE scoring = ?", (self.about.scoring,))
+        if counted.fetchone()[0] > MOST_EVENTS:
+            raise ScoringError(f"a scoring holds up to {MOST_EVENTS:,} events")
+
+    def _events(self, patch: Patch) -> dict[str, Event]:
+        """Return what stands now of the events that a patch changes."""
+        if len(patch.events) > _ONE_BY_ONE:
+            return read_events(self.connection, self.about.scoring)
+        return {
+            one: event
+            for identifier, _, _ in patch.events
+            for one, event in read_events(self.connection, self.about.scoring, identifier).items()
+        }
+
+    def _standing(self, patch: Patch) -> tuple[Patch, Patch]:
+        """Return the parts of a patch that find what they expect, and those that do not."""
+        events = self._events(patch)
+        stages_stand = [int(self.stages_e[epoch - 1]) == before for epoch, before, _ in patch.stages]
+        events_stand = [events.get(one) == before for one, before, _ in patch.events]
+
+        def part(*, stand: bool) -> Patch:
+            return Patch(
+                tuple(change for change, stands in zip(patch.stages, stages_stand, strict=True) if stands is stand),
+                tuple(change for change, stands in zip(patch.events, events_stand, strict=True) if stands is stand),
+            )
+
+        return part(stand=True), part(stand=False)
+
+    def _require(self, patch: Patch) -> None:
+        _, changed = self._standing(patch)
+        if len(changed):
+            raise _Conflict(self._words(changed))
+
+    def _turn(self, edit: Edit) -> None:
+        """Take the newest own edit back, or make the last one that was taken back again; nothing where there is none."""
+        found = stack_top(self.library, self.about.scoring, self.user, action=edit.action)
+        if found is None:
+            return
+        row = self.connection.execute("SELECT patch FROM edits WHERE id = ?", (found,)).fetchone()
+        patch = Patch.from_json(json.loads(row["patch"]))
+        stands, changed = self._standing(patch.inverse() if edit.action == "undo" else patch)
+        note = f"left as it is: {self._words(changed)}" if len(changed) else ""
+        self._make(edit, stands, concerns=found, note=note)
+
+    def _taking(self, edit: Edit) -> Patch:
+        """Replace the events by those of a set, but for the lights, which no set knows better than who set them."""
+        chosen = next((one for one in event_sets(self.library, self.about.study) if one.id == edit.events), None)
+        if chosen is None:
+            raise RequestError(f"{self.about.study} has no set of events {edit.events} any more; choose another")
+        events, _ = events_of_set(chosen, self.library.study(self.about.study).duration_s)
+        now = read_events(self.connection, self.about.scoring)
+        if not any(event.name in LIGHTS for event in events.values()):
+            events |= {one: event for one, event in now.items() if event.name in LIGHTS}
+        return _difference(now, events)
+
+    def _back_to_proposed(self) -> Patch:
+        row = self.connection.execute("SELECT proposed FROM reviews WHERE scoring = ?", (self.about.scoring,)).fetchone()
+        proposed_e = np.frombuffer(row["proposed"], np.int8)
+        return Patch(
+            tuple((int(e) + 1, int(self.stages_e[e]), int(proposed_e[e])) for e in np.flatnonzero(self.stages_e != proposed_e))
+        )
+
+    def _back_to_first_events(self) -> Patch:
+        row = self.connection.execute(
+            "SELECT patch FROM edits WHERE scoring = ? AND key = 'begin'", (self.about.scoring,)
+        ).fetchone()
+        first = {one: event for one, _, event in Patch.from_json(json.loads(row["patch"])).events if event is not None}
+        return _difference(read_events(self.connection, self.about.scoring), first)
+
+    def _words(self, changed: Patch) -> str:
+        """Say who changed what is not as it was expected, when and to what."""
+        if changed.stages:
+            epoch = changed.stages[0][0]
+            what, now = f"epoch {epoch}", STAGE_SHORT[Stage(int(self.stages_e[epoch - 1]))]
+        else:
+            identifier = changed.events[0][0]
+            event = read_events(self.connection, self.about.scoring, identifier).get(identifier)
+            before = changed.events[0][1] or changed.events[0][2]
+            what = f"{'event' if before is None else before.name} {identifier}"
+            now = "gone" if event is None else f"{event.name} from {event.start_s:g} to {event.stop_s:g} s"
+        others = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+        found = last_change(self.library, self.about.scoring, changed)
+        if found is None:
+            return f"{what} is {now}{others}"
+        return f"{what} is {now}: {found.user}, {found.at:%Y-%m-%d %H:%M:%S} UTC{others}"
+
+
+_ONE_BY_ONE = 50
+"""Events up to which each is looked up; above, all are read."""
+
+
+def _difference(now: dict[str, Event], wanted: dict[str, Event]) -> Patch:
+    ids = [*now, *(one for one in wanted if one not in now)]
+    return Patch(events=tuple((one, now.get(one), wanted.get(one)) for one in ids if now.get(one) != wanted.get(one)))

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
 from sleepfm.library.library import Library
 from sleepfm.library.review_patch import Patch
+from sleepfm.library.reviews import Review, content_sha256, document, review
+from sleepfm.recording.scorings.scoring import Event
+from sleepfm.vocabulary import STAGE_NAMES, Stage
+
+_TURNS = ("undo", "redo")
+_NO_EDITS = ("begin", "mark as reviewed", "sign", "reopen")
+"""Entries that cannot be undone."""
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,57 @@ class LogEntry:
 
 def changes_since(library: Library, scoring: int, since: int) -> list[LogEntry]:
     """Return what was stored after version `since`, in order."""
-    raise NotImplementedError
+    study = review(library, scoring).study
+    # by study, since that index is in order of the entries
+    rows = library.connection.execute(
+        "SELECT * FROM edits WHERE study = ? AND id > ? AND scoring = ? ORDER BY id", (study, since, scoring)
+    )
+    return [_entry(row) for row in rows]
+
+
+def stack_top(library: Library, scoring: int, user: str, *, action: str) -> int | None:
+    """Return the entry that an "undo" or a "redo" of this user is of, None where there is none.
+
+    Walks the user's own entries back from the newest, and mostly ends at the first: edits are undone in the reverse order of
+    their making, so what can be undone is in order of its entries, and the first that turns out to stand is the newest. What can
+    be made again was undone after the last edit.
+    """
+    study = review(library, scoring).study
+    rows = library.connection.execute(
+        "SELECT id, action, concerns FROM edits WHERE study = ? AND scoring = ? AND user = ? ORDER BY id DESC",
+        (study, scoring, user),
+    )
+    settled: set[int] = set()
+    undone: list[int] = []
+    for number, what, concerns in rows:
+        if what in _NO_EDITS:
+            continue
+        if what in _TURNS:
+            if concerns in settled:
+                continue
+            settled.add(concerns)
+            if what == "undo":
+                undone.append(concerns)
+            elif action == "undo":
+                return int(concerns)
+            continue
+        if action == "redo":
+            break
+        if number not in settled:
+            return int(number)
+    return min(undone) if action == "redo" and undone else None
+
+
+def last_change(library: Library, scoring: int, changed: Patch) -> LogEntry | None:
+    """Return the newest entry that changed the first epoch or event of a patch; None when none ever did."""
+    what, key = ("stages", changed.stages[0][0]) if changed.stages else ("events", changed.events[0][0])
+    study = review(library, scoring).study
+    row = library.connection.execute(
+        "SELECT * FROM edits e WHERE e.study = ? AND e.scoring = ? AND EXISTS (SELECT 1 FROM json_each(e.patch, ?) j"
+        " WHERE json_extract(j.value, '$[0]') = ?) ORDER BY e.id DESC LIMIT 1",
+        (study, scoring, f"$.{what}", key),
+    ).fetchone()
+    return None if row is None else _entry(row)
 
 
 def log_entries(
@@ -50,19 +115,156 @@ def log_entries(
     offset: int = 0,
 ) -> list[LogEntry]:
     """Return entries, the newest first; of one user, action or epoch where they are given."""
-    raise NotImplementedError
+    where, values = _filter(library, scoring, user=user, action=action, epoch=epoch)
+    rows = library.connection.execute(
+        f"SELECT * FROM edits e WHERE {where} ORDER BY e.id DESC LIMIT ? OFFSET ?", (*values, limit, offset)
+    )
+    return [_entry(row) for row in rows]
 
 
-def log_csv(library: Library, scoring: int) -> bytes:
-    """Return the whole log as CSV, one row a changed epoch or event, with what the review was begun from."""
-    raise NotImplementedError
+def log_count(library: Library, scoring: int, *, user: str = "", action: str = "", epoch: int | None = None) -> int:
+    """Return how many entries `log_entries` has to give."""
+    where, values = _filter(library, scoring, user=user, action=action, epoch=epoch)
+    return int(library.connection.execute(f"SELECT count(*) FROM edits e WHERE {where}", values).fetchone()[0])
 
 
-def log_json(library: Library, scoring: int) -> bytes:
-    """Return the whole log as JSON, with what the review was begun from and its state."""
-    raise NotImplementedError
+def log_names(library: Library, scoring: int) -> tuple[list[str], list[str]]:
+    """Return the users and the actions that the log names, for a choice among them."""
+    study = review(library, scoring).study
+    rows = library.connection.execute(
+        "SELECT DISTINCT user, action FROM edits WHERE study = ? AND scoring = ?", (study, scoring)
+    ).fetchall()
+    return sorted({row["user"] for row in rows}), sorted({row["action"] for row in rows})
+
+
+def _filter(library: Library, scoring: int, *, user: str, action: str, epoch: int | None) -> tuple[str, list[Any]]:
+    where = ["e.study = ?", "e.scoring = ?"]
+    values: list[Any] = [review(library, scoring).study, scoring]
+    for column, value in (("user", user), ("action", action)):
+        if value:
+            where.append(f"e.{column} = ?")
+            values.append(value)
+    if epoch is not None:
+        where.append("EXISTS (SELECT 1 FROM json_each(e.patch, '$.stages') j WHERE json_extract(j.value, '$[0]') = ?)")
+        values.append(epoch)
+    return " AND ".join(where), values
+
+
+def _entry(row: sqlite3.Row) -> LogEntry:
+    return LogEntry(
+        id=row["id"],
+        at=datetime.fromisoformat(row["at"]),
+        user=row["user"],
+        action=row["action"],
+        concerns=row["concerns"],
+        patch=Patch.from_json(json.loads(row["patch"])),
+        note=row["note"],
+    )
 
 
 def scored_by_hand(library: Library, scoring: int) -> np.ndarray:
     """Return (epoch,) whether a person set or confirmed the stage that stands there, as far as it was not undone or reset."""
-    raise NotImplementedError
+    study = review(library, scoring).study
+    row = library.connection.execute("SELECT length(stages) FROM reviews WHERE scoring = ?", (scoring,)).fetchone()
+    rows = library.connection.execute(
+        "SELECT e.id, e.action, e.concerns, o.action AS of, json_extract(j.value, '$[0]') AS epoch"
+        " FROM edits e LEFT JOIN edits o ON o.id = e.concerns, json_each(e.patch, '$.stages') j"
+        " WHERE e.study = ? AND e.scoring = ? AND e.action IN ('score', 'reset stages', 'undo', 'redo') ORDER BY e.id",
+        (study, scoring),
+    )
+    standing: list[list[int]] = [[] for _ in range(row[0])]  # of each epoch the edits that scored it and are not undone
+    before_reset: dict[tuple[int, int], list[int]] = {}
+    for number, action, concerns, of, epoch in rows:
+        edit, kind = (number, action) if concerns is None else (concerns, of)
+        stack = standing[epoch - 1]
+        undoing = action == "undo"
+        if kind == "score" and undoing:
+            if edit in stack:
+                stack.remove(edit)
+        elif kind == "score":
+            stack.append(edit)
+        elif kind == "reset stages" and undoing:
+            stack[:] = before_reset.pop((edit, epoch), [])
+        elif kind == "reset stages":
+            before_reset[edit, epoch] = stack.copy()
+            stack.clear()
+    return np.array([bool(stack) for stack in standing], dtype=bool)
+
+
+# export
+
+
+_COLUMNS = ("Entry", "Time (UTC)", "User", "Action", "Concerns", "Epoch", "Event", "From", "To", "Note", "Scorer", "Proposal")
+
+
+def log_csv(library: Library, scoring: int) -> bytes:
+    """Return the whole log as CSV in UTF-8, oldest first: one row a changed epoch or event.
+
+    What a review began with is one row; the JSON lists its events. A text that a spreadsheet would take for a formula gets an
+    apostrophe before it.
+    """
+    about = review(library, scoring)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(_COLUMNS)
+    for entry in changes_since(library, scoring, 0):
+        head = [entry.id, entry.at.isoformat(timespec="milliseconds"), entry.user, entry.action, entry.concerns or ""]
+        for epoch, event, before, after in _rows(entry):
+            cells = (*head, epoch, event, before, after, entry.note, about.scorer, about.proposal or "nothing")
+            table.writerow([_cell(cell) for cell in cells])
+    return text.getvalue().encode()
+
+
+def _rows(entry: LogEntry) -> Iterator[tuple[str, str, str, str]]:
+    if entry.action == "begin" or not len(entry.patch):
+        yield "", "", "", f"{len(entry.patch.events)} events" if entry.patch.events else ""
+        return
+    for epoch, before, after in entry.patch.stages:
+        yield str(epoch), "", STAGE_NAMES[Stage(before)], STAGE_NAMES[Stage(after)]
+    for identifier, event, later in entry.patch.events:
+        yield "", identifier, event_words(event), event_words(later)
+
+
+def event_words(event: Event | None) -> str:
+    """Return an event in a line: name, times in seconds, channel; "" for none."""
+    if event is None:
+        return ""
+    place = f" on {event.channel}" if event.channel else ""
+    return f"{event.name} {event.start_s:.2f} to {event.stop_s:.2f} s{place}"
+
+
+def _cell(value: object) -> str:
+    text = str(value)
+    return f"'{text}" if text.startswith(_DANGEROUS) else text
+
+
+def log_json(library: Library, scoring: int) -> bytes:
+    """Return the whole log as JSON, oldest first, with what the review was begun from, its state and the hash of its content."""
+    content = document(library, scoring)
+    about: Review = content.review
+    told = {
+        "study": about.study,
+        "recording_sha256": about.source_sha256,
+        "scoring": about.scoring,
+        "scorer": about.scorer,
+        "proposal": about.base,
+        "proposed_stages": content.proposed.tolist(),
+        "state": about.state.value,
+        "signed": None
+        if about.signed_at is None
+        else {"by": about.signed_by, "at": about.signed_at.isoformat(), "sha256": about.signed_sha256},
+        "content_sha256": content_sha256(content),
+        "log": [
+            {
+                "entry": entry.id,
+                "at": entry.at.isoformat(),
+                "user": entry.user,
+                "action": entry.action,
+                "concerns": entry.concerns,
+                **entry.patch.as_json(),
+                "note": entry.note,
+            }
+            for entry in changes_since(library, scoring, 0)
+        ],
+    }
+    return json.dumps(told, indent=1).encode()

@@ -1,19 +1,40 @@
 """Reviews: a person's scoring of a study, begun from a proposal, edited, marked as reviewed, signed and reopened.
 
-A review is a row of `scorings` (engine "person", its model the scorer's name) whose stages and events stand in the database; every
-edit of them is in a log that is only added to (`sleepfm.library.review_edits`, `sleepfm.library.review_log`).
+A review is a row of `scorings` (engine "person", its model the scorer's name) whose stages and events stand in the database;
+every edit is in a log that is only added to (`sleepfm.library.review_edits`, `sleepfm.library.review_log`).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
-from sleepfm.library.library import Library
+from sleepfm.administration.audit import record
+from sleepfm.errors import RequestError, ScoringError
+from sleepfm.library.event_sets import StoredEvents, event_sets
+from sleepfm.library.library import Library, StoredScoring
+from sleepfm.library.review_patch import Patch, event_json, fitting
+from sleepfm.library.study import AUTOMATIC_ENGINES, PERSON, SCORINGS_IN_ORDER, Study, StudyStatus
+from sleepfm.recording.scorings.event_texts import events_from_annotations
 from sleepfm.recording.scorings.scoring import Event
+from sleepfm.runs.database import transaction
+from sleepfm.text import printable
+from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Stage
+
+_MOST_SCORER, _MOST_REASON = 60, 1000
+_FROM_THE_BASE = ("engine", "model", "label", "note", "version", "weights_sha256", "encoder", "encoder_sha256", "trained_on")
+_WHOLE = re.compile(r"\S(?:.*\S)?", re.DOTALL)
 
 
 class ReviewState(StrEnum):
@@ -34,8 +55,13 @@ class Review:
         Its number among the scorings.
     version
         The last entry of its log; grows with every edit.
-    proposal
-        What it was begun from, in words ("YASA 0.8.1"); empty when from nothing.
+    base
+        What it was begun from: `id`, `engine`, `model`, `label`, `note`, `weights_sha256`, as far as they are known; None when
+        from nothing.
+    source_sha256
+        Hash of the recording's file that it is of.
+    warnings
+        What was done to make the proposal and its events fit, each a sentence.
     signed_sha256
         Hash of the content that was signed (`content_sha256`).
     """
@@ -45,12 +71,19 @@ class Review:
     scorer: str
     state: ReviewState
     version: int
-    proposal: str
+    base: dict[str, Any] | None
+    source_sha256: str
+    warnings: tuple[str, ...]
     began_at: datetime
     changed_at: datetime
     signed_by: str | None
     signed_at: datetime | None
     signed_sha256: str | None
+
+    @property
+    def proposal(self) -> str:
+        """What it was begun from, in words ("YASA 0.8.1"); empty when from nothing."""
+        return "" if self.base is None else proposal_words(self.base)
 
 
 @dataclass(frozen=True)
@@ -74,8 +107,21 @@ class ReviewDocument:
     events: dict[str, Event]
 
 
+def proposal_words(base: dict[str, Any]) -> str:
+    """Return the name of the scoring that a review was begun from, with its version or model."""
+    label = str(base.get("label") or base.get("engine", ""))
+    if base.get("engine") not in AUTOMATIC_ENGINES:
+        return label
+    return f"{label} {base.get('model') or base.get('version') or ''}".rstrip()
+
+
+# begin
+
+
 def begin(library: Library, study: str, *, scorer: str, user: str, base: int | None = None) -> int:
     """Begin a review and return its number; the one of this scorer that is there already is returned as it is.
+
+    Its events are those of the review that it starts from, else of the newest set of events, else the recording's annotations.
 
     Parameters
     ----------
@@ -84,7 +130,7 @@ def begin(library: Library, study: str, *, scorer: str, user: str, base: int | N
     user
         Who begins it.
     base
-        The scoring that it starts from; None for nothing (all epochs Unknown). The newest set of events is taken over.
+        The scoring that it starts from; None for nothing (all epochs Unknown).
 
     Raises
     ------
@@ -95,37 +141,270 @@ def begin(library: Library, study: str, *, scorer: str, user: str, base: int | N
     ScoringError
         The study has not been looked through yet.
     """
-    raise NotImplementedError
+    name = scorer.strip()
+    if not name or len(name) > _MOST_SCORER or printable(name) != name:
+        raise RequestError(f"a scorer's name has 1 to {_MOST_SCORER} letters, not {printable(scorer)[:80]!r}")
+    library.require_unchanged(study)
+    known = library.study(study)
+    if known.sha256 is None:
+        raise ScoringError(f"{study} is still being looked through; it can be scored in a moment")
+    stored = _stored(library, study, base)
+    epochs = whole_epochs(known.duration_s)
+    proposed, probabilities = _proposal(stored, epochs)
+    events, events_from, warnings = _first_events(library, known, stored)
+    about = None if stored is None else _base(stored)
+    note = f"begun from {proposal_words(about)}" if about else "begun from nothing"
+    provenance = {
+        "engine": PERSON,
+        "label": name,
+        "note": note,
+        "source_sha256": known.sha256,
+        "base": about,
+        "events_from": events_from,
+        "warnings": [*((stored.provenance.get("warnings") or ()) if stored else ()), *warnings],
+    }
+    patch = Patch(events=tuple((identifier, None, event) for identifier, event in events.items()))
+    now = datetime.now(UTC).isoformat()
+    with durably(library.connection):
+        there = library.connection.execute(
+            "SELECT id FROM scorings WHERE study = ? AND engine = ? AND model = ? AND source_sha256 = ?",
+            (study, PERSON, name, known.sha256),
+        ).fetchone()
+        if there is not None:
+            return int(there["id"])
+        cursor = library.connection.execute(
+            "INSERT INTO scorings (study, engine, model, file, provenance, source_sha256, created_at)"
+            " VALUES (?, ?, ?, '', ?, ?, ?)",
+            (study, PERSON, name, json.dumps(provenance), known.sha256, now),
+        )
+        scoring = int(cursor.lastrowid or 0)
+        library.connection.execute(
+            "INSERT INTO reviews (scoring, study, scorer, stages, proposed, probabilities, changed_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                scoring,
+                study,
+                name,
+                proposed.tobytes(),
+                proposed.tobytes(),
+                None if probabilities is None else probabilities.tobytes(),
+                now,
+            ),
+        )
+        put_events(library.connection, scoring, events.items())
+        version = add_to_log(library.connection, scoring, study, user=user, action="begin", patch=patch, note=note, key="begin")
+        library.connection.execute("UPDATE reviews SET version = ? WHERE scoring = ?", (version, scoring))
+        record(library.connection, user, "begin review", study, {"scoring": scoring, "scorer": name, "from": note})
+    return scoring
+
+
+def whole_epochs(duration_s: float) -> int:
+    """Return how many whole epochs a recording of this length (s) has."""
+    return int(duration_s / EPOCH_S + 1e-6)
+
+
+def _stored(library: Library, study: str, base: int | None) -> StoredScoring | None:
+    if base is None:
+        return None
+    for stored in library.scorings(study):
+        if stored.id == base:
+            return stored
+    raise RequestError(f"{study} has no scoring {base} any more; choose another to begin from")
+
+
+def _proposal(stored: StoredScoring | None, epochs: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return (epoch,) int8 and (epoch, 5) float32, Unknown and NaN where the scoring says nothing."""
+    stages_e = np.full(epochs, Stage.UNKNOWN, np.int8)
+    if stored is None:
+        return stages_e, None
+    covered = min(epochs, len(stored.scoring.stages))
+    stages_e[:covered] = stored.scoring.stages[:covered]
+    if stored.scoring.probabilities is None:
+        return stages_e, None
+    shares_e5 = np.full((epochs, len(SCORED_STAGES)), np.nan, np.float32)
+    shares_e5[:covered] = stored.scoring.probabilities[:covered]
+    return stages_e, shares_e5
+
+
+def _base(stored: StoredScoring) -> dict[str, Any]:
+    said = {name: stored.provenance[name] for name in _FROM_THE_BASE if name in stored.provenance}
+    return {"id": stored.id, "engine": stored.engine, "model": stored.model} | said
+
+
+def _first_events(library: Library, study: Study, stored: StoredScoring | None) -> tuple[dict[str, Event], str, list[str]]:
+    """Return the events that a review begins with by id, where they are from, and what was done to make them fit."""
+    if stored is not None and stored.engine == PERSON:
+        return document(library, stored.id).events, stored.label, []
+    sets = event_sets(library, study.id)
+    if sets:
+        events, warnings = events_of_set(sets[0], study.duration_s)
+        return events, sets[0].label, warnings
+    with closing(library.recording(study.id)) as recording:
+        found = events_from_annotations(recording.annotations())
+    events, warnings = _fitted(found, "a", study.duration_s)
+    return events, "the recording's annotations" if events else "", warnings
+
+
+def events_of_set(stored: StoredEvents, duration_s: float) -> tuple[dict[str, Event], list[str]]:
+    """Return the events of a set by the ids that they have in a review, and what was done to make them fit."""
+    return _fitted(stored.events, f"s{stored.id}-", duration_s)
+
+
+def _fitted(found: Iterable[Event], prefix: str, duration_s: float) -> tuple[dict[str, Event], list[str]]:
+    events: dict[str, Event] = {}
+    outside = cut = 0
+    for number, event in enumerate(found, 1):
+        kept = fitting(event, duration_s)
+        if kept is None:
+            outside += 1
+            continue
+        cut += kept.stop_s < event.stop_s or kept.start_s > event.start_s
+        events[f"{prefix}{number}"] = kept
+    warnings = [f"{outside} events lie outside the recording and were left out"] if outside else []
+    warnings += [f"{cut} events reach beyond the recording and were cut at its ends"] if cut else []
+    return events, warnings
+
+
+# look up
+
+
+_ROWS = (
+    "SELECT v.scoring, v.study, v.scorer, v.state, v.version, v.changed_at, v.signed_by, v.signed_at, v.signed_sha256,"
+    " r.provenance, r.source_sha256, r.created_at FROM reviews v JOIN scorings r ON r.id = v.scoring"
+)
 
 
 def reviews_of(library: Library, study: str) -> list[Review]:
-    """Return the reviews of a study in the order of `SCORINGS_IN_ORDER`."""
-    raise NotImplementedError
+    """Return the reviews of a study's present file in the order of `SCORINGS_IN_ORDER`."""
+    rows = library.connection.execute(
+        f"{_ROWS} JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256 WHERE r.study = ? ORDER BY {SCORINGS_IN_ORDER}",
+        (study,),
+    )
+    return [_review(row) for row in rows]
 
 
 def review(library: Library, scoring: int) -> Review:
     """Return one review; RequestError when there is none of this number."""
-    raise NotImplementedError
+    row = library.connection.execute(f"{_ROWS} WHERE v.scoring = ?", (scoring,)).fetchone()
+    if row is None:
+        raise RequestError(f"there is no review {scoring}; open the study again")
+    return _review(row)
+
+
+def _review(row: sqlite3.Row) -> Review:
+    provenance = json.loads(row["provenance"])
+    return Review(
+        scoring=row["scoring"],
+        study=row["study"],
+        scorer=row["scorer"],
+        state=ReviewState(row["state"]),
+        version=row["version"],
+        base=provenance["base"],
+        source_sha256=row["source_sha256"],
+        warnings=tuple(provenance["warnings"]),
+        began_at=datetime.fromisoformat(row["created_at"]),
+        changed_at=datetime.fromisoformat(row["changed_at"]),
+        signed_by=row["signed_by"],
+        signed_at=None if row["signed_at"] is None else datetime.fromisoformat(row["signed_at"]),
+        signed_sha256=row["signed_sha256"],
+    )
 
 
 def document(library: Library, scoring: int) -> ReviewDocument:
-    """Return a review with its stages and events; RequestError when there is none of this number."""
-    raise NotImplementedError
+    """Return a review with its stages and events, all of one moment; RequestError when there is none of this number."""
+    connection = library.connection
+    # several reads are one moment's only within a transaction
+    with _one_moment(connection):
+        about = review(library, scoring)
+        row = connection.execute("SELECT stages, proposed, probabilities FROM reviews WHERE scoring = ?", (scoring,)).fetchone()
+        events = read_events(connection, scoring)
+    probabilities = None
+    if row["probabilities"] is not None:
+        probabilities = np.frombuffer(row["probabilities"], np.float32).reshape(-1, len(SCORED_STAGES))
+    return ReviewDocument(
+        review=about,
+        stages=np.frombuffer(row["stages"], np.int8),
+        proposed=np.frombuffer(row["proposed"], np.int8),
+        probabilities=probabilities,
+        events=events,
+    )
+
+
+@contextmanager
+def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
+def read_events(connection: sqlite3.Connection, scoring: int, identifier: str | None = None) -> dict[str, Event]:
+    """Return the events of a review by id, in order of onset; only one of them when its id is given."""
+    which = "" if identifier is None else " AND id = ?"
+    rows = connection.execute(
+        "SELECT id, start_s, stop_s, name, channel, source, extra FROM review_events WHERE scoring = ?"
+        f"{which} ORDER BY start_s, stop_s, id",
+        (scoring,) if identifier is None else (scoring, identifier),
+    )
+    return {
+        one: Event(start, stop, name, channel, source, {} if extra == "{}" else json.loads(extra))
+        for one, start, stop, name, channel, source, extra in rows
+    }
 
 
 def why_not_editable(library: Library, scoring: int) -> str:
     """Return why a review cannot be edited now (locked, the study's file changed or is missing); "" when it can."""
-    raise NotImplementedError
+    return why_locked(library, review(library, scoring))
+
+
+def why_locked(library: Library, about: Review) -> str:
+    """Return the same for a review that was looked up already."""
+    if about.state is ReviewState.SIGNED:
+        return f"signed by {about.signed_by}; reopen it on the Finish page to change it"
+    if about.state is ReviewState.REVIEWED:
+        return "marked as reviewed; reopen it on the Finish page to change it"
+    return _file_trouble(library, about)
+
+
+def _file_trouble(library: Library, about: Review) -> str:
+    """Return why the recording that a review is of cannot be looked at, "" when it can."""
+    study = library.study(about.study)
+    if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
+        return study.message
+    if study.sha256 is None:
+        return f"{study.id} is still being looked through; it can be scored in a moment"
+    if study.sha256 != about.source_sha256:
+        return "this scoring was begun on another file of the same name; begin a new one"
+    return ""
+
+
+# states
 
 
 def mark_reviewed(library: Library, scoring: int, *, user: str) -> None:
-    """Mark an open review as reviewed, which locks it."""
-    raise NotImplementedError
+    """Mark an open review as reviewed, which locks it.
+
+    Raises
+    ------
+    RequestError
+        It is locked already, or the study's file is not the one that was scored.
+    """
+    _change_state(library, scoring, ReviewState.REVIEWED, user=user, action="mark as reviewed")
 
 
 def sign(library: Library, scoring: int, *, user: str) -> None:
-    """Sign a review that is open or reviewed: it is locked, and a hash of its content is kept."""
-    raise NotImplementedError
+    """Sign a review that is open or reviewed: it is locked, and a hash of its content is kept.
+
+    Raises
+    ------
+    RequestError
+        It is signed already, or the study's file is not the one that was scored.
+    """
+    _change_state(library, scoring, ReviewState.SIGNED, user=user, action="sign")
 
 
 def reopen(library: Library, scoring: int, *, user: str, reason: str, admin: bool) -> None:
@@ -134,11 +413,124 @@ def reopen(library: Library, scoring: int, *, user: str, reason: str, admin: boo
     Raises
     ------
     RequestError
-        No reason, or not theirs to reopen.
+        No reason, nothing to reopen, or not theirs to reopen.
     """
-    raise NotImplementedError
+    why = reason.strip()
+    if not _WHOLE.fullmatch(why) or len(why) > _MOST_REASON:
+        raise RequestError(f"say in up to {_MOST_REASON} letters why the scoring is opened again")
+    _change_state(library, scoring, ReviewState.OPEN, user=user, action="reopen", note=printable(why), admin=admin)
+
+
+def _change_state(
+    library: Library, scoring: int, state: ReviewState, *, user: str, action: str, note: str = "", admin: bool = False
+) -> None:
+    with durably(library.connection):
+        content = document(library, scoring)
+        about = content.review
+        if state is ReviewState.OPEN:
+            _require_reopening(about, user, admin=admin)
+        elif about.state in (state, ReviewState.SIGNED):
+            raise RequestError(f"{about.study}: {why_locked(library, about)}")
+        elif why := _file_trouble(library, about):
+            raise RequestError(f"{about.study}: {why}")
+        signed = state is ReviewState.SIGNED
+        sha256 = content_sha256(content) if signed else None
+        now = datetime.now(UTC).isoformat()
+        version = add_to_log(
+            library.connection, scoring, about.study, user=user, action=action, note=f"sha256 {sha256}" if signed else note
+        )
+        library.connection.execute(
+            "UPDATE reviews SET state = ?, version = ?, signed_by = ?, signed_at = ?, signed_sha256 = ?, changed_at = ?"
+            " WHERE scoring = ?",
+            (state, version, user if signed else None, now if signed else None, sha256, now, scoring),
+        )
+        detail = {"scoring": scoring, "scorer": about.scorer} | ({"sha256": sha256} if signed else {"note": note} if note else {})
+        record(
+            library.connection,
+            user,
+            f"{action} review" if action != "mark as reviewed" else "review reviewed",
+            about.study,
+            detail,
+        )
+
+
+def _require_reopening(about: Review, user: str, *, admin: bool) -> None:
+    if about.state is ReviewState.OPEN:
+        raise RequestError(f"{about.study}: the scoring by {about.scorer} is open already")
+    if about.state is ReviewState.SIGNED and not admin and user != about.signed_by:
+        raise RequestError(f"{about.study}: signed by {about.signed_by}; only the signer or an administrator may reopen it")
 
 
 def content_sha256(content: ReviewDocument) -> str:
-    """Return the hash of what a signature covers: stages, events in order of onset, and the proposal."""
-    raise NotImplementedError
+    """Return the hash of what a signature covers: the recording, the proposal, and stages and events as they are."""
+    by_time = sorted(content.events.items(), key=lambda one: (one[1].start_s, one[1].stop_s, one[0]))
+    signed = {
+        "recording": content.review.source_sha256,
+        "scorer": content.review.scorer,
+        "base": content.review.base,
+        "proposed": content.proposed.tolist(),
+        "stages": content.stages.tolist(),
+        "events": [[identifier, event_json(event)] for identifier, event in by_time],
+    }
+    return hashlib.sha256(json.dumps(signed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def is_as_signed(content: ReviewDocument) -> bool:
+    """Whether a signed review still holds what was signed."""
+    return content.review.signed_sha256 == content_sha256(content)
+
+
+# what the edits use too
+
+
+@contextmanager
+def durably(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block as one transaction that is on the disk when it ends: a power cut takes nothing of it back."""
+    connection.execute("PRAGMA synchronous = FULL")  # else a write-ahead log is only brought to the disk now and then
+    try:
+        with transaction(connection):
+            yield
+    finally:
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def put_events(connection: sqlite3.Connection, scoring: int, events: Iterable[tuple[str, Event]]) -> None:
+    """Write events into a review, new ones and changed ones; within a transaction."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO review_events (scoring, id, start_s, stop_s, name, channel, source, extra)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (scoring, one, event.start_s, event.stop_s, event.name, event.channel, event.source, json.dumps(event.extra))
+            for one, event in events
+        ),
+    )
+
+
+def add_to_log(
+    connection: sqlite3.Connection,
+    scoring: int,
+    study: str,
+    *,
+    user: str,
+    action: str,
+    patch: Patch | None = None,
+    concerns: int | None = None,
+    note: str = "",
+    key: str | None = None,
+) -> int:
+    """Add an entry to the log of a review and return its number; within a transaction."""
+    cursor = connection.execute(
+        "INSERT INTO edits (scoring, study, key, at, user, action, concerns, patch, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            scoring,
+            study,
+            key or uuid.uuid4().hex,
+            datetime.now(UTC).isoformat(),
+            user,
+            action,
+            concerns,
+            json.dumps((patch or Patch()).as_json(), separators=(",", ":")),
+            note,
+        ),
+    )
+    return int(cursor.lastrowid or 0)

@@ -41,6 +41,9 @@ class Study:
         Labels of the channels that are bad for most of the night.
     engine
         What made the scoring that counts (see `SCORINGS_IN_ORDER`), None when there is none.
+    scored_by, review_state
+        Whose review that is ("ada"; of a signed one who signed) and how far ("open", "reviewed", "signed"); None when it is no
+        person's.
     simulated_model
         Whether that was a model that was trained on simulated signals.
     message
@@ -67,6 +70,8 @@ class Study:
     simulated_model: bool
     status: StudyStatus
     message: str
+    scored_by: str | None = None
+    review_state: str | None = None
     job: str | None = None
     progress: float | None = None
     seconds_left: float | None = None
@@ -78,19 +83,34 @@ AUTOMATIC_ENGINES = ("yasa", "sleepfm")
 OWN_SCORING = "file"
 """The engine of a scoring that came with the recording: shown beside, never in place of, what an engine or a person made."""
 
-SCORINGS_IN_ORDER = f"r.engine = '{OWN_SCORING}', json_extract(r.provenance, '$.trained_on') IS '{SIMULATED}', r.id DESC"
-"""Newest first; behind those by a model that was trained on simulated signals, which never speaks for a study that has another
-scoring; last the one that came with the recording."""
+PERSON = "person"
+"""The engine of a review: a scoring whose stages stand in the table `reviews` and not in a file."""
+
+SCORINGS_IN_ORDER = f"""
+CASE
+  WHEN r.engine = '{PERSON}' THEN (
+    SELECT CASE v.state WHEN 'signed' THEN 0 WHEN 'reviewed' THEN 1
+      ELSE iif(json_extract(r.provenance, '$.base') IS NULL, 6, 2) END
+    FROM reviews v WHERE v.scoring = r.id)
+  WHEN r.engine = '{OWN_SCORING}' THEN 5
+  WHEN json_extract(r.provenance, '$.trained_on') IS '{SIMULATED}' THEN 4
+  ELSE 3
+END, r.id DESC"""
+"""Which scoring speaks for a study. A person's review before what engines made: signed, reviewed, open; of one rank the newest.
+Behind the other engines one by a model that was trained on simulated signals, which never speaks for a study that has another
+scoring; then the one that came with the recording; last a review that was begun from nothing, until it is marked as reviewed."""
 
 # a scoring counts only beside the bytes it was made from; of the jobs, the running one before the waiting before the last
 STUDY_ROWS = f"""
 SELECT s.*, e.engine AS engine, json_extract(e.provenance, '$.trained_on') IS '{SIMULATED}' AS simulated_model,
+  coalesce(w.signed_by, w.scorer) AS scored_by, w.state AS review_state,
   j.id AS job_id, j.state AS job_state, j.message AS job_message, j.error AS job_error, j.progress AS job_progress,
   j.started_at AS job_started_at
 FROM studies s
 LEFT JOIN scorings e ON e.id = (
   SELECT r.id FROM scorings r WHERE r.study = s.id AND r.source_sha256 = s.sha256 AND r.engine <> '{OWN_SCORING}'
   ORDER BY {SCORINGS_IN_ORDER} LIMIT 1)
+LEFT JOIN reviews w ON w.scoring = e.id
 LEFT JOIN jobs j ON j.rowid = (
   SELECT k.rowid FROM jobs k WHERE k.subject = s.id
   ORDER BY k.state = 'running' DESC, k.state = 'queued' DESC, k.created_at DESC LIMIT 1)
@@ -136,6 +156,8 @@ def study_of(row: sqlite3.Row) -> Study:
         simulated_model=bool(row["simulated_model"]),
         status=status,
         message=message,
+        scored_by=row["scored_by"],
+        review_state=row["review_state"],
         job=row["job_id"] if row["job_state"] in OPEN_STATES else None,
         progress=row["job_progress"] if row["job_state"] in OPEN_STATES else None,
         seconds_left=None
