@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sleepfm.analysis.spectrogram import read_spectrogram
+from sleepfm.analysis.spectrogram_choice import first_spectrogram
 from sleepfm.errors import RequestError
 from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
 from sleepfm.recording.derivations import Derivation, montages
@@ -22,7 +23,6 @@ from sleepfm.signals.trace_windows import Trace, trace_key
 from sleepfm.text import printable
 from sleepfm.viewer.display_scales import display_scales
 from sleepfm.viewer.review_marks import review_marks
-from sleepfm.viewer.spectrogram_choice import first_spectrogram
 from sleepfm.viewer.study_source import NamedScoring, StudySource
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Kind
 

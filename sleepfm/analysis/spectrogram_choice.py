@@ -1,4 +1,4 @@
-"""Which spectrogram stands above the traces when a study is opened."""
+"""Which spectrogram of a night is shown where there is room for one."""
 
 from __future__ import annotations
 

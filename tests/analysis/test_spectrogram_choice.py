@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sleepfm.viewer.spectrogram_choice import first_spectrogram
+from sleepfm.analysis.spectrogram_choice import first_spectrogram
 
 ALL = ["F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1"]
 
