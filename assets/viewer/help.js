@@ -1,25 +1,24 @@
 // The list of keys.
 
 import { element } from "./dom.js";
-import { KEYS } from "./keyboard.js";
+import { keyList } from "./keyboard.js";
 
 export class Help {
-  constructor(onClose) {
+  constructor(settings, onClose, onTour) {
+    this.settings = settings;
     this.onClose = onClose;
-    const rows = KEYS.map(({ keys, does }) => {
-      const caps = keys.split(" ").map((key) => element("kbd", { text: key }));
-      return element("div", { className: "row" }, [element("span", {}, caps), element("span", { text: does })]);
-    });
-    const note = "The keys work while the viewer has the focus: click anywhere in it. A click in the hypnogram goes to that epoch; "
-      + "a click on a channel's name selects it. Filters, gain and polarity change only what is shown.";
-    this.root = element("div", { className: "help", on: { click: () => this.close() } }, [
-      element("div", { className: "sheet" }, [
-        element("h2", { text: "Keys" }),
-        element("div", { className: "rows" }, rows),
-        element("p", { text: note }),
-        element("p", { className: "quiet", text: "? or Esc closes this list. Scoring is read-only in this version." }),
-      ]),
+    this.groups = element("div", { className: "groups" });
+    const note = "The keys work while the viewer has the focus: click anywhere in it. A click in the hypnogram goes to that epoch, dragging there "
+      + "selects epochs; a click on a channel's name selects it. Filters, gain and polarity change only what is shown.";
+    const close = element("button", { text: "Close", on: { click: () => this.close() } });
+    const tour = element("button", { text: "Show me around", on: { click: () => { this.close(); onTour(); } } });
+    this.sheet = element("div", { className: "sheet", on: { click: (event) => event.stopPropagation() } }, [
+      element("h2", { text: "Keys" }),
+      this.groups,
+      element("p", { text: note }),
+      element("div", { className: "foot" }, [tour, close, element("span", { className: "quiet", text: "? or Esc closes this list." })]),
     ]);
+    this.root = element("div", { className: "help", on: { click: () => this.close() } }, [this.sheet]);
     this.root.setAttribute("role", "dialog");
     this.root.setAttribute("aria-label", "Keys");
     this.root.hidden = true;
@@ -30,8 +29,18 @@ export class Help {
   }
 
   toggle() {
-    if (this.isOpen) this.close();
-    else this.root.hidden = false;
+    if (this.isOpen) {
+      this.close();
+      return;
+    }
+    this.groups.replaceChildren(...keyList(this.settings.layout).map(({ title, keys }) => element("div", { className: "keygroup" }, [
+      element("h3", { text: title }),
+      ...keys.map(({ keys: caps, does }) => element("div", { className: "row" }, [
+        element("span", {}, caps.split(" ").map((key) => element("kbd", { text: key }))),
+        element("span", { text: does }),
+      ])),
+    ])));
+    this.root.hidden = false;
   }
 
   close() {

@@ -3,28 +3,86 @@
 
 import { element } from "./dom.js";
 
-export const KEYS = [
-  { keys: "← →", does: "one epoch back, forth" },
-  { keys: "Page ↑ ↓", does: "ten epochs back, forth" },
-  { keys: "Home End", does: "first, last epoch" },
-  { keys: "Shift ← →", does: "one screen back, forth" },
-  { keys: "N", does: "next epoch to look at" },
-  { keys: "[ ]", does: "less, more time on the screen" },
-  { keys: "+ −", does: "more, less gain (of the selected channel, else of all)" },
-  { keys: "A", does: "fit the gain to what is on the screen" },
-  { keys: "0", does: "gain back to the standard" },
-  { keys: "F", does: "filters on, off" },
-  { keys: "P", does: "polarity of EEG and EOG" },
-  { keys: "G", does: "grid on, off" },
-  { keys: "Shift drag", does: "caliper: duration, frequency, amplitude" },
-  { keys: "M", does: "caliper without Shift, on, off" },
-  { keys: "O", does: "second opinion: how people staged the nearest epochs" },
-  { keys: "↑ ↓", does: "scroll the channels when they do not all fit" },
-  { keys: "Esc", does: "caliper away; no channel selected" },
-  { keys: "?", does: "this list" },
+const LETTERS = { w: 0, r: 4, u: -1 };
+
+/** How the stages lie on the keys. In the AASM's inter-scorer layout the number pad goes on and the row of numbers stays. */
+export const LAYOUTS = [
+  { name: "letters", text: "W 1 2 3 R", stages: { ...LETTERS, 1: 1, 2: 2, 3: 3 }, rowStays: false },
+  { name: "isr", text: "0 1 2 3 4 (AASM ISR)", stages: { ...LETTERS, 0: 0, 1: 1, 2: 2, 3: 3, 4: 4 }, rowStays: true },
 ];
 
-const READ_ONLY = "Scoring is read-only in this version.";
+/** All keys, in the groups of the list that ? shows; `layout` is one of LAYOUTS. */
+export function keyList(layout) {
+  const scoring = layout.name === "isr"
+    ? [{ keys: "0 1 2 3 4", does: "Wake, N1, N2, N3, REM: the number pad goes on, the row stays" }, { keys: "W R U", does: "Wake, REM, not scored; on to the next" }]
+    : [{ keys: "W 1 2 3 R", does: "Wake, N1, N2, N3, REM; on to the next epoch" }, { keys: "U", does: "not scored; on to the next epoch" }];
+  return [
+    {
+      title: "Scoring",
+      keys: [
+        ...scoring,
+        { keys: "Ctrl Z", does: "undo, as far back as you like" },
+        { keys: "Ctrl Y", does: "redo" },
+        { keys: "Shift ← →", does: "select epochs; the next stage is for all of them" },
+        { keys: "L", does: "lights off when this epoch begins" },
+        { keys: "Shift L", does: "lights on when this epoch ends" },
+      ],
+    },
+    {
+      title: "Going there (Shift: back)",
+      keys: [
+        { keys: "N", does: "next epoch to look at" },
+        { keys: "X", does: "next epoch that is not scored" },
+        { keys: "T", does: "next change of stage" },
+        { keys: "D", does: "next disagreement with the scoring below" },
+        { keys: "J", does: "next event" },
+        { keys: "Q", does: "review queue: what would move the numbers most" },
+      ],
+    },
+    {
+      title: "Paging",
+      keys: [
+        { keys: "← →", does: "one epoch back, forth" },
+        { keys: "Page ↑ ↓", does: "ten epochs back, forth" },
+        { keys: "Home End", does: "first, last epoch" },
+        { keys: "Ctrl ← →", does: "one screen back, forth" },
+        { keys: "[ ]", does: "less, more time on the screen" },
+        { keys: "↑ ↓", does: "scroll the channels when they do not all fit" },
+      ],
+    },
+    {
+      title: "Events",
+      keys: [
+        { keys: "E", does: "draw events by dragging, on, off" },
+        { keys: "Enter", does: "the selected event's kind" },
+        { keys: "Del", does: "remove the selected event" },
+        { keys: ", .", does: "selected event earlier, later" },
+        { keys: "< >", does: "selected event shorter, longer" },
+        { keys: "V", does: "table of all events" },
+      ],
+    },
+    {
+      title: "Looking",
+      keys: [
+        { keys: "+ −", does: "more, less gain (of the selected channel, else of all)" },
+        { keys: "A", does: "fit the gain to what is on the screen" },
+        { keys: layout.name === "isr" ? "S" : "0 S", does: "standard gain" },
+        { keys: "F", does: "filters on, off" },
+        { keys: "P", does: "polarity of EEG and EOG" },
+        { keys: "G", does: "grid on, off" },
+        { keys: "M", does: "caliper on, off (or Shift and drag)" },
+      ],
+    },
+    {
+      title: "More",
+      keys: [
+        { keys: "O", does: "second opinion: how people staged the nearest epochs" },
+        { keys: "Esc", does: "selection, caliper, list away" },
+        { keys: "?", does: "this list" },
+      ],
+    },
+  ];
+}
 
 const ACTIONS = {
   ArrowLeft: { step: -1 },
@@ -33,17 +91,44 @@ const ACTIONS = {
   PageDown: { step: 10 },
   Home: { go: 1 },
   End: { go: "last" },
-  "shift ArrowLeft": { page: -1 },
-  "shift ArrowRight": { page: 1 },
+  "shift ArrowLeft": { extend: -1 },
+  "shift ArrowRight": { extend: 1 },
+  "control ArrowLeft": { page: -1 },
+  "control ArrowRight": { page: 1 },
   ArrowUp: { change: "scroll", value: -1 },
   ArrowDown: { change: "scroll", value: 1 },
-  n: { next: true },
+  n: { next: "look" },
+  x: { next: "unscored" },
+  t: { next: "transition" },
+  d: { next: "disagreement" },
+  "shift n": { next: "look", back: true },
+  "shift x": { next: "unscored", back: true },
+  "shift t": { next: "transition", back: true },
+  "shift d": { next: "disagreement", back: true },
+  j: { event: "next" },
+  "shift j": { event: "previous" },
+  e: { event: "tool" },
+  Enter: { event: "menu" },
+  Delete: { event: "delete" },
+  Backspace: { event: "delete" },
+  ",": { event: "earlier" },
+  ".": { event: "later" },
+  "<": { event: "shorter" },
+  ">": { event: "longer" },
+  v: { table: true },
+  q: { queue: true },
+  l: { lights: "Lights off" },
+  "shift l": { lights: "Lights on" },
+  "control z": { undo: true },
+  "control y": { redo: true },
+  "control shift z": { redo: true },
   "[": { change: "span", value: -1 },
   "]": { change: "span", value: 1 },
   "+": { change: "gain", value: 1 },
   "=": { change: "gain", value: 1 },
   "-": { change: "gain", value: -1 },
   0: { change: "standard" },
+  s: { change: "standard" },
   a: { change: "fit" },
   f: { change: "filter" },
   p: { change: "polarity" },
@@ -52,26 +137,23 @@ const ACTIONS = {
   o: { opinion: true },
   "?": { help: true },
   Escape: { escape: true },
-  w: { say: READ_ONLY },
-  1: { say: READ_ONLY },
-  2: { say: READ_ONLY },
-  3: { say: READ_ONLY },
-  r: { say: READ_ONLY },
-  u: { say: READ_ONLY },
-  "control z": { say: READ_ONLY },
-  "control y": { say: READ_ONLY },
 };
+const REPEATING = ["step", "page", "extend", "change", "undo", "redo", "event"]; // the others once, however long the key is held
 
-function named(event) {
+/** What a key asks for, or undefined. */
+function actionOf(event, layout) {
+  if (event.altKey) return undefined;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (event.ctrlKey || event.metaKey) return `control ${key}`;
-  if (event.altKey) return null;
-  return event.shiftKey && event.key.startsWith("Arrow") ? `shift ${key}` : key;
+  const shift = event.shiftKey ? "shift " : "";
+  if (event.ctrlKey || event.metaKey) return ACTIONS[`control ${shift}${key}`];
+  if (key in layout.stages) return { score: layout.stages[key], stay: layout.rowStays && event.code.startsWith("Digit") };
+  return ACTIONS[`${shift}${key}`] ?? ACTIONS[key];
 }
 
 export class Keyboard {
-  constructor(root, act) {
+  constructor(root, settings, act) {
     this.root = root;
+    this.settings = settings;
     this.act = act;
     this.input = element("input", { className: "keys" });
     this.input.readOnly = true;
@@ -81,7 +163,7 @@ export class Keyboard {
     root.addEventListener("keyup", (event) => event.stopPropagation());
     // A plain click anywhere in the viewer gives it the focus and does nothing else.
     root.addEventListener("pointerdown", (event) => {
-      if (event.target.closest("select, dialog")) return;
+      if (event.target.closest("select, dialog, input:not(.keys)")) return;
       event.preventDefault();
       this.focus();
     });
@@ -111,15 +193,18 @@ export class Keyboard {
   }
 
   down(event) {
-    if (event.target.closest?.("select") && event.key !== "Escape") {
+    const isTyping = event.target.closest?.("select, input:not(.keys)");
+    const isPressing = event.target.closest?.("button") && ["Enter", " "].includes(event.key);
+    if ((isTyping && event.key !== "Escape") || isPressing) {
       event.stopPropagation(); // a list being chosen from needs its own keys, and Streamlit must not take R and C
       return;
     }
-    const action = ACTIONS[named(event)];
+    const action = actionOf(event, this.settings.layout);
     if (!action && (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab")) return;
     event.stopPropagation();
     if (!action) return;
     event.preventDefault();
+    if (event.repeat && !REPEATING.some((name) => name in action)) return;
     this.act({ ...action, held: event.repeat });
   }
 

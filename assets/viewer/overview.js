@@ -3,23 +3,32 @@
 import { clockPhase, clockText, elapsedText, tickStep } from "./clock.js";
 import { element, sizedContext } from "./dom.js";
 import { FONT, GUTTER, RIGHT, fitted } from "./layout.js";
-import { drawAxis, drawDensity, drawHypnogram, drawMarks, drawQuality, drawSpectrogram, stageLevels } from "./overview_rows.js";
+import { GROUPS, kindOf } from "./event_kinds.js";
+import {
+  describeEvents, drawAxis, drawDensity, drawEventTicks, drawHypnogram, drawMarks, drawQuality, drawSpectrogram, stageLevels,
+} from "./overview_rows.js";
 import { SpectrogramImage } from "./spectrogram.js";
 import { flagsAt, qualityStrips } from "./quality.js";
 
 const GAP_BETWEEN = 4;
+const CLICK_PIXELS = 3; // a hand is not quite steady
 const QUALITY_ROW = 9;
+const EVENT_ROW = 6;
 const WARNING_INK = "#8a2c0d"; // as the line above the night
 const NAME_ROOM = GUTTER - 30; // beside it stand the stages
 // Which spectrogram somebody chose for a study: it stays when a scoring arrives or they come back.
 const chosenSpectrograms = new Map();
 
 export class Overview {
-  constructor(goTo) {
+  /** `goTo(epoch)` follows a click; `act` takes selections: { select: [anchor, head, isDone] }, { selectTo: epoch }. */
+  constructor(goTo, act) {
     this.goTo = goTo;
+    this.act = act;
     this.gutter = element("canvas", { className: "gutter" });
     this.cursor = element("div", { className: "cursor" });
     this.windowBand = element("div", { className: "window" });
+    this.selectionBand = element("div", { className: "selection" });
+    this.selectionBand.hidden = true;
     this.tooltip = element("div", { className: "tooltip" });
     this.tooltip.hidden = true;
     this.channel = element("select", { className: "spectrogram-channel", title: "Channel of the spectrogram" });
@@ -30,7 +39,7 @@ export class Overview {
     });
     this.rows = {};
     this.plots = element("div", { className: "plots" });
-    for (const name of ["hypnogram", "marks", "density", "spectrogram", "quality", "axis"]) {
+    for (const name of ["hypnogram", "marks", "density", "spectrogram", "events", "quality", "axis"]) {
       const canvas = element("canvas");
       const box = element("div", { className: `plot ${name}`, data: name === "hypnogram" ? { sleepfm: "hypnogram" } : {} }, [canvas]);
       this.rows[name] = { name, box, canvas, height: 0, top: 0 };
@@ -39,11 +48,14 @@ export class Overview {
       box.addEventListener("pointerleave", () => { this.tooltip.hidden = true; });
       this.plots.append(box);
     }
-    this.plots.append(this.windowBand, this.cursor);
+    this.listenForSelections(this.rows.hypnogram.box);
+    this.plots.append(this.selectionBand, this.windowBand, this.cursor);
     this.root = element("div", { className: "overview" }, [this.gutter, this.channel, this.plots, this.tooltip]);
   }
 
-  open(night, theme, route) {
+  /** `events` is the EventLayer. */
+  open(night, theme, route, events) {
+    this.events = events;
     this.night = night;
     this.theme = theme;
     this.route = route;
@@ -78,9 +90,10 @@ export class Overview {
     const scored = night.scorings.length;
     return {
       hypnogram: scored ? Math.round((scored > 1 ? 2 * 46 : 70) * room) : 30,
-      marks: night.to_review.length ? 9 : 0,
+      marks: night.to_review.length || scored > 1 ? 9 : 0, // of two, it stays when their last difference goes
       density: night.scorings.some((scoring) => scoring.probabilities) ? Math.round(30 * room) : 0,
       spectrogram: night.spectrograms.length ? Math.round(46 * room) : 0,
+      events: night.events.some(({ name }) => kindOf(name).group) ? GROUPS.length * EVENT_ROW : 0,
       quality: this.strips.length * QUALITY_ROW,
       axis: 16,
     };
@@ -107,27 +120,51 @@ export class Overview {
     this.plots.style.left = `${GUTTER}px`;
     this.plots.style.width = `${width}px`;
     this.draw();
+    this.placeSelection();
     if (this.place) this.moveCursor(...this.place);
   }
 
-  draw() {
+  scene() {
     const { night, theme, width } = this;
+    const { lights } = this.events.index;
+    return { night, theme, width, lights, unscored: this.unscored, perEpoch: width / night.epochs, perSecond: width / (night.epochs * 30) };
+  }
+
+  /** A row's canvas, empty. */
+  cleared(row) {
+    const drawing = sizedContext(row.canvas, this.width, row.height);
+    drawing.clearRect(0, 0, this.width, row.height);
+    return drawing;
+  }
+
+  draw() {
+    const { night } = this;
     this.rows.hypnogram.box.setAttribute("aria-label", night.scorings.length ? "Hypnogram" : this.unscored || "Hypnogram");
-    const seconds = night.epochs * 30;
-    const context = (row) => {
-      const drawing = sizedContext(row.canvas, width, row.height);
-      drawing.clearRect(0, 0, width, row.height);
-      return drawing;
-    };
-    const { hypnogram, marks, density, spectrogram, quality, axis } = this.rows;
-    const scene = { night, theme, width, unscored: this.unscored, perEpoch: width / night.epochs, perSecond: width / seconds };
-    drawHypnogram(context(hypnogram), scene, hypnogram.height);
-    if (marks.height) drawMarks(context(marks), scene, marks.height);
-    if (density.height) drawDensity(context(density), scene, density.height);
-    if (spectrogram.height) drawSpectrogram(context(spectrogram), scene, spectrogram.height, this.spectrogram);
-    if (quality.height) drawQuality(context(quality), scene, quality.height, this.strips);
-    drawAxis(context(axis), scene, this.ticks(seconds));
+    const { density, spectrogram, quality, axis } = this.rows;
+    const scene = this.scene();
+    this.drawScored(scene);
+    if (density.height) drawDensity(this.cleared(density), scene, density.height);
+    if (spectrogram.height) drawSpectrogram(this.cleared(spectrogram), scene, spectrogram.height, this.spectrogram);
+    this.drawEvents(scene);
+    if (quality.height) drawQuality(this.cleared(quality), scene, quality.height, this.strips);
+    drawAxis(this.cleared(axis), scene, this.ticks(night.epochs * 30));
     this.drawGutter();
+  }
+
+  drawEvents(scene) {
+    const { events } = this.rows;
+    if (!events.height) return;
+    const marks = this.events.index.columns(GROUPS, Math.max(1, Math.round(this.width)), scene.night.epochs * 30);
+    drawEventTicks(this.cleared(events), scene, events.height, marks);
+  }
+
+  /** What an edit of stages or lights changes. */
+  drawScored(scene) {
+    const { hypnogram, marks } = this.rows;
+    const context = this.cleared(hypnogram);
+    drawHypnogram(context, scene, hypnogram.height);
+    if (scene.night.scorings[0]?.proposed) drawChanged(context, scene, hypnogram.height / scene.night.scorings.length);
+    if (marks.height) drawMarks(this.cleared(marks), scene, marks.height);
   }
 
   ticks(seconds) {
@@ -195,6 +232,16 @@ export class Overview {
       unit(this.spectrogram ? `${Math.round(this.spectrogram.highHz)} Hz` : "Hz", top + 5);
       unit("0", top + height - 4);
     }
+    if (rows.events.height) {
+      name("Events", rows.events.top + rows.events.height / 2);
+      const pitch = rows.events.height / GROUPS.length;
+      GROUPS.forEach(({ short }, line) => {
+        context.font = `8px ${FONT}`;
+        context.textAlign = "right";
+        context.fillStyle = theme.quietInk;
+        context.fillText(short, GUTTER - 6, rows.events.top + (line + 0.5) * pitch);
+      });
+    }
     if (rows.quality.height) name("Quality", rows.quality.top + rows.quality.height / 2);
     this.strips.forEach((strip, row) => unit(strip.name, rows.quality.top + (row + 0.5) * QUALITY_ROW));
     name(night.start ? "Clock time" : "Elapsed", rows.axis.top + 8, 110);
@@ -214,6 +261,64 @@ export class Overview {
     this.windowBand.style.height = `${height}px`;
   }
 
+  /** The review was edited: draw with the next frame what shows it, and nothing else. */
+  edited({ events }) {
+    this.isEventRowStale ||= events;
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      if (!(this.width > 0)) return;
+      const scene = this.scene();
+      this.drawScored(scene);
+      if (!this.isEventRowStale) return;
+      this.isEventRowStale = false;
+      if (Boolean(this.rows.events.height) === Boolean(this.heights().events)) this.drawEvents(scene);
+      else this.redraw();
+    });
+  }
+
+  /** Show which epochs are selected; null for none. */
+  select(selection) {
+    this.selection = selection;
+    this.selectionBand.hidden = !selection;
+    if (selection) this.placeSelection();
+  }
+
+  placeSelection() {
+    if (!this.selection) return;
+    const perEpoch = this.width / this.night.epochs;
+    const { from, to } = this.selection;
+    this.selectionBand.style.transform = `translateX(${(from - 1) * perEpoch}px)`;
+    this.selectionBand.style.width = `${Math.max(2, (to - from + 1) * perEpoch)}px`;
+    this.selectionBand.style.top = `${this.rows.hypnogram.top}px`;
+    this.selectionBand.style.height = `${this.rows.hypnogram.height}px`;
+  }
+
+  /** Dragging over the hypnogram selects epochs, Shift and a click extends; a click that stays a click goes there. */
+  listenForSelections(box) {
+    let anchor = null; // { epoch, x } while the button is down
+    let isDragging = false;
+    box.addEventListener("pointerdown", (event) => {
+      isDragging = false;
+      if (event.button !== 0 || event.shiftKey || !this.night) return;
+      anchor = { epoch: this.epochAt(event), x: event.clientX };
+      box.setPointerCapture(event.pointerId);
+    });
+    box.addEventListener("pointermove", (event) => {
+      if (!anchor || (!isDragging && Math.abs(event.clientX - anchor.x) <= CLICK_PIXELS)) return;
+      isDragging = true;
+      this.act({ select: [anchor.epoch, this.epochAt(event), false] });
+    });
+    box.addEventListener("pointerup", (event) => {
+      if (isDragging) this.act({ select: [anchor.epoch, this.epochAt(event), true] });
+      anchor = null;
+    });
+    box.addEventListener("pointercancel", () => { anchor = null; });
+    box.addEventListener("click", (event) => {
+      if (isDragging || event.shiftKey) event.stopImmediatePropagation();
+      if (event.shiftKey && this.night) this.act({ selectTo: this.epochAt(event) });
+    }, { capture: true });
+  }
+
   epochAt(event) {
     const { left, width } = event.currentTarget.getBoundingClientRect();
     const fraction = (event.clientX - left) / width;
@@ -221,7 +326,9 @@ export class Overview {
   }
 
   click(event) {
-    if (this.night) this.goTo(this.epochAt(event));
+    if (!this.night) return;
+    if (this.selection) this.act({ escape: true });
+    this.goTo(this.epochAt(event));
   }
 
   hover(row, event) {
@@ -230,6 +337,7 @@ export class Overview {
     const seconds = (epoch - 1) * 30;
     const lines = [`Epoch ${epoch} · ${clockText(this.night.start, seconds)}${this.night.start ? ` · ${elapsedText(seconds)} elapsed` : ""}`];
     if (row === "quality") lines.push(...flagsAt(this.night.quality, epoch));
+    else if (row === "events") lines.push(...describeEvents(this.events.index, this.night, seconds + 15, 15));
     else if (row === "spectrogram") lines.push(this.spectrogram?.describe(epoch, event) ?? "");
     else lines.push(...this.night.scorings.map((scoring) => this.describeStage(scoring, epoch)));
     const mark = row === "marks" && this.night.to_review.find((item) => Math.abs(item.epoch - epoch) <= 1);
@@ -241,12 +349,27 @@ export class Overview {
     this.tooltip.style.transform = `translate(${Math.max(0, x)}px, ${event.clientY - box.top + 16}px)`;
   }
 
+  close() {
+    cancelAnimationFrame(this.frame);
+  }
+
   describeStage(scoring, epoch) {
     const stages = this.theme.stages;
     const number = scoring.stages[epoch - 1] ?? -1;
     const short = stages.find((stage) => stage.number === number)?.short ?? "not scored";
+    const begun = scoring.proposed?.[epoch - 1] ?? number;
+    if (begun !== number) return `${scoring.label}: ${short}   (begun as ${stages.find((stage) => stage.number === begun)?.short ?? "not scored"})`;
     if (!scoring.probabilities || number < 0) return `${scoring.label}: ${short}`;
     const all = stages.map((stage) => `${stage.short} ${(scoring.probabilities[(epoch - 1) * 5 + stage.number] / 65535).toFixed(2)}`);
     return `${scoring.label}: ${short}   (${all.join(", ")})`;
   }
+}
+
+/** A thin line below the epochs to which a person gave another stage than the proposal's. */
+function drawChanged(context, { night, theme, perEpoch }, height) {
+  const { stages, proposed } = night.scorings[0];
+  context.fillStyle = theme.ink;
+  stages.forEach((stage, at) => {
+    if (stage !== (proposed[at] ?? -1)) context.fillRect(at * perEpoch, height - 4, Math.max(1, perEpoch), 2);
+  });
 }

@@ -1,11 +1,12 @@
 // How the traces are shown: time base, montage, gain, filters, polarity, grid. Nothing here changes the recording.
 
 import { spanText } from "./clock.js";
+import { LAYOUTS } from "./keyboard.js";
 
 const WHOLE_NIGHT = Infinity;
 export const SPANS = [10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, WHOLE_NIGHT];
 const GAIN_STEPS = [1, 1.5, 2, 3, 5, 7];
-const REMEMBERED = ["spanIndex", "filtersOn", "notch", "negativeUp", "grid"];
+const REMEMBERED = ["spanIndex", "filtersOn", "notch", "negativeUp", "grid", "layoutName"];
 const STORAGE_KEY = "sleepfm.viewer";
 const EEG_LIKE = new Set(["EEG", "EOG"]);
 
@@ -17,6 +18,7 @@ export class Settings {
     this.notch = 0;
     this.negativeUp = true;
     this.grid = true;
+    this.layoutName = LAYOUTS[0].name; // how the stages lie on the keys
     this.montage = null;
     this.scroll = 0; // first channel shown when they do not all fit
     this.selected = null; // key of the selected trace
@@ -37,6 +39,15 @@ export class Settings {
     } catch {
       // a browser that keeps nothing
     }
+  }
+
+  get layout() {
+    return LAYOUTS.find(({ name }) => name === this.layoutName) ?? LAYOUTS[0];
+  }
+
+  chooseLayout(name) {
+    this.layoutName = name;
+    this.remember();
   }
 
   openNight(night) {

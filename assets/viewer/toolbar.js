@@ -19,6 +19,7 @@ export class Toolbar {
     this.polarity = this.button("", "Polarity of EEG and EOG (P)", { change: "polarity" });
     this.grid = this.button("Grid", "Grid on or off (G)", { change: "grid" });
     this.opinion = this.button("2nd opinion", "How people staged the nearest epochs of others (O)", { opinion: true });
+    this.table = this.button("Events", "Table of all events (V)", { table: true });
     const gain = element("span", { className: "group" }, [
       this.button("−", "Less gain (−)", { change: "gain", value: -1 }),
       this.button("Fit", "Fit the gain to the screen (A)", { change: "fit" }),
@@ -26,7 +27,7 @@ export class Toolbar {
     ]);
     this.controls = element("span", { className: "controls" }, [
       this.span, this.montage, gain, this.filter, this.notch, this.polarity, this.grid,
-      this.opinion, this.button("Similar", "Where else it looks like these five minutes (in the selected channel, else in breathing)", { similar: true }),
+      this.table, this.opinion, this.button("Similar", "Where else it looks like these five minutes (in the selected channel, else in breathing)", { similar: true }),
       this.button("?", "All keys (?)", { help: true }),
     ]);
     this.root = element("div", { className: "toolbar" }, [this.position, this.stages, this.time, this.controls]);
@@ -73,6 +74,12 @@ export class Toolbar {
     this.opinion.setAttribute("aria-pressed", String(isOn));
   }
 
+  /** The table of events is open or closed. */
+  showTable(isOpen) {
+    this.table.classList.toggle("on", isOpen);
+    this.table.setAttribute("aria-pressed", String(isOpen));
+  }
+
   showEpoch(epoch) {
     const { night } = this;
     this.position.textContent = `Epoch ${epoch} / ${night.epochs}`;
@@ -85,9 +92,11 @@ export class Toolbar {
   chip(scoring, epoch) {
     const number = scoring.stages[epoch - 1] ?? -1;
     const stage = this.colours.get(number);
-    const probability = scoring.probabilities ? scoring.probabilities[(epoch - 1) * 5 + number] : undefined;
+    const isOwn = scoring.proposed && (scoring.proposed[epoch - 1] ?? -1) !== number; // a person's: no model's probability is its
+    const probability = scoring.probabilities && !isOwn ? scoring.probabilities[(epoch - 1) * 5 + number] : undefined;
     const certain = stage && probability !== undefined ? ` (${(probability / 65535).toFixed(2)})` : "";
-    const chip = element("span", { className: "chip", title: scoring.label });
+    const before = isOwn ? `, begun as ${this.colours.get(scoring.proposed[epoch - 1])?.short ?? "not scored"}` : "";
+    const chip = element("span", { className: isOwn ? "chip own" : "chip", title: `${scoring.label}${before}` });
     const dot = element("span", { className: "dot" });
     dot.style.background = stage ? stage.colour : this.unknown;
     chip.append(dot, element("b", { text: stage ? stage.short : "?" }), document.createTextNode(certain));

@@ -3,12 +3,17 @@
 // Streamlit calls `mount` when the component appears and again whenever its data changes. What is drawn is fetched straight
 // from the app's own routes, so turning a page never waits for Streamlit.
 
+import { EventLayer } from "./event_layer.js";
+import { EventTable } from "./event_table.js";
 import { Overview } from "./overview.js";
 import { Keyboard } from "./keyboard.js";
 import { Navigation } from "./navigation.js";
+import { Scoring } from "./scoring.js";
+import { disagreements, nextEpoch } from "./scoring_jumps.js";
 import { SecondOpinion } from "./second_opinion.js";
 import { Settings } from "./settings.js";
 import { Toolbar } from "./toolbar.js";
+import { Tour } from "./tour.js";
 import { TracePanel } from "./trace_panel.js";
 import { TraceStore } from "./trace_store.js";
 import { Help } from "./help.js";
@@ -19,6 +24,7 @@ import { mounting } from "./mounting.js";
 const lastEpochs = new Map();
 const POSITION_DELAY_MS = 300;
 const LOADING_DELAY_MS = 150;
+const UNSEEN_MS = 1500; // an epoch that has not come for so long is not scored blindly
 
 export const mount = mounting((parent) => new Viewer(parent));
 
@@ -31,17 +37,23 @@ class Viewer {
     this.root = element("div", { className: "viewer", data: { sleepfm: "viewer", unsaved: "0" } });
     this.root.setAttribute("role", "application");
     this.root.setAttribute("aria-label", "Night overview and traces. Press ? for the keys.");
-    this.keyboard = new Keyboard(this.root, (action) => this.act(action));
+    this.keyboard = new Keyboard(this.root, this.settings, (action) => this.act(action));
     this.toolbar = new Toolbar(this.settings, (action) => this.act(action));
-    this.overview = new Overview((epoch) => this.act({ go: epoch }));
+    this.overview = new Overview((epoch) => this.act({ go: epoch }), (action) => this.act(action));
     this.store = new TraceStore(() => this.navigation.wake(), (url, message) => this.failed(url, message));
     this.panel = new TracePanel(this.settings, (action) => this.act(action));
-    this.help = new Help(() => this.keyboard.focus());
+    this.events = new EventLayer(this.panel, (action) => this.act(action));
+    this.table = new EventTable(this.events, (action) => this.act(action));
+    this.tour = new Tour(this.root);
+    this.help = new Help(this.settings, () => this.keyboard.focus(), () => this.tour.start());
     this.opinion = new SecondOpinion((action) => this.act(action));
     this.navigation = new Navigation((epoch) => this.show(epoch), (epoch) => this.asked(epoch));
+    this.scoring = new Scoring(this.settings, this.forScoring());
     this.simulated = element("div", { className: "simulated" });
     this.simulated.hidden = true;
-    const parts = [this.toolbar, { root: this.simulated }, this.overview, this.opinion, this.panel, this.help];
+    const parts = [
+      this.toolbar, this.scoring, { root: this.simulated }, this.overview, this.opinion, this.panel, this.table, this.tour, this.help,
+    ];
     this.root.append(this.keyboard.input, ...parts.map(({ root }) => root));
     parent.append(this.root);
     this.resize = new ResizeObserver(() => this.layout());
@@ -56,6 +68,10 @@ class Viewer {
   close() {
     this.store.close();
     this.opinion.close();
+    this.scoring.close();
+    this.events.close();
+    this.table.close();
+    this.overview.close();
     this.resize.disconnect();
     window.removeEventListener("resize", this.onWindowResize);
     clearTimeout(this.positionTimer);
@@ -101,11 +117,15 @@ class Viewer {
     }
     if (this.data.study !== study || this.data.overview !== overview) return;
     decode(night);
+    night.stageNames = new Map(theme.stages.map(({ number, short }) => [number, short]));
     this.night = night;
     this.root.classList.add("open");
     this.settings.openNight(night);
     this.panel.open(night, theme);
-    this.overview.open(night, theme, this.data.routes.spectrogram);
+    this.scoring.open(night, theme, { route: this.data.routes.review, why: this.data.why_not });
+    this.events.open(night, this.scoring.document, theme);
+    this.table.open(night, theme, { mayExport: this.data.may_export });
+    this.overview.open(night, theme, this.data.routes.spectrogram, this.events);
     this.toolbar.open(night, theme);
     this.opinion.open(night, theme, this.data.routes.opinion);
     this.simulated.textContent = simulatedText(night);
@@ -120,6 +140,7 @@ class Viewer {
     const place = keepPlace && this.navigation.epoch ? this.navigation.epoch : (lastEpochs.get(key) ?? goto.epoch);
     this.navigation.open(night.epochs, place);
     this.keyboard.focusUnlessTyping();
+    this.tour.offer();
   }
 
   /** What a key, a button or a click asks for. */
@@ -127,15 +148,18 @@ class Viewer {
     if (action.say) this.panel.say(action.say);
     if (action.help) this.help.toggle();
     if (action.measure) this.panel.say(this.panel.caliper.toggle());
-    if (action.escape) {
-      if (this.help.isOpen) this.help.close();
-      else if (!this.panel.endCaliper()) this.panel.select(null);
-    }
+    if (action.escape) this.escape();
     if (this.night?.montages.length) {
+      if (action.event) this.events.keys(action);
+      if (action.at !== undefined) this.goToTime(action.at);
+      if (action.table) this.toggleTable();
+      if (action.select) this.scoring.drag(...action.select);
+      if (action.selectTo) this.scoring.extendTo(action.selectTo);
+      this.scoring.act(action);
       if (action.step) this.navigation.step(action.step, action.held);
       if (action.go !== undefined) this.navigation.jump(action.go === "last" ? this.night.epochs : action.go);
       if (action.page) this.turnPage(action.page, action.held);
-      if (action.next) this.nextToReview();
+      if (action.next) this.jumpTo(action.next, action.back);
       if (action.opinion) this.toggleOpinion();
       if (action.similar) this.goToSimilar();
       if (action.change) this.change(action.change, action.value);
@@ -182,16 +206,65 @@ class Viewer {
     }
   }
 
-  nextToReview() {
-    const list = this.night.to_review;
-    if (!list.length) {
-      this.panel.say(this.night.scorings.length ? "No epoch is marked for a look." : "Not staged yet: no epoch is marked for a look.");
-      return;
-    }
-    const at = list.findIndex((item) => item.epoch > this.navigation.target);
-    const index = at < 0 ? 0 : at;
-    this.navigation.jump(list[index].epoch);
-    this.panel.say(`To look at: ${index + 1} of ${list.length} · ${list[index].why}`);
+  /** Esc: what lies on top goes first. */
+  escape() {
+    if (this.help.isOpen) this.help.close();
+    else if (this.scoring.escape() || this.events.keys({ event: "escape" })) return;
+    else if (!this.panel.endCaliper()) this.panel.select(null);
+  }
+
+  jumpTo(kind, back) {
+    const { epoch, say } = nextEpoch(kind, this.night, this.navigation.target, { back });
+    if (epoch) this.navigation.jump(epoch);
+    this.panel.say(say);
+  }
+
+  /** Go where a time (s) is on the screen. */
+  goToTime(seconds) {
+    const epoch = Math.min(Math.floor(seconds / 30) + 1, this.night.epochs);
+    const span = this.settings.span(this.night);
+    if (span < 30) this.partAfterJump = Math.floor((seconds - (epoch - 1) * 30) / span);
+    this.navigation.jump(epoch);
+  }
+
+  toggleTable() {
+    this.table.toggle();
+    this.toolbar.showTable(this.table.isOpen);
+    this.layout();
+  }
+
+  /** What the scoring needs of the viewer. */
+  forScoring() {
+    const { navigation, panel } = this;
+    const viewer = this;
+    return {
+      get target() { return navigation.target; },
+      get isSeen() { return viewer.isSeen(); },
+      go: (epoch) => navigation.jump(epoch),
+      step: () => navigation.step(1),
+      say: (text) => panel.say(text),
+      act: (action) => this.act(action),
+      select: (selection) => this.overview.select(selection),
+      changed: (change) => this.edited(change),
+    };
+  }
+
+  /** Whether the epoch asked for is on the screen, or comes at once. */
+  isSeen() {
+    if (!this.panel.notice.hidden) return false;
+    return !this.waiting || performance.now() - this.waiting.since < UNSEEN_MS;
+  }
+
+  /** The review has changed: what shows it follows with the next frame. */
+  edited({ stages, events }) {
+    const { document } = this.scoring;
+    const { night } = this;
+    this.root.dataset.unsaved = String(document.unsaved);
+    if (events.length) night.events = document.eventList;
+    if (!stages.length && !events.length) return;
+    if (night.scorings.length > 1) night.to_review = disagreements(...night.scorings, night.stageNames);
+    if (stages.includes(this.navigation.epoch)) this.toolbar.showEpoch(this.navigation.epoch);
+    this.overview.edited({ events: events.length > 0 });
   }
 
   asked(epoch) {
@@ -214,7 +287,7 @@ class Viewer {
     this.store.want(url, this.ahead(epoch, view).map(request));
     const windows = this.store.get(url);
     if (!windows) {
-      this.waiting = { url, epoch };
+      this.waiting = { url, epoch, since: this.waiting?.epoch === epoch ? this.waiting.since : performance.now() };
       if (!this.loadingTimer) {
         this.loadingTimer = setTimeout(() => {
           this.loadingTimer = null;

@@ -9,6 +9,7 @@ import streamlit as st
 
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.assets import app_folder, asset_text
+from sleepfm.viewer.review_routes import REVIEW_PATH
 from sleepfm.viewer.routes import OVERVIEW_PATH, SPECTROGRAM_PATH, WINDOW_PATH
 from sleepfm.viewer.similar_routes import OPINION_PATH
 from sleepfm.viewer.theme import for_browser
@@ -38,6 +39,8 @@ def trace_viewer(
     scorings: Sequence[str] = (),
     revision: str = "",
     unscored: str = "",
+    why_not: str = "Nothing can be scored here.",
+    may_export: bool = False,
     similar: Callable[[int, str | None], None] = lambda _epoch, _modality: None,
     key: str = "viewer",
 ) -> int | None:
@@ -59,6 +62,10 @@ def trace_viewer(
         Anything; when it changes the viewer fetches the night's overview again (a scoring was made, a channel corrected).
     unscored
         What stands in place of the hypnogram when there is no scoring.
+    why_not
+        Why the keys score nothing when the upper scoring is no review; a review says that itself.
+    may_export
+        Whether the table of events can be taken out of the app.
     similar
         Called when somebody asks where else it looks like this, with the epoch on the screen and the modality of the selected
         channel, None when no channel is selected or it belongs to none.
@@ -77,10 +84,13 @@ def trace_viewer(
                 "window": base + WINDOW_PATH,
                 "spectrogram": base + SPECTROGRAM_PATH,
                 "opinion": base + OPINION_PATH,
+                "review": base + REVIEW_PATH,
             },
             "theme": for_browser(),
             "below": SPACE_BELOW_PX,
             "unscored": unscored,
+            "why_not": why_not,
+            "may_export": may_export,
         },
         on_place_change=lambda: None,
         on_similar_change=lambda: None,

@@ -1,0 +1,56 @@
+// Where a jump leads: the next epoch to look at, not scored, at a change of stage, or on which two scorings disagree.
+
+/**
+ * Return { epoch, say } for a jump from an epoch, or { say } when there is nowhere to go. Beyond the last one it begins anew.
+ *
+ * `night` is the overview; its first scoring is the one that is scored. `kind` is "look", "unscored", "transition" or "disagreement".
+ */
+export function nextEpoch(kind, night, from, { back = false } = {}) {
+  const { list, name, none } = FINDERS[kind](night);
+  if (!list.length) return { say: none };
+  let index = back ? list.findLastIndex(({ epoch }) => epoch < from) : list.findIndex(({ epoch }) => epoch > from);
+  if (index < 0) index = back ? list.length - 1 : 0;
+  const { epoch, why } = list[index];
+  return { epoch, say: [`${name}: ${index + 1} of ${list.length}`, why].filter(Boolean).join(" · ") };
+}
+
+/** Epochs that both scorings scored and scored differently, each with who says what; `names` gives a stage's letters. */
+export function disagreements(first, second, names) {
+  const found = [];
+  const length = Math.min(first.stages.length, second.stages.length);
+  for (let at = 0; at < length; at += 1) {
+    const [one, other] = [first.stages[at], second.stages[at]];
+    if (one === other || one < 0 || other < 0) continue;
+    found.push({ epoch: at + 1, why: `${first.label} ${names.get(one)}, ${second.label} ${names.get(other)}` });
+  }
+  return found;
+}
+
+const FINDERS = {
+  look(night) {
+    const none = night.scorings.length ? "No epoch is marked for a look." : "Not staged yet: no epoch is marked for a look.";
+    return { list: night.to_review, name: "To look at", none };
+  },
+  unscored(night) {
+    const list = epochsWhere(night, (stage) => stage < 0);
+    return { list, name: "Not scored", none: night.scorings.length ? "Every epoch is scored." : "No scoring is shown." };
+  },
+  transition(night) {
+    const list = epochsWhere(night, (stage, before) => before !== undefined && stage !== before);
+    return { list, name: "Change of stage", none: night.scorings.length ? "The stage never changes." : "No scoring is shown." };
+  },
+  disagreement(night) {
+    const [first, second] = night.scorings;
+    const other = second ?? (first?.proposed && { label: first.proposal, stages: first.proposed });
+    if (!other) return { list: [], none: "Nothing to compare with: choose a second scoring above (“compare with …”)." };
+    return { list: disagreements(first, other, night.stageNames), name: "Disagreement", none: `No disagreement with ${other.label || "what it began from"}.` };
+  },
+};
+
+function epochsWhere(night, test) {
+  const found = [];
+  night.scorings[0]?.stages.forEach((stage, at, stages) => {
+    if (test(stage, stages[at - 1])) found.push({ epoch: at + 1 });
+  });
+  return found;
+}

@@ -1,0 +1,77 @@
+// What stands between an edit and the disk: edits that wait, that were refused because somebody else was there first, or a locked review.
+
+import { element } from "./dom.js";
+
+export class ScoringNotice {
+  constructor(act) {
+    this.act = act;
+    this.words = element("span", { className: "words" });
+    this.words.setAttribute("role", "alert");
+    this.buttons = element("span", { className: "answers" });
+    this.root = element("div", { className: "scoring-notice", data: { sleepfm: "scoring-notice" } }, [this.words, this.buttons]);
+    this.root.hidden = true;
+  }
+
+  open(document, theme) {
+    this.document = document;
+    this.names = new Map(theme.stages.map(({ number, short }) => [number, short]));
+    this.refresh();
+  }
+
+  refresh() {
+    const shown = this.document ? this.state() : null;
+    this.root.hidden = !shown;
+    const seen = shown && JSON.stringify(shown);
+    if (seen === this.seen) return; // a button that is being pressed stays
+    this.seen = seen;
+    if (!shown) return;
+    this.root.dataset.state = shown.state;
+    this.words.textContent = shown.words;
+    this.buttons.replaceChildren(...shown.answers.map(([text, action]) => element("button", { text, on: { click: () => this.act(action) } })));
+  }
+
+  /** What is to be said now: { state, words, answers: [text, action] }, or null. */
+  state() {
+    const { document } = this;
+    const { failure, conflicts, pending } = document;
+    if (conflicts.length) {
+      const answers = [["Take theirs", { decide: "theirs" }], ...(document.editable ? [[this.mineWords(), { decide: "mine" }]] : [])];
+      return { state: "conflict", words: this.conflictWords(), answers };
+    }
+    if (failure && pending.length) {
+      const count = `${pending.length} ${pending.length === 1 ? "edit" : "edits"} not stored`;
+      if (!failure.final) return { state: "waiting", words: `${count} yet: ${failure.message}; trying again. They are kept in this browser.`, answers: [["Try now", { decide: "retry" }]] };
+      const answers = [["Try again", { decide: "retry" }], [`Drop ${pending.length === 1 ? "it" : "them"}`, { decide: "discard" }]];
+      return { state: "refused", words: `${count}: ${failure.message}. Kept in this browser until you decide.`, answers };
+    }
+    if (!document.editable && document.whyNot) return { state: "locked", words: document.whyNot, answers: [] };
+    return null;
+  }
+
+  conflictWords() {
+    const { conflicts } = this.document;
+    const [{ edit, by, at, error }] = conflicts;
+    const what = subject(edit, this.names);
+    const who = by ? `${by} changed ${conflicts.length === 1 ? "it" : "the first"}${at ? ` at ${clock(at)}` : ""}` : "";
+    const count = conflicts.length === 1 ? `Not stored: ${what}` : `${conflicts.length} edits not stored, the first: ${what}`;
+    return `${count}. ${error || who}`;
+  }
+
+  mineWords() {
+    return this.document.conflicts.length === 1 ? "Score it again as mine" : "Score them again as mine";
+  }
+}
+
+/** What an edit was about, in words. */
+function subject({ shows }, names) {
+  const { stages = [], events = [] } = shows ?? {};
+  if (stages.length === 1) return `epoch ${stages[0][0]} as ${names.get(stages[0][2]) ?? "not scored"}`;
+  if (stages.length) return `epochs ${stages[0][0]}–${stages.at(-1)[0]} as ${names.get(stages[0][2]) ?? "not scored"}`;
+  const [, from, to] = events[0] ?? [];
+  return `${(to ?? from)?.name ?? "an event"} ${to ? (from ? "changed" : "added") : "removed"}`;
+}
+
+function clock(at) {
+  const time = new Date(at);
+  return Number.isNaN(time.getTime()) ? at : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
