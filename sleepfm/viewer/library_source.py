@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from sleepfm.home import Home
+from sleepfm.library.event_sets import event_sets
 from sleepfm.library.library import Library
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.event_texts import events_from_annotations
 from sleepfm.recording.scorings.scoring import Event
+from sleepfm.viewer.review_answers import review_json
+from sleepfm.viewer.signed_in import User
 from sleepfm.viewer.study_source import NamedScoring
 
 _KEPT_OPEN = 16
@@ -34,8 +37,8 @@ class LibrarySource:
         self._local = threading.local()
 
     @property
-    def _library(self) -> Library:
-        # one connection a thread: the routes run in a thread pool
+    def library(self) -> Library:
+        """The library by this thread's own connection: the routes run in a thread pool."""
         library: Library | None = getattr(self._local, "library", None)
         if library is None:
             library = self._local.library = Library(self._home)
@@ -43,13 +46,13 @@ class LibrarySource:
 
     def recording(self, study_id: str) -> Recording:
         """Return the open recording; opened anew when the file or a channel correction has changed."""
-        version = self._library.recording_version(study_id)
+        version = self.library.recording_version(study_id)
         with self._lock:
             kept = self._open.get(study_id)
             if kept is not None and kept[0] == version:
                 self._open.move_to_end(study_id)
                 return kept[1]
-        recording = self._library.recording(study_id)
+        recording = self.library.recording(study_id)
         with self._lock:
             self._open[study_id] = (version, recording)
             self._open.move_to_end(study_id)
@@ -67,25 +70,33 @@ class LibrarySource:
                 scoring=stored.scoring,
                 simulated=stored.simulated_model,
                 signals=_signals(stored.provenance),
+                by_person=stored.by_person,
             )
-            for stored in self._library.scorings(study_id)
+            for stored in self.library.scorings(study_id)
         ]
+
+    def review(self, scoring_id: str, user: User) -> dict[str, Any]:
+        """Return a review as the browser gets it."""
+        return review_json(self.library, int(scoring_id), user)
 
     def quality(self, study_id: str) -> QualityReport | None:
         """Return the quality report, None until the study was prepared."""
-        return self._library.quality(study_id)
+        return self.library.quality(study_id)
 
     def events(self, study_id: str) -> Sequence[Event]:
-        """Return the recording's own annotations that are events."""
+        """Return the newest set of events, else the recording's own annotations that are events."""
+        sets = event_sets(self.library, study_id)
+        if sets:
+            return sets[0].events
         return events_from_annotations(self.recording(study_id).annotations())
 
     def spectrograms(self, study_id: str) -> dict[str, Path]:
         """Return the stored spectrograms by the key of their trace."""
-        return self._library.spectrograms(study_id)
+        return self.library.spectrograms(study_id)
 
     def envelopes(self, study_id: str) -> Path:
         """Return where the study's envelopes are kept."""
-        return self._library.envelope_file(study_id)
+        return self.library.envelope_file(study_id)
 
 
 def _signals(provenance: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,11 +18,13 @@ from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warnin
 from sleepfm.recording.derivations import Derivation, montages
 from sleepfm.recording.quality import FLAG_WORDS, UNUSABLE, QualityFlag, QualityReport
 from sleepfm.recording.recording import Recording
+from sleepfm.recording.scorings.scoring import Event
 from sleepfm.signals.display_filters import default_filter
 from sleepfm.signals.trace_windows import Trace, trace_key
 from sleepfm.text import printable
 from sleepfm.viewer.display_scales import display_scales
 from sleepfm.viewer.review_marks import review_marks
+from sleepfm.viewer.signed_in import User
 from sleepfm.viewer.study_source import NamedScoring, StudySource
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Kind
 
@@ -31,7 +33,7 @@ SPECTRUM_PERCENTILES = (5.0, 98.0)
 """Powers from which the colours of the spectrogram run; outside they stay at the ends."""
 
 
-def overview(source: StudySource, study_id: str, chosen: Sequence[str]) -> dict[str, Any]:
+def overview(source: StudySource, study_id: str, chosen: Sequence[str], user: User) -> dict[str, Any]:
     """Return everything but the signals, ready for JSON.
 
     Parameters
@@ -40,11 +42,14 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str]) -> dict[
         The study.
     chosen
         Ids of the scorings to show, from top to bottom; "" for none. Unknown ids (a scoring that was made anew) are left out.
+    user
+        Who looks: a review says what they may do with it.
     """
     recording = source.recording(study_id)
     epochs = max(1, int(np.ceil(recording.duration_s / EPOCH_S - 1e-6)))
     by_id = {scoring.id: scoring for scoring in source.scorings(study_id)}
     scorings = [by_id[one] for one in dict.fromkeys(chosen) if one in by_id]
+    reviews = [source.review(one.id, user) if one.by_person else None for one in scorings]
     quality = source.quality(study_id)
     return {
         "study": study_id,
@@ -54,12 +59,12 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str]) -> dict[
         "simulated": recording.simulated,
         "gaps": [list(gap) for gap in recording.gaps],
         **_traces(recording),
-        "scorings": [_scoring(scoring, epochs, simulated_recording=recording.simulated) for scoring in scorings],
-        "to_review": [{"epoch": mark.epoch, "why": mark.why} for mark in review_marks(scorings) if mark.epoch <= epochs],
-        "events": [
-            {"start": event.start_s, "stop": event.stop_s, "name": printable(event.name), "channel": printable(event.channel)}
-            for event in sorted(source.events(study_id), key=lambda event: event.start_s)
+        "scorings": [
+            _scoring(scoring, epochs, simulated_recording=recording.simulated) | {"review": review}
+            for scoring, review in zip(scorings, reviews, strict=True)
         ],
+        "to_review": [{"epoch": mark.epoch, "why": mark.why} for mark in review_marks(scorings) if mark.epoch <= epochs],
+        "events": reviews[0]["events"] if reviews and reviews[0] is not None else _events(source.events(study_id)),
         "quality": None if quality is None else _quality(quality, recording, epochs),
         "spectrograms": _spectrograms(source.spectrograms(study_id), recording, [*scorings, *by_id.values()]),
     }
@@ -128,6 +133,21 @@ def _scoring(named: NamedScoring, epochs: int, *, simulated_recording: bool) -> 
         "stages": stages.tolist(),
         "probabilities": packed,
     }
+
+
+def _events(events: Sequence[Event]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(number),
+            "start": event.start_s,
+            "stop": event.stop_s,
+            "name": printable(event.name),
+            "channel": printable(event.channel),
+            "source": printable(event.source),
+            "extra": event.extra,
+        }
+        for number, event in enumerate(sorted(events, key=lambda event: (event.start_s, event.stop_s)), 1)
+    ]
 
 
 def _quality(report: QualityReport, recording: Recording, epochs: int) -> dict[str, Any]:

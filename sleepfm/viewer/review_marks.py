@@ -29,7 +29,8 @@ def review_marks(scorings: Sequence[NamedScoring]) -> list[Mark]:
     """Return the epochs to look at, in order of time.
 
     With two scorings: every epoch that both scored and scored differently. With one that has probabilities: the 5 % of its
-    scored epochs with the lowest winning probability, leaving out any at 0.9 or above.
+    scored epochs with the lowest winning probability, leaving out any at 0.9 or above and any that a person has given another
+    stage.
     """
     if len(scorings) >= 2:
         return _disagreements(scorings[0], scorings[1])
@@ -48,7 +49,8 @@ def _disagreements(first: NamedScoring, second: NamedScoring) -> list[Mark]:
 
 
 def _least_certain(stages: np.ndarray, probabilities: np.ndarray) -> list[Mark]:
-    scored = np.flatnonzero((stages != Stage.UNKNOWN) & np.isfinite(probabilities).all(axis=1))
+    known = (stages != Stage.UNKNOWN) & np.isfinite(probabilities).all(axis=1)
+    scored = np.flatnonzero(known & (np.argmax(np.nan_to_num(probabilities), axis=1) == stages))
     if not scored.size:
         return []
     certainty = probabilities[scored].max(axis=1)

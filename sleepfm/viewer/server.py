@@ -28,6 +28,7 @@ from sleepfm.viewer.assets import app_folder
 from sleepfm.viewer.gate import Gate
 from sleepfm.viewer.library_source import LibrarySource
 from sleepfm.viewer.map_routes import map_routes
+from sleepfm.viewer.review_routes import review_routes
 from sleepfm.viewer.routes import viewer_routes
 from sleepfm.viewer.runs_routes import run_routes
 from sleepfm.viewer.same_origin import LOCAL_ONLY, OwnNames, SameOriginMiddleware
@@ -74,6 +75,7 @@ def create_app(home: Home, sign_in: SignIn | None = None, names: OwnNames = LOCA
         routes=[
             *(() if sign_in is None else sign_in.routes()),
             *viewer_routes(source, folder / "assets"),
+            *review_routes(source),
             *similar_routes(source, home),
             *map_routes(home),
             *run_routes(home),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.scoring import Event, Scoring
+from sleepfm.viewer.signed_in import User
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class NamedScoring:
         Made by a model that was trained on simulated signals: said in large print.
     signals
         Labels of the signals it was made from, as far as its provenance names them.
+    by_person
+        Whether it is a review, which `StudySource.review` gives whole.
     """
 
     id: str
@@ -36,6 +39,7 @@ class NamedScoring:
     scoring: Scoring
     simulated: bool = False
     signals: tuple[str, ...] = ()
+    by_person: bool = False
 
 
 class StudySource(Protocol):
@@ -52,12 +56,16 @@ class StudySource(Protocol):
         """Return the study's scorings, the one to show first first."""
         ...
 
+    def review(self, scoring_id: str, user: User) -> dict[str, Any]:
+        """Return a review as the browser gets it (`sleepfm.viewer.review_answers.review_json`)."""
+        ...
+
     def quality(self, study_id: str) -> QualityReport | None:
         """Return the quality report, None until it was made."""
         ...
 
     def events(self, study_id: str) -> Sequence[Event]:
-        """Return the events to be marked, the recording's own annotations among them where they are events."""
+        """Return the events to be marked while no review is shown: the newest set, else the recording's own annotations."""
         ...
 
     def spectrograms(self, study_id: str) -> dict[str, Path]:

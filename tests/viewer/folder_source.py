@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sleepfm.errors import RequestError
 from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.scoring import Event
+from sleepfm.viewer.signed_in import User
 from sleepfm.viewer.study_source import NamedScoring
 
 
@@ -35,6 +37,9 @@ class FolderSource:
 
     def scorings(self, study_id: str) -> Sequence[NamedScoring]:
         return self.named.get(study_id, [])
+
+    def review(self, scoring_id: str, user: User) -> dict[str, Any]:
+        raise RequestError(f"no review {scoring_id} by {user.name} here")
 
     def quality(self, study_id: str) -> QualityReport | None:
         return self.reports.get(study_id)

@@ -13,6 +13,7 @@ from sleepfm.library.library import Library
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.viewer.library_source import LibrarySource
 from sleepfm.viewer.overview import overview
+from sleepfm.viewer.signed_in import local_user
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_a_scoring_says_what_its_model_was_trained_on_and_what_it_saw(
         source = LibrarySource(library.home)
     (named,) = source.scorings(study.id)
     assert (named.simulated, named.signals) == (simulated, signals)
-    warning = overview(source, study.id, [str(number)])["scorings"][0]["warning"]
+    warning = overview(source, study.id, [str(number)], local_user())["scorings"][0]["warning"]
     words = (
         "Engine was trained on simulated signals: for trying the software only. What it says of a real recording means nothing."
     )
