@@ -1,4 +1,4 @@
-"""The statistics of a night: each number with its unit, its definition, how others define it, and the reason where there is none."""
+"""The statistics of a night: each number with its unit, its definition, how others define it, and why there is none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from sleepfm.analysis.calibration import calibrated
+from sleepfm.analysis.night_numbers import NightNumbers, position_key
+from sleepfm.analysis.night_span import night_span
+from sleepfm.analysis.statistic_definitions import BREATHING, DEFINITIONS, Definition, others
+from sleepfm.analysis.statistic_intervals import DRAWS, draw_hypnograms, percentile_intervals
+from sleepfm.analysis.statistic_reasons import remarks, why_none
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.signals.vitals import Vitals
+from sleepfm.text import printable
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class Statistic:
     name
         Name for people.
     group
-        "sleep", "breathing", "oxygen", "arousals", "limbs" or "heart".
+        The heading it stands under, one of `statistic_definitions.GROUPS`.
     value
         The number in `unit`; None where it is undefined, then `why_none` says why.
     unit
@@ -49,6 +56,27 @@ class Statistic:
     interval_note: str = ""
     others: str = ""
     why_none: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return the number with its unit as people read it, a dash where there is none."""
+        return "–" if self.value is None else with_unit(self.value, self.unit)
+
+    @property
+    def interval(self) -> str:
+        """Return "372.0 to 401.5" in the number's unit, empty where there is no interval."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{_digits(self.low, self.unit)} to {_digits(self.high, self.unit)}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    """Return a number with its unit as people read it ("412.5 min", "12.3 /h", "31")."""
+    return f"{_digits(value, unit)} {unit}".rstrip()
+
+
+def _digits(value: float, unit: str) -> str:
+    return f"{value:.0f}" if unit in ("", "bpm") else f"{value:.1f}"
 
 
 @dataclass(frozen=True)
@@ -112,9 +140,80 @@ def night_statistics(
         In seconds from the recording's start; they count before the events. Without either the recording's start or end is
         taken, and a remark says so.
     probabilities
-        (n_epochs, 5) of the model, in the order of `SCORED_STAGES`; NaN rows are epochs that somebody looked at, taken as certain.
-        Without them there are no intervals.
+        (n_epochs, 5) of the model, in the order of `SCORED_STAGES`; NaN rows are epochs that somebody looked at, taken as
+        certain. Without them there are no intervals.
     temperature
         Divides the logarithms of the probabilities; 1 unless told.
+
+    Raises
+    ------
+    ValueError
+        When there are not as many rows of probabilities as stages.
     """
-    raise NotImplementedError
+    if probabilities is not None and len(probabilities) != len(stages):
+        raise ValueError(f"{len(stages)} stages, but {len(probabilities)} rows of probabilities")
+    night = NightNumbers.of(events, vitals, night_span(len(stages), events, lights_off_s=lights_off_s, lights_on_s=lights_on_s))
+    definitions = _definitions(night)
+    if not len(stages):
+        return NightStatistics(tuple(_none(key, one, "the scoring has no whole epoch") for key, one in definitions.items()))
+    computed = {key: float(value_b[0]) for key, value_b in night.compute(stages.astype(np.int8)[None]).items()}
+    reasons = {key: why_none(key, computed.get(key, np.nan), stages, night, looked_for) for key in definitions}
+    point = {key: computed[key] for key, reason in reasons.items() if not reason}
+    spread = _intervals(stages, probabilities, temperature, night, point)
+    items = []
+    for key, one in definitions.items():
+        if key in point:
+            low, high, note = spread.get(key, (None, None, ""))
+            items.append(Statistic(key, one.name, one.group, point[key], one.unit, one.words, low, high, note, others(key)))
+        else:
+            items.append(_none(key, one, reasons[key]))
+    return NightStatistics(tuple(items), remarks(stages, night), _INTERVALS if spread else "")
+
+
+_INTERVALS = (
+    f"Intervals: 95 %, from the model's probabilities of the stages that nobody has looked at, by {DRAWS} drawn hypnograms in "
+    "which neighbouring epochs err together. Marked events are taken as they are, and what the probabilities do not know is not "
+    "in the intervals."
+)
+
+
+def _definitions(night: NightNumbers) -> dict[str, Definition]:
+    """Return what is reported of this night, in order: every definition, and the AHI of each position that it was slept in."""
+    found: dict[str, Definition] = {}
+    for key, one in DEFINITIONS.items():
+        found[key] = one
+        if key == "ahi_nrem":
+            for position in night.positions:
+                words = "Apneas and hypopneas that begin in this position, per hour of sleep in it."
+                found[position_key(position)] = Definition(f"AHI, {printable(position)}", BREATHING, "/h", words)
+    return found
+
+
+def _none(key: str, one: Definition, why: str) -> Statistic:
+    return Statistic(key, one.name, one.group, None, one.unit, one.words, others=others(key), why_none=why)
+
+
+def _intervals(
+    stages: np.ndarray,
+    probabilities: np.ndarray | None,
+    temperature: float | None,
+    night: NightNumbers,
+    point: dict[str, float],
+) -> dict[str, tuple[float, float, str]]:
+    """Return low, high and what they leave out, by key, for the numbers that the drawn hypnograms move."""
+    if probabilities is None or not np.isfinite(probabilities).all(axis=1).any():
+        return {}
+    drawn_bn = draw_hypnograms(stages, calibrated(probabilities, 1.0 if temperature is None else temperature))
+    drawn = night.compute(drawn_bn)
+    keys = [key for key in point if key not in _FIXED]
+    low_k, high_k, undefined_k = percentile_intervals(np.stack([drawn[key] for key in keys]))
+    found = {}
+    for key, low, high, undefined in zip(keys, low_k.tolist(), high_k.tolist(), undefined_k.tolist(), strict=True):
+        if undefined < 1:
+            note = f"undefined in {100 * undefined:.0f} % of the drawn hypnograms" if undefined >= 0.005 else ""
+            # the number itself is of the stages as they stand, the most probable ones, and may lie at the edge of what is drawn
+            found[key] = (min(low, point[key]), max(high, point[key]), note)
+    return found
+
+
+_FIXED = frozenset({"tib", "unknown"})

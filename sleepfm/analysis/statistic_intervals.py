@@ -1,0 +1,114 @@
+"""Intervals of a night's numbers from the stage probabilities: hypnograms are drawn, and the numbers are computed on each.
+
+The stage of an epoch is the one for which log-probability plus noise is highest. Noise with Gumbel's distribution gives every
+epoch exactly the stage probabilities that the model gave it. The noise of neighbouring epochs is alike, because the errors of
+staging are: where a model takes Stage 1 for Wake it does so for minutes. Independent draws would make intervals of sleep time and
+stage minutes far too narrow and shake hundreds of awakenings out of a quiet night.
+
+How alike was chosen on simulated nights (a hidden Markov chain with known posterior probabilities): with a correlation of 0.9
+from epoch to epoch the 95 % intervals of TST, WASO, SOL, REM latency and stage minutes held the true value in 93 to 100 % of the
+nights, with independent draws in 63 to 97 %. `tests/analysis/test_statistic_intervals.py` measures it anew.
+
+The noise is the same for every night: the same probabilities give the same interval, and after an edit only what the edit changed
+moves.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.signal import lfilter
+from scipy.special import ndtr
+
+from sleepfm.vocabulary import SCORED_STAGES
+
+DRAWS = 400
+CORRELATION = 0.9
+"""Of the noise from one epoch to the next."""
+CONFIDENCE = 0.95
+CERTAIN = 0.9995
+"""An epoch whose best stage is at least so probable is not drawn."""
+_BLOCK = 240
+_LONGEST = 2880  # the noise of a day; a longer recording uses it again
+_SEED = 20_240_930
+_IMPOSSIBLE = np.log(1e-5)  # less than this never wins against the noise in so few draws
+
+
+def draw_hypnograms(
+    stages_n: np.ndarray, probabilities_ns: np.ndarray, *, draws: int = DRAWS, correlation: float = CORRELATION
+) -> np.ndarray:
+    """Return (draws, n_epochs) int8 hypnograms that could be true.
+
+    Parameters
+    ----------
+    stages_n
+        (n_epochs,) the scoring; what is certain stays as it is here.
+    probabilities_ns
+        (n_epochs, 5) calibrated, in the order of `SCORED_STAGES`; a NaN row is certain.
+    draws
+        How many.
+    correlation
+        0 to below 1, of the noise of neighbouring epochs; 0 draws every epoch by itself.
+    """
+    drawn_bn = np.repeat(stages_n.astype(np.int8)[None], draws, axis=0)
+    best_n = probabilities_ns.max(axis=1)
+    open_k = np.flatnonzero(np.isfinite(best_n) & (best_n < CERTAIN))
+    if not len(open_k):
+        return drawn_bn
+    epochs = min(_LONGEST, -(-len(stages_n) // _BLOCK) * _BLOCK)
+    noise_snb = _noise(epochs, draws, correlation)
+    with np.errstate(divide="ignore"):
+        log_ks = np.log(probabilities_ns[open_k]).astype(np.float32)
+    numbers = np.array(SCORED_STAGES, dtype=np.int8)
+    at_k = open_k % epochs
+    best_kb = noise_snb[0][at_k] + log_ks[:, :1]
+    stage_kb = np.full(best_kb.shape, numbers[0])
+    for s in range(1, len(SCORED_STAGES)):
+        possible = np.flatnonzero(log_ks[:, s] > _IMPOSSIBLE)
+        score_pb = noise_snb[s][at_k[possible]] + log_ks[possible, s : s + 1]
+        higher = score_pb > best_kb[possible]
+        best_kb[possible] = np.where(higher, score_pb, best_kb[possible])
+        stage_kb[possible] = np.where(higher, numbers[s], stage_kb[possible])
+    drawn_bn[:, open_k] = stage_kb.T
+    return drawn_bn
+
+
+@lru_cache(maxsize=4)
+def _noise(epochs: int, draws: int, correlation: float) -> np.ndarray:
+    """Return (stage, epoch, draw) float32 noise with Gumbel's distribution, alike from epoch to epoch."""
+    rng = np.random.default_rng(_SEED)
+    fresh = rng.standard_normal((len(SCORED_STAGES), epochs, draws), dtype=np.float32)
+    fresh[:, 1:] *= np.float32(np.sqrt(1 - correlation**2))
+    normal = lfilter(np.array([1.0], np.float32), np.array([1.0, -correlation], np.float32), fresh, axis=1)
+    share = np.clip(ndtr(normal), 1e-7, 1 - 1e-7)
+    noise: np.ndarray = -np.log(-np.log(share)).astype(np.float32)
+    noise.flags.writeable = False
+    return noise
+
+
+def percentile_intervals(values_kb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the 95 % percentile interval of each row of (number, draw) values and the share of draws that leave it undefined.
+
+    Returns
+    -------
+    low_k, high_k
+        Over the draws in which the number is defined; NaN where there are none.
+    undefined_k
+        Share of the draws.
+    """
+    draws = values_kb.shape[1]
+    ordered = np.sort(values_kb, axis=1)  # NaN last
+    defined_k = np.isfinite(ordered).sum(axis=1)
+    tail = (1 - CONFIDENCE) / 2
+
+    def at(share: float) -> np.ndarray:
+        place_k = share * np.maximum(defined_k - 1, 0)
+        below_k = np.floor(place_k).astype(np.int64)
+        above_k = np.minimum(below_k + 1, np.maximum(defined_k - 1, 0))
+        rows = np.arange(len(ordered))
+        part_k = place_k - below_k
+        value_k: np.ndarray = ordered[rows, below_k] * (1 - part_k) + ordered[rows, above_k] * part_k
+        return value_k
+
+    return at(tail), at(1 - tail), 1 - defined_k / draws
