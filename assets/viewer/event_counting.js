@@ -18,7 +18,7 @@ export function counting(event, stageAt, lights) {
   const reach = event.name === "Arousal" ? AROUSAL_REACH_S : 0;
   const start = Math.max(event.start - reach, off);
   const stop = Math.min(Math.max(event.stop, event.start + ROUNDING), on);
-  if (event.start >= on || stop <= off) return no("lights are on", "Marked, not counted: it lies before lights off or after lights on.");
+  if (event.start >= on || stop <= off) return no("lights on", "Marked, not counted: it lies before lights off or after lights on.");
   let isScored = false;
   for (let epoch = Math.floor(start / EPOCH_S); epoch * EPOCH_S < stop; epoch += 1) {
     const stage = stageAt(epoch * EPOCH_S);

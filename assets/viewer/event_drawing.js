@@ -5,8 +5,9 @@ import { colourOf, isAtHome, kindOf } from "./event_kinds.js";
 import { FONT, fitted } from "./layout.js";
 
 export const STRIP = 15; // above the traces, for events whose channel is not on the screen
-const RIBBON = 5;
+const RIBBON = 6;
 const NAME_HEIGHT = 13;
+const TALL = 28;
 const HANDLE = 5;
 const HATCHED_FROM = 5; // narrower ones are plain
 const PATTERN = 6;
@@ -95,8 +96,10 @@ function drawRibbon(context, { event, left, right, top, height }, { theme, view 
   } else {
     context.fillStyle = "#fff";
     context.fillRect(left, top, width, ribbon);
+    context.translate(left, top); // the hatch begins where the event does
     context.fillStyle = hatched(context, hatch, colour);
-    context.fillRect(left, top, width, ribbon);
+    context.fillRect(0, 0, width, ribbon);
+    context.translate(-left, -top);
     context.fillStyle = colour;
     context.fillRect(left, top, width, 1);
     context.fillRect(left, top + ribbon - 1, width, 1);
@@ -133,7 +136,8 @@ function drawName(context, { event, row, left, right, top, height }, { theme, ju
   const depth = typeof event.extra?.Desaturation === "number" ? ` ${Number(event.extra.Desaturation.toFixed(1))} %` : "";
   const whole = `${event.name}${depth}`;
   const texts = [`${whole} · ${(event.stop - event.start).toFixed(1)} s${where}${notCounted}`, `${whole}${where}${notCounted}`, whole, `${code}${depth}`, code];
-  let text = texts.find((one) => context.measureText(one).width <= room);
+  const most = row && height < TALL ? Math.max(room * 0.45, context.measureText(`${code}${depth}`).width) : room; // a low row is not covered by a name
+  let text = texts.find((one) => context.measureText(one).width <= Math.min(most, room)) ?? (context.measureText(code).width <= room ? code : "");
   if (!text) return;
   if (text === code && code === "•") text = fitted(context, event.name, room); // a kind of its own: as much of it as fits
   const width = context.measureText(text).width;
@@ -201,7 +205,7 @@ const drawHatch = {
   rising: (drawing) => stroke(drawing, rising),
   falling: (drawing) => stroke(drawing, falling),
   crossed: (drawing) => stroke(drawing, rising, falling),
-  level: () => {}, // between the ribbon's own two lines: white
+  level: (drawing) => { for (const at of [0, PATTERN - 2]) drawing.fillRect(0, at, PATTERN, 2); }, // two lines
   upright: (drawing) => stroke(drawing, [1, 0, 1, PATTERN]),
   dotted: (drawing) => { for (const at of [0, PATTERN / 2]) drawing.fillRect(at, at, PATTERN / 2, PATTERN / 2); },
 };

@@ -36,9 +36,9 @@ export function isLights(name) {
 /** The lines of ticks in the night's overview, from top to bottom, each in the colour of its most frequent kind. */
 export const GROUPS = [
   { group: "respiratory", short: "breathing", example: "Hypopnea" },
-  { group: "desaturation", short: "desaturation", example: "Desaturation" },
-  { group: "arousal", short: "arousal", example: "Arousal" },
-  { group: "limb", short: "limb", example: "Leg movement" },
+  { group: "desaturation", short: "desat.", example: "Desaturation" },
+  { group: "arousal", short: "arousals", example: "Arousal" },
+  { group: "limb", short: "limbs", example: "Leg movement" },
 ];
 
 // what an event that is drawn on a channel is until somebody says otherwise

@@ -9,7 +9,7 @@ const ROW = 22;
 const SPARE_ROWS = 4; // above and below those in sight
 const REST_MS = 120; // epochs scored in a row are counted once, at the end
 const ANY = "";
-const COLUMNS = ["Time", "Event", "Channel", "s", "Stage", "By", "Counts"];
+const COLUMNS = ["Time", "Event", "Channel", "s", "St.", "By", "Counts"];
 
 export class EventTable {
   /** `layer` is the EventLayer; `act` takes what the viewer does. `root` goes into the viewer's root. */

@@ -13,7 +13,7 @@ import { flagsAt, qualityStrips } from "./quality.js";
 const GAP_BETWEEN = 4;
 const CLICK_PIXELS = 3; // a hand is not quite steady
 const QUALITY_ROW = 9;
-const EVENT_ROW = 6;
+const EVENT_ROW = 8;
 const WARNING_INK = "#8a2c0d"; // as the line above the night
 const NAME_ROOM = GUTTER - 30; // beside it stand the stages
 // Which spectrogram somebody chose for a study: it stays when a scoring arrives or they come back.
@@ -236,7 +236,7 @@ export class Overview {
       name("Events", rows.events.top + rows.events.height / 2);
       const pitch = rows.events.height / GROUPS.length;
       GROUPS.forEach(({ short }, line) => {
-        context.font = `8px ${FONT}`;
+        context.font = `9px ${FONT}`;
         context.textAlign = "right";
         context.fillStyle = theme.quietInk;
         context.fillText(short, GUTTER - 6, rows.events.top + (line + 0.5) * pitch);
