@@ -124,18 +124,29 @@ def counted_in_sleep(stages_bn: np.ndarray, span: NightSpan, counted: Counted) -
     return found
 
 
-def sole_support(stages_n: np.ndarray, span: NightSpan, counted: Counted, counts_r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many events would count more, (epoch,) if an epoch became sleep, and less, (epoch,) if it became Wake."""
+def sole_support(
+    stages_n: np.ndarray, span: NightSpan, counted: Counted, counts_r: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return what one changed epoch does to how many events count.
+
+    Returns
+    -------
+    gained_n
+        (n_epochs,) events that would count too if the epoch became sleep.
+    lost_n
+        (n_epochs,) events that would count no more if it became Wake.
+    count
+        Events that count now.
+    """
     epochs = len(stages_n)
     sleep_n = asleep(stages_n) & span.inside_n
     to_n = np.concatenate([[0], np.cumsum(sleep_n)])
-    inside = to_n[counted.last_r + 1] - to_n[counted.first_r]
-    gained = np.zeros(epochs + 1)
-    none_r = inside == 0
-    np.add.at(gained, counted.first_r[none_r], counts_r[none_r])
-    np.add.at(gained, counted.last_r[none_r] + 1, -counts_r[none_r])
-    lost = np.zeros(epochs)
-    one_r = inside == 1
-    where_n = np.append(np.flatnonzero(sleep_n), 0)  # the sentinel is for a night without sleep
-    np.add.at(lost, where_n[to_n[counted.first_r[one_r]]], counts_r[one_r])
-    return np.cumsum(gained)[:-1], lost
+    asleep_r = to_n[counted.last_r + 1] - to_n[counted.first_r]
+    none_r, one_r = asleep_r == 0, asleep_r == 1
+    edges_n = np.zeros(epochs + 1)
+    np.add.at(edges_n, counted.first_r[none_r], counts_r[none_r])
+    np.add.at(edges_n, counted.last_r[none_r] + 1, -counts_r[none_r])
+    lost_n = np.zeros(epochs)
+    # of an event that touches one epoch of sleep: the next one from its first epoch on
+    np.add.at(lost_n, np.flatnonzero(sleep_n)[to_n[counted.first_r[one_r]]], counts_r[one_r])
+    return np.cumsum(edges_n)[:-1], lost_n, float(counts_r[~none_r].sum())

@@ -156,7 +156,7 @@ def night_statistics(
     definitions = _definitions(night)
     if not len(stages):
         return NightStatistics(tuple(_none(key, one, "the scoring has no whole epoch") for key, one in definitions.items()))
-    computed = {key: float(value_b[0]) for key, value_b in night.compute(stages.astype(np.int8)[None]).items()}
+    computed = {key: round(float(value_b[0]), _DIGITS) for key, value_b in night.compute(stages.astype(np.int8)[None]).items()}
     reasons = {key: why_none(key, computed.get(key, np.nan), stages, night, looked_for) for key in definitions}
     point = {key: computed[key] for key, reason in reasons.items() if not reason}
     spread = _intervals(stages, probabilities, temperature, night, point)
@@ -170,6 +170,7 @@ def night_statistics(
     return NightStatistics(tuple(items), remarks(stages, night), _INTERVALS if spread else "")
 
 
+_DIGITS = 6  # behind these there is only how sums are rounded
 _INTERVALS = (
     f"Intervals: 95 %, from the model's probabilities of the stages that nobody has looked at, by {DRAWS} drawn hypnograms in "
     "which neighbouring epochs err together. Marked events are taken as they are, and what the probabilities do not know is not "
@@ -212,7 +213,7 @@ def _intervals(
         if undefined < 1:
             note = f"undefined in {100 * undefined:.0f} % of the drawn hypnograms" if undefined >= 0.005 else ""
             # the number itself is of the stages as they stand, the most probable ones, and may lie at the edge of what is drawn
-            found[key] = (min(low, point[key]), max(high, point[key]), note)
+            found[key] = (min(round(low, _DIGITS), point[key]), max(round(high, _DIGITS), point[key]), note)
     return found
 
 

@@ -162,12 +162,17 @@ class Difference:
 AASM, YASA, LUNA = "AASM", "YASA", "Luna"
 OTHERS: Mapping[str, tuple[Difference, ...]] = {
     "tib": (
-        Difference(YASA, "the whole hypnogram: crop it to lights off and on before"),
-        Difference(LUNA, "the whole scoring; from lights off to lights on is its TRT"),
+        Difference(YASA, "the whole hypnogram: it is to be cropped to lights off and on before"),
+        Difference(
+            LUNA,
+            "whole epochs from the one in which the lights go off to the one in which they go on; its TRT is the whole scoring",
+        ),
     ),
+    "tst": (Difference(LUNA, "leaves out less than 5 min of sleep that 120 min of Wake separate from the rest"),),
     "se": (
         Difference(AASM, "leaves no epoch unscored, so nothing is to be left out of TRT"),
-        Difference(YASA, "counts Unknown time in TIB, as if awake"),
+        Difference(YASA, "counts Unknown time as time not slept"),
+        Difference(LUNA, "counts Unknown time as time not slept"),
     ),
     "sol": (Difference(YASA, "from the start of the hypnogram"),),
     "persistent_latency": (
@@ -182,6 +187,7 @@ OTHERS: Mapping[str, tuple[Difference, ...]] = {
     "awakenings": (
         Difference(AASM, "does not report them"),
         Difference(YASA, "SFI counts the last awakening too, per hour of TST"),
+        Difference(LUNA, "SFI counts the last awakening too, per minute of TST"),
     ),
     "ahi": (Difference(AASM, "an event wholly in Wake is not scored; here it may be marked and is not counted"),),
     "arousals": (Difference(AASM, "also counts arousals scored in Wake between lights off and on"),),
