@@ -1,28 +1,34 @@
-"""Sleep stages as EDF+ annotations ("Sleep stage N2"): in a recording's own file, or in a file that holds nothing else.
+"""Stages and events as EDF+ annotations: in a recording's own file, or in a file that holds nothing else.
 
-The texts are those of the EDF+ standard texts (https://www.edfplus.info/specs/edftexts.html), section "sleep staging".
+The texts are those of the EDF+ standard texts (https://www.edfplus.info/specs/edftexts.html), section 3.2 for the stages and
+events, 3.3 for the channel behind "@@". Nihon Kohden exports are such files. Annotations of MASS (EDF++) may be XML: the name
+and the channel of its element count.
+
+What the format cannot hold: probabilities, the source of an event, its further columns, and a start before 1985 or after 2084.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 import warnings
-from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
 import edfio
-import numpy as np
 
 from sleepfm.errors import ScoringError
 from sleepfm.files import atomic_path
 from sleepfm.recording.edf import open_edf
 from sleepfm.recording.recording import Annotation
-from sleepfm.recording.scorings.epochs import Stretch, onto_epochs
-from sleepfm.recording.scorings.event_texts import events_from_annotations
+from sleepfm.recording.scorings.clock import clock_of
+from sleepfm.recording.scorings.contents import Contents, Known, MarkCollector
+from sleepfm.recording.scorings.epochs import Stretch, bouts, onto_epochs
+from sleepfm.recording.scorings.losses import losses
 from sleepfm.recording.scorings.scoring import Event, Scoring
-from sleepfm.vocabulary import EPOCH_S, Stage
+from sleepfm.recording.scorings.stage_names import StageWords
+from sleepfm.recording.scorings.xml_tree import parse_xml
+from sleepfm.text import printable
+from sleepfm.vocabulary import EPOCH_S, EventName, Stage
 
 STAGE_TEXTS: dict[Stage, str] = {
     Stage.UNKNOWN: "Sleep stage ?",
@@ -33,9 +39,61 @@ STAGE_TEXTS: dict[Stage, str] = {
     Stage.REM: "Sleep stage R",
 }
 """The text each stage is written with."""
-_STAGE_TEXT = re.compile(r"sleep stage\s+(\S+)|(movement time)", re.IGNORECASE)
-_LETTERS = {"w": Stage.WAKE, "r": Stage.REM, "?": Stage.UNKNOWN, "n1": Stage.N1, "n2": Stage.N2, "n3": Stage.N3, "n4": Stage.N3}
-_LETTERS |= {"1": Stage.N1, "2": Stage.N2, "3": Stage.N3, "4": Stage.N3}
+EVENT_TEXTS: dict[str, str] = {
+    EventName.OBSTRUCTIVE_APNEA: "Obstructive apnea",
+    EventName.CENTRAL_APNEA: "Central apnea",
+    EventName.MIXED_APNEA: "Mixed apnea",
+    EventName.HYPOPNEA: "Hypopnea",
+    EventName.RERA: "RERA",
+    EventName.DESATURATION: "Oxygen desaturation",
+    EventName.AROUSAL: "EEG arousal",
+    EventName.LEG_MOVEMENT: "Limb movement",
+    EventName.PLM: "PLMS",
+    EventName.SNORE: "Snore",
+    EventName.LIGHTS_OFF: "Lights off",
+    EventName.LIGHTS_ON: "Lights on",
+    EventName.ARTIFACT: "Artifact",
+}
+"""The text each event is written with."""
+_STAGE_TEXT = re.compile(r"sleep stage\s+\S+|movement time", re.IGNORECASE)
+_MOST_XML = 4096
+"""Characters of an annotation that is XML: MASS's have some hundred."""
+_NIHON_KOHDEN = b"nihon_kohden"
+
+
+def is_nihon_kohden(head: bytes) -> bool:
+    """Tell whether an EDF header's recording field (bytes 88 to 167) names Nihon Kohden."""
+    return _NIHON_KOHDEN in head[88:168].lower().replace(b" ", b"_")
+
+
+def read_edf(path: Path, _known: Known) -> Contents:
+    """Read stages and events from an EDF+ or BDF+ file, with or without signals beside them.
+
+    Raises
+    ------
+    ScoringError
+        An event's times are none.
+    RecordingError
+        When it cannot be read as EDF or BDF.
+    """
+    with open_edf(path) as recording:
+        annotations, said = _plain_texts(recording.annotations())
+        begins, dated = clock_of(recording.start)
+        duration_s = recording.duration_s if recording.channels else None
+    stretches, remarks = _stretches(annotations)
+    marks = MarkCollector("recording")
+    for number, annotation in enumerate(annotations, start=1):
+        if _STAGE_TEXT.fullmatch(annotation.text.strip()) is None:
+            where = _place(annotation, number)
+            marks.add(annotation.text, annotation.onset_s, annotation.duration_s or 0.0, where, channel=annotation.channel or "")
+    return Contents(
+        tuple(stretches),
+        tuple(marks.marks),
+        begins=begins,
+        dated=dated,
+        duration_s=duration_s,
+        warnings=(*said, *remarks, *marks.said()),
+    )
 
 
 def stages_from_annotations(annotations: tuple[Annotation, ...], *, duration_s: float | None = None, scorer: str = "") -> Scoring:
@@ -57,80 +115,35 @@ def stages_from_annotations(annotations: tuple[Annotation, ...], *, duration_s: 
     ScoringError
         When there is no stage among them, or two of them contradict each other.
     """
-    said: list[str] = []
-    found = [(a, stage) for a in annotations if (stage := _stage(a.text)) is not None]
-    if not found:
-        raise ScoringError('no annotation is a sleep stage ("Sleep stage W", "Sleep stage N1", …)')
-    found.sort(key=lambda pair: pair[0].onset_s)
-    strange = Counter(a.text.strip()[:40] for a, stage in found if stage is Stage.UNKNOWN and "?" not in a.text)
-    said += [f"{n} annotation(s) {text!r} became Unknown" for text, n in strange.most_common(10)]
-
-    onsets = [a.onset_s for a, _ in found]
-    later = [next((o for o in onsets[k + 1 :] if o > onsets[k]), onsets[k] + EPOCH_S) for k in range(len(onsets))]
-    open_ended = [not a.duration_s for a, _ in found]
-    if any(open_ended):
-        said.append(f"{sum(open_ended)} stage annotation(s) without a duration last until the next one")
-    stretches = [
-        Stretch(a.onset_s, next_s if is_open else a.onset_s + (a.duration_s or 0.0), stage, f"annotation at {a.onset_s:g} s")
-        for (a, stage), next_s, is_open in zip(found, later, open_ended, strict=True)
-    ]
-    return onto_epochs(stretches, duration_s=duration_s, scorer=scorer, warnings=said)
+    plain, said = _plain_texts(annotations)
+    stretches, remarks = _stretches(plain)
+    if not stretches:
+        raise ScoringError(NO_STAGES)
+    return onto_epochs(stretches, duration_s=duration_s, scorer=scorer, warnings=[*said, *remarks])
 
 
-def read_edf_scoring(path: Path, *, duration_s: float | None = None) -> Scoring:
-    """Read the stages from an EDF+ or BDF+ file, with or without signals beside them.
-
-    Parameters
-    ----------
-    path
-        The file.
-    duration_s
-        Length of the recording in seconds; without it the file's own length counts when it has signals, else the scoring's.
-
-    Raises
-    ------
-    ScoringError
-        When it holds no stages or they contradict each other.
-    RecordingError
-        When it cannot be read as EDF or BDF.
-    """
-    recording = open_edf(path)
-    try:
-        if duration_s is None and recording.channels:
-            duration_s = recording.duration_s
-        return stages_from_annotations(recording.annotations(), duration_s=duration_s)
-    except ScoringError as error:
-        raise ScoringError(f"{path}: {error}") from None
-    finally:
-        recording.close()
+NO_STAGES = 'no annotation is a sleep stage ("Sleep stage W", "Sleep stage N1", …)'
 
 
-def read_edf_events(path: Path) -> tuple[Event, ...]:
-    """Read the events among the annotations of an EDF+ or BDF+ file.
-
-    Raises
-    ------
-    RecordingError
-        When it cannot be read as EDF or BDF.
-    """
-    with open_edf(path) as recording:
-        return events_from_annotations(recording.annotations())
-
-
-def write_edf_scoring(scoring: Scoring, path: Path, *, start: datetime | None = None) -> None:
-    """Write an EDF+ file that holds only the stages, one annotation a bout, whole or not at all.
+def write_edf(scoring: Scoring, path: Path, *, start: datetime | None, events: tuple[Event, ...]) -> list[str]:
+    """Write an EDF+ file that holds only annotations, one a bout of a stage and one an event, whole or not at all.
 
     The header names nobody: patient and recording fields hold the start date and otherwise X (EDF+ clause 2.1.3.3).
 
     Parameters
     ----------
-    scoring
-        Its probabilities are not kept: EDF+ has no place for them.
+    scoring, events
+        What is written.
     path
         The file to write.
     start
         The recording's start in local time, so that a reader can lay the stages over the signals. Without it the date is
         left anonymous and the time 00:00:00.
+
+    Returns
+    -------
+    list of str
+        What the format could not hold.
 
     Raises
     ------
@@ -141,26 +154,79 @@ def write_edf_scoring(scoring: Scoring, path: Path, *, start: datetime | None = 
         raise ScoringError(f"{path}: there is no epoch to write")
     if start is not None and not 1985 <= start.year <= 2084:
         raise ScoringError(f"{path}: EDF holds the years 1985 to 2084, not {start.year}")
-    edges = np.flatnonzero(np.diff(scoring.stages)) + 1
-    bounds = [0, *edges.tolist(), len(scoring.stages)]
-    annotations = [
-        edfio.EdfAnnotation(a * scoring.epoch_s, (b - a) * scoring.epoch_s, STAGE_TEXTS[Stage(int(scoring.stages[a]))])
-        for a, b in itertools.pairwise(bounds)
-    ]
+    annotations = [edfio.EdfAnnotation(begin_s, length_s, STAGE_TEXTS[stage]) for stage, begin_s, length_s in bouts(scoring)]
+    for event in events:
+        link = f"@@{printable(event.channel)}" if event.channel else ""
+        lasts_s = round(event.stop_s - event.start_s, 9)
+        annotations.append(edfio.EdfAnnotation(event.start_s, lasts_s or None, EVENT_TEXTS[event.name] + link))
     edf = edfio.Edf(
         [],
         recording=edfio.Recording(startdate=start.date() if start else None),
         starttime=start.time() if start else None,
-        annotations=annotations,
+        annotations=sorted(annotations),
     )
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         edf.write(temporary)
+    return losses(scoring, events, probabilities=False, source=False, extra=())
 
 
-def _stage(text: str) -> Stage | None:
-    """Return the stage a text stands for, Unknown for a stage that is none of the five, None for another annotation."""
-    match = _STAGE_TEXT.fullmatch(text.strip())
-    if match is None:
+def _stretches(annotations: tuple[Annotation, ...]) -> tuple[list[Stretch], list[str]]:
+    """Return the stages among annotations, in order, and what there is to say of them."""
+    words = StageWords()
+    found = []
+    for number, annotation in enumerate(annotations, start=1):
+        if _STAGE_TEXT.fullmatch(annotation.text.strip()) is not None:
+            where = _place(annotation, number)
+            found.append((annotation, words.stage(annotation.text, where), where))
+    found.sort(key=lambda one: one[0].onset_s)
+    ends = [_NEVER] * len(found)
+    for k in range(len(found) - 2, -1, -1):  # where the next stage begins that does not begin with this one
+        following = found[k + 1][0].onset_s
+        ends[k] = following if following > found[k][0].onset_s else ends[k + 1]
+    said = words.said()
+    open_ended = sum(not annotation.duration_s for annotation, _, _ in found)
+    if open_ended:
+        said.append(f"{open_ended} stage annotation(s) without a duration last until the next one")
+    stretches = []
+    for (annotation, stage, where), end_s in zip(found, ends, strict=True):
+        begin_s = annotation.onset_s
+        until_s = begin_s + EPOCH_S if end_s == _NEVER else end_s
+        stop_s = begin_s + annotation.duration_s if annotation.duration_s else until_s
+        stretches.append(Stretch(begin_s, stop_s, stage, where))
+    return stretches, said
+
+
+_NEVER = float("inf")
+
+
+def _place(annotation: Annotation, number: int) -> str:
+    return f"annotation {number} at {annotation.onset_s:g} s"
+
+
+def _plain_texts(annotations: tuple[Annotation, ...]) -> tuple[tuple[Annotation, ...], list[str]]:
+    """Return annotations with XML texts (EDF++) replaced by the name and channel of their element."""
+    plain, unread = [], 0
+    for annotation in annotations:
+        if not annotation.text.startswith("<"):
+            plain.append(annotation)
+            continue
+        named = _from_xml(annotation)
+        unread += named is None
+        if named is not None:
+            plain.append(named)
+    return tuple(plain), [f"{unread} annotation(s) hold XML that names nothing or cannot be read: left out"] if unread else []
+
+
+def _from_xml(annotation: Annotation) -> Annotation | None:
+    if len(annotation.text) > _MOST_XML:
         return None
-    return _LETTERS.get((match[1] or "").lower(), Stage.UNKNOWN)
+    try:
+        tree = parse_xml(annotation.text.encode("utf-8", errors="replace"))
+    except ScoringError:
+        return None  # counted and said by the caller
+    for element in tree.root.iter():
+        text = element.get("name") or element.get("groupName")
+        if text:
+            return Annotation(annotation.onset_s, annotation.duration_s, text.strip(), element.get("channel"))
+    return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Stage
 
 MAX_SCORING_S = 60 * 24 * 3600.0
 """A scoring longer than this (60 days) is a wrong number in a file, not a recording."""
+_SHORT_EPOCH_S = 20.0
+"""Some laboratories score in epochs of 20 s."""
 _TOLERANCE_S = 1e-3  # times in files are rounded to milliseconds at best
 _UNKNOWN_COLUMN = len(SCORED_STAGES)
 
@@ -26,6 +30,35 @@ class Stretch:
     stage: Stage
     where: str
     probabilities: tuple[float, ...] | None = None
+
+
+def bouts(scoring: Scoring) -> Iterator[tuple[Stage, float, float]]:
+    """Give the runs of one stage: stage, start and length in seconds."""
+    edges = np.flatnonzero(np.diff(scoring.stages)) + 1
+    for first, behind in itertools.pairwise([0, *edges.tolist(), len(scoring.stages)]):
+        if behind > first:
+            yield Stage(int(scoring.stages[first])), first * scoring.epoch_s, (behind - first) * scoring.epoch_s
+
+
+def row_length_s(rows: int, duration_s: float | None, said: list[str]) -> float:
+    """Return how long each row of a file with one row an epoch is: 30 s, or 20 s when only that fits the recording."""
+    if duration_s is not None:
+        fits_s = [length_s for length_s in (EPOCH_S, _SHORT_EPOCH_S) if abs(rows * length_s - duration_s) < 2 * length_s]
+        if fits_s == [_SHORT_EPOCH_S]:
+            said.append(f"{rows} rows fill the recording's {duration_s:g} s as epochs of {_SHORT_EPOCH_S:g} s: read as such")
+            return _SHORT_EPOCH_S
+    return EPOCH_S
+
+
+def moved(stretches: tuple[Stretch, ...], shift_s: float, said: list[str]) -> list[Stretch]:
+    """Move stretches in time; what then lies before the recording is cut off, and said."""
+    if not shift_s:
+        return list(stretches)
+    later = [replace(one, start_s=one.start_s + shift_s, stop_s=one.stop_s + shift_s) for one in stretches]
+    before_s = sum(min(one.stop_s, 0.0) - one.start_s for one in later if one.start_s < 0)
+    if before_s > 0:
+        said.append(f"{before_s:g} s of the scoring lie before the recording and were left out")
+    return [replace(one, start_s=max(one.start_s, 0.0)) for one in later if one.stop_s > _TOLERANCE_S]
 
 
 def onto_epochs(stretches: list[Stretch], *, duration_s: float | None, scorer: str, warnings: list[str]) -> Scoring:
@@ -62,6 +95,7 @@ def onto_epochs(stretches: list[Stretch], *, duration_s: float | None, scorer: s
     end_s = ordered[-1].stop_s if ordered else 0.0
     length_s = end_s if duration_s is None else duration_s
     ordered = _clipped(ordered, length_s, said)
+    said += _holes(ordered, length_s)
     n_epochs = int((length_s + _TOLERANCE_S) // EPOCH_S)
     rest_s = length_s - n_epochs * EPOCH_S
     if duration_s is None and rest_s > _TOLERANCE_S:
@@ -124,6 +158,26 @@ def _clipped(ordered: list[Stretch], length_s: float, said: list[str]) -> list[S
     return [
         Stretch(s.start_s, min(s.stop_s, length_s), s.stage, s.where, s.probabilities) for s in ordered if s.start_s < length_s
     ]
+
+
+def _holes(ordered: list[Stretch], length_s: float) -> list[str]:
+    """Say where nobody scored: within the scoring, before it and behind it."""
+    if not ordered:
+        return []
+    said = []
+    inside = [(a, b) for a, b in itertools.pairwise(ordered) if b.start_s - a.stop_s > _TOLERANCE_S]
+    if inside:
+        first, following = inside[0]
+        missing_s = sum(b.start_s - a.stop_s for a, b in inside)
+        said.append(
+            f"{missing_s:g} s in {len(inside)} hole(s) of the scoring are Unknown (first: {first.stop_s:g} to "
+            f"{following.start_s:g} s, between {first.where} and {following.where})"
+        )
+    if ordered[0].start_s > _TOLERANCE_S:
+        said.append(f"the scoring begins at {ordered[0].start_s:g} s ({ordered[0].where}): Unknown before")
+    if length_s - ordered[-1].stop_s >= EPOCH_S - _TOLERANCE_S:
+        said.append(f"the scoring ends at {ordered[-1].stop_s:g} s ({ordered[-1].where}): Unknown until {length_s:g} s")
+    return said
 
 
 def _seconds_by_stage(ordered: list[Stretch], n_epochs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

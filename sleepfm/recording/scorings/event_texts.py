@@ -9,27 +9,30 @@ from sleepfm.recording.recording import Annotation
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.vocabulary import EventName
 
-# first match wins: "hypopnea" holds "apnea"-like letters in some languages, "central apnea" is more than "apnea"
+_APNEA = r"ap(p?n[oöe]?[eéa]|n[eé])"
+"""Apnea, apnoea, Apnoe, apnée, apnea in the Romance languages."""
+# first match wins; the other languages are those of the laboratories' programs (German, French, Spanish, Italian, Portuguese)
 _PATTERNS: tuple[tuple[str, EventName], ...] = (
-    (r"hypo(p|ap)no?ea|hypopnée", EventName.HYPOPNEA),
-    (r"(central|zentral).*ap(n|no)e", EventName.CENTRAL_APNEA),
-    (r"(mixed|gemischt|mixte).*ap(n|no)e", EventName.MIXED_APNEA),
-    (r"obstru.*ap(n|no)e", EventName.OBSTRUCTIVE_APNEA),
     (r"\brera\b|respiratory effort related", EventName.RERA),
-    (r"desat|entsättigung", EventName.DESATURATION),
-    (r"arousal", EventName.AROUSAL),
+    (r"^(eeg )?arousal", EventName.AROUSAL),
+    (r"h?[iy]po(pn|apn)", EventName.HYPOPNEA),
+    (rf"(central|zentral).*{_APNEA}|{_APNEA}.*(central|zentral)", EventName.CENTRAL_APNEA),
+    (rf"(mixed|gemischt|mixt|mist[ao]).*{_APNEA}|{_APNEA}.*(mixed|gemischt|mixt|mist[ao])", EventName.MIXED_APNEA),
+    (rf"o[bs]+tru.*{_APNEA}|{_APNEA}.*o[bs]+tru", EventName.OBSTRUCTIVE_APNEA),
+    (r"d[eé]sat|entsättigung", EventName.DESATURATION),
+    (r"arousal|micro-?[ée]veil|microdespertar|microrisveglio|weckreaktion", EventName.AROUSAL),
     (r"periodic (leg|limb) mov|\bplm", EventName.PLM),
-    (r"(limb|leg) mov|\blm\b", EventName.LEG_MOVEMENT),
-    (r"snor|ronflement|schnarch", EventName.SNORE),
-    (r"lights? ?(off|out)|licht aus", EventName.LIGHTS_OFF),
-    (r"lights? ?on\b|licht an", EventName.LIGHTS_ON),
+    (r"(limb|leg) ?mov|\blm\b|beinbewegung", EventName.LEG_MOVEMENT),
+    (r"snor|ronfle|schnarch|ronquido|russamento", EventName.SNORE),
+    (r"lights? ?(off|out)|licht aus|extinction des lumi", EventName.LIGHTS_OFF),
+    (r"lights? ?on\b|licht an|allumage des lumi", EventName.LIGHTS_ON),
     (r"art[ei]fact|artefakt", EventName.ARTIFACT),
 )
 
 
 def event_name(text: str) -> EventName | None:
     """Return which event an annotation's text names, None when it names none (a stage, a note)."""
-    lowered = text.lower()
+    lowered = text.lower().replace("_", " ")
     return next((name for pattern, name in _PATTERNS if re.search(pattern, lowered)), None)
 
 

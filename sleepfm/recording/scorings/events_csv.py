@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sleepfm.errors import ScoringError
 from sleepfm.files import atomic_path
+from sleepfm.recording.scorings.contents import Contents, Mark, require_stretch
 from sleepfm.recording.scorings.scoring import Event
-from sleepfm.recording.scorings.tables import Row, number, read_table
+from sleepfm.recording.scorings.tables import Row, number, read_table, spreadsheet_safe, spreadsheet_text
 from sleepfm.vocabulary import EventName
 
 COLUMNS = ("Start", "Stop", "Event", "Channel", "Source")
@@ -24,14 +25,14 @@ def is_events_csv(head: str) -> bool:
     return set(COLUMNS[:3]) <= {cell.strip() for cell in first.split(",")}
 
 
-def read_events_csv(path: Path) -> tuple[Event, ...]:
+def read_events_csv(path: Path) -> Contents:
     """Read an events CSV.
 
     Returns
     -------
-    tuple of Event
-        In the file's order; times in seconds from the recording's start. A cell of a further column becomes a number where
-        it is one; an empty cell is left out.
+    Contents
+        Events in the file's order; times in seconds from the recording's start. A cell of a further column becomes a number
+        where it is one; an empty cell is left out.
 
     Raises
     ------
@@ -44,10 +45,7 @@ def read_events_csv(path: Path) -> tuple[Event, ...]:
     missing = [name for name in COLUMNS[:3] if name not in columns]
     if missing:
         raise ScoringError(f"{path}: the first line must name the columns {','.join(COLUMNS)}; {','.join(missing)} is missing")
-    try:
-        return tuple(_event(row) for row in rows)
-    except ScoringError as error:
-        raise ScoringError(f"{path}, {error}") from None
+    return Contents(marks=tuple(Mark(_event(row), row.where) for row in rows))
 
 
 def write_events(events: Iterable[Event], path: Path) -> None:
@@ -64,7 +62,7 @@ def write_events(events: Iterable[Event], path: Path) -> None:
     further = list(dict.fromkeys(key for event in listed for key in event.extra))
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow([*COLUMNS, *further])
+    table.writerow([*COLUMNS, *map(_cell, further)])
     for event in listed:
         cells = [_digits(event.start_s), _digits(event.stop_s), event.name, _cell(event.channel), _cell(event.source)]
         table.writerow([*cells, *(_cell(event.extra.get(key, "")) for key in further)])
@@ -77,14 +75,14 @@ def _event(row: Row) -> Event:
     name = row.cells.get("Event", "")
     _check(start_s, stop_s, name, row.where)
     extra = {key: _value(cell) for key, cell in row.cells.items() if key not in COLUMNS and cell}
-    return Event(start_s, stop_s, name, row.cells.get("Channel", ""), row.cells.get("Source", ""), extra)
+    channel, source = (spreadsheet_text(row.cells.get(column, "")) for column in ("Channel", "Source"))
+    return Event(start_s, stop_s, name, channel, source, extra)
 
 
 def _check(start_s: float, stop_s: float, name: str, where: str) -> None:
     if name not in _NAMES:
         raise ScoringError(f"{where}: {name[:40]!r} is none of the events {', '.join(EventName)}")
-    if not (math.isfinite(start_s) and math.isfinite(stop_s)) or stop_s < start_s:
-        raise ScoringError(f"{where}: {name} from {start_s:g} to {stop_s:g} s is not a stretch of time")
+    require_stretch(name, start_s, stop_s, where)
 
 
 def _digits(value: float) -> str:
@@ -95,12 +93,12 @@ def _digits(value: float) -> str:
 def _cell(value: float | str) -> str:
     if not isinstance(value, str):
         return _digits(value)
-    return value.replace("\r", " ").replace("\n", " ")  # one line an event, for readers that know no quotes
+    return spreadsheet_safe(value.replace("\r", " ").replace("\n", " "))  # one line an event, for readers that know no quotes
 
 
 def _value(cell: str) -> float | str:
     try:
         value = float(cell)
     except ValueError:
-        return cell
+        return spreadsheet_text(cell)
     return value if math.isfinite(value) else cell

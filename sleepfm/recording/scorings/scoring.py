@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class Scoring:
         Who or what made it ("expert", "yasa 0.8.1", a model's name); free text.
     warnings
         What was done to make the file fit (clipped, resampled epochs), each a sentence.
+    start
+        Local clock time at which the first epoch begins, where a file says so; None otherwise.
     """
 
     stages: np.ndarray
@@ -30,6 +33,7 @@ class Scoring:
     scorer: str = ""
     epoch_s: float = EPOCH_S
     warnings: tuple[str, ...] = ()
+    start: datetime | None = None
 
 
 @dataclass(frozen=True)

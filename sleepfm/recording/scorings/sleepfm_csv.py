@@ -8,26 +8,24 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from pathlib import Path
 
 import numpy as np
 
 from sleepfm.errors import ScoringError
 from sleepfm.files import atomic_path
-from sleepfm.recording.scorings.epochs import Stretch, onto_epochs
-from sleepfm.recording.scorings.scoring import Scoring
-from sleepfm.recording.scorings.tables import Row, number, read_table
+from sleepfm.recording.scorings.contents import Contents, Known
+from sleepfm.recording.scorings.epochs import Stretch
+from sleepfm.recording.scorings.events_csv import is_events_csv, read_events_csv
+from sleepfm.recording.scorings.losses import losses
+from sleepfm.recording.scorings.scoring import Event, Scoring
+from sleepfm.recording.scorings.stage_names import StageWords, stage_from_name
+from sleepfm.recording.scorings.tables import Row, number, read_lines, table_of
 from sleepfm.vocabulary import PROBABILITY_COLUMNS, STAGE_NAMES, Stage
 
 _COLUMNS = ("Start", "Stop", "StageName", "StageNumber")
-_NAMES = {
-    "wake": Stage.WAKE, "w": Stage.WAKE, "awake": Stage.WAKE,
-    "rem": Stage.REM, "r": Stage.REM, "stage r": Stage.REM, "rem sleep": Stage.REM,
-    "unknown": Stage.UNKNOWN, "?": Stage.UNKNOWN, "unscored": Stage.UNKNOWN,
-    "movement": Stage.UNKNOWN, "movement time": Stage.UNKNOWN, "mt": Stage.UNKNOWN,
-}  # fmt: skip
-_NREM = re.compile(r"(?:stage |stage|n|s)([1-4])")
+HEAD_CHARACTERS = 4096
+"""The first line of a table ends well within them."""
 
 
 def is_sleepfm_csv(head: str) -> bool:
@@ -37,34 +35,28 @@ def is_sleepfm_csv(head: str) -> bool:
     return {"start", "stop"} <= names and bool({"stagename", "stagenumber"} & names)
 
 
-def read_sleepfm_csv(path: Path, *, duration_s: float | None = None) -> Scoring:
-    """Read a SleepFM scoring CSV onto the 30-s grid.
-
-    Parameters
-    ----------
-    path
-        The file.
-    duration_s
-        Length of the recording in seconds, where it is known; what lies behind it is clipped and said in the warnings.
+def read_sleepfm_csv(path: Path, _known: Known) -> Contents:
+    """Read a SleepFM scoring CSV, or an events CSV (which has no stages).
 
     Raises
     ------
     ScoringError
-        With the line: a stage or number that cannot be read, a name and a number that contradict each other, an overlap.
+        With the line: a stage or number that cannot be read, a name and a number that contradict each other.
     """
-    columns, rows = read_table(path)
+    text = read_lines(path)
+    if is_events_csv(text[:HEAD_CHARACTERS]):
+        return read_events_csv(path)
+    columns, rows = table_of(text, path)
     if not {"start", "stop"} <= columns or not {"stagename", "stagenumber"} & columns:
         raise ScoringError(f"{path}: the first line must name the columns {','.join(_COLUMNS)}")
     with_probabilities = {name.lower() for name in PROBABILITY_COLUMNS} <= columns
-    try:
-        stretches = [_stretch(row, with_probabilities=with_probabilities) for row in rows]
-        return onto_epochs(stretches, duration_s=duration_s, scorer="", warnings=[])
-    except ScoringError as error:
-        raise ScoringError(f"{path}, {error}") from None
+    words = StageWords()
+    stretches = tuple(_stretch(row, words, with_probabilities=with_probabilities) for row in rows)
+    return Contents(stretches, warnings=tuple(words.said()))
 
 
-def write_sleepfm_csv(scoring: Scoring, path: Path) -> None:
-    """Write one row an epoch, whole or not at all; an Unknown epoch has empty probabilities."""
+def write_sleepfm_csv(scoring: Scoring, path: Path, *, events: tuple[Event, ...] = ()) -> list[str]:
+    """Write one row an epoch, whole or not at all; an Unknown epoch has empty probabilities. Return what it could not hold."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     with_probabilities = scoring.probabilities is not None
@@ -77,18 +69,10 @@ def write_sleepfm_csv(scoring: Scoring, path: Path) -> None:
         table.writerow(cells)
     with atomic_path(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+    return losses(scoring, events, probabilities=True, with_events=False)
 
 
-def stage_from_name(name: str) -> Stage | None:
-    """Return the stage a name means in SleepFM, AASM or R&K words (stage 4 is N3, movement Unknown); None when it is no stage."""
-    plain = " ".join(name.lower().split())
-    if plain in _NAMES:
-        return _NAMES[plain]
-    nrem = _NREM.fullmatch(plain)
-    return Stage(min(int(nrem[1]), 3)) if nrem else None
-
-
-def _stretch(row: Row, *, with_probabilities: bool) -> Stretch:
+def _stretch(row: Row, words: StageWords, *, with_probabilities: bool) -> Stretch:
     start_s, stop_s = number(row, "start"), number(row, "stop")
     probabilities = None
     if with_probabilities:
@@ -97,14 +81,14 @@ def _stretch(row: Row, *, with_probabilities: bool) -> Stretch:
             probabilities = tuple(number(row, name.lower()) for name in PROBABILITY_COLUMNS)
             if any(not 0 <= p <= 1 for p in probabilities):
                 raise ScoringError(f"{row.where}: probabilities {','.join(cells)} are not between 0 and 1")
-    return Stretch(start_s, stop_s, _stage(row), row.where, probabilities)
+    return Stretch(start_s, stop_s, _stage(row, words), row.where, probabilities)
 
 
-def _stage(row: Row) -> Stage:
+def _stage(row: Row, words: StageWords) -> Stage:
     name, digits = row.cells.get("stagename", ""), row.cells.get("stagenumber", "")
-    by_name = stage_from_name(name) if name else None
-    if name and by_name is None:
+    if name and stage_from_name(name) is None:
         raise ScoringError(f"{row.where}: {name[:40]!r} is not a sleep stage")
+    by_name = words.stage(name, row.where) if name else None
     if not digits:
         if by_name is None:
             raise ScoringError(f"{row.where}: has no stage")

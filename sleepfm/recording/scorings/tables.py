@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -12,6 +13,8 @@ from sleepfm.errors import RequestError, ScoringError
 
 _MOST_BYTES = 128 << 20
 """The tables of the largest cohorts have some 40 MB."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a cell that begins so (OWASP, CSV injection)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def read_raw(path: Path) -> bytes:
 
 
 def read_lines(path: Path) -> str:
-    """Return a text file's content, UTF-8 (with or without BOM) or, where that fails, Latin-1.
+    """Return a text file's content: UTF-16 with a byte order mark, UTF-8 (with or without), or, where that fails, Latin-1.
 
     Raises
     ------
@@ -52,13 +55,33 @@ def read_lines(path: Path) -> str:
     ScoringError
         When it holds bytes that no table has (NUL), or too many.
     """
-    raw = read_raw(path)
-    if b"\x00" in raw:
+    text = decoded(read_raw(path))
+    if "\x00" in text:
         raise ScoringError(f"{path} is not a text table: it holds binary data")
+    return text
+
+
+def decoded(raw: bytes) -> str:
+    """Return the text of bytes by their byte order mark, else as UTF-8, else as Latin-1 (which never fails)."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", errors="replace")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def spreadsheet_safe(text: str) -> str:
+    """Return a text for a cell of a table that a spreadsheet may open: one that it would take for a formula gets an apostrophe.
+
+    `spreadsheet_text` takes it away again.
+    """
+    return f"'{text}" if text.lstrip("'")[:1] in _FORMULA else text
+
+
+def spreadsheet_text(cell: str) -> str:
+    """Return what `spreadsheet_safe` was given."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'")[:1] in _FORMULA else cell
 
 
 def read_table(path: Path, *, keep_case: bool = False) -> tuple[set[str], list[Row]]:
@@ -66,8 +89,12 @@ def read_table(path: Path, *, keep_case: bool = False) -> tuple[set[str], list[R
 
     Cells beyond the header's columns (trailing commas) mean nothing and are dropped.
     """
-    text = read_lines(path)
-    reader = csv.reader(io.StringIO(text, newline=""))
+    return table_of(read_lines(path), path, keep_case=keep_case)
+
+
+def table_of(text: str, path: Path, *, keep_case: bool = False, delimiter: str = ",") -> tuple[set[str], list[Row]]:
+    """Return what `read_table` does, of a text that is read already and perhaps separated otherwise."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     names: list[str] = []
     rows: list[Row] = []
     try:

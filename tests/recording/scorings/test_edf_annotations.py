@@ -122,7 +122,7 @@ def test_stages_without_duration_last_until_the_next():
 
 def test_overlapping_stages_name_their_places():
     notes = (Annotation(0, 60, "Sleep stage W"), Annotation(30, 60, "Sleep stage R"))
-    with pytest.raises(ScoringError, match=r"annotation at 30 s.*annotation at 0 s"):
+    with pytest.raises(ScoringError, match=r"annotation 2 at 30 s.*annotation 1 at 0 s"):
         stages_from_annotations(notes)
 
 

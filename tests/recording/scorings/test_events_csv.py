@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 
 from sleepfm.errors import RequestError, ScoringError
-from sleepfm.recording.scorings.events_csv import read_events_csv, write_events
+from sleepfm.recording.scorings.events_csv import write_events
+from sleepfm.recording.scorings.formats import read_events
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.vocabulary import EventName
 
@@ -28,7 +29,7 @@ def test_events_survive_writing_and_reading(tmp_path_factory, listed):
     path = tmp_path_factory.mktemp("events") / "e.csv"
     write_events(listed, path)
     assert path.read_text().splitlines()[0].startswith("Start,Stop,Event,Channel,Source")
-    assert list(read_events_csv(path)) == listed
+    assert list(read_events(path)) == listed
 
 
 def test_the_columns_are_those_of_the_contract(tmp_path):
@@ -48,19 +49,19 @@ def test_bad_rows_are_refused_with_their_line(tmp_path, row):
     path = tmp_path / "e.csv"
     path.write_text(f"Start,Stop,Event,Channel,Source\n1,2,Arousal,,\n{row}\n")
     with pytest.raises(ScoringError, match=r"e\.csv, line 3"):
-        read_events_csv(path)
+        read_events(path)
 
 
 def test_other_tables_missing_and_empty_files_are_refused(tmp_path):
     path = tmp_path / "e.csv"
     path.write_text("Start,Stop,StageName,StageNumber\n0,30,Wake,0\n")
-    with pytest.raises(ScoringError, match="Event is missing"):
-        read_events_csv(path)
+    with pytest.raises(ScoringError, match="holds no events"):
+        read_events(path)
     path.write_bytes(b"")
     with pytest.raises(ScoringError, match="empty"):
-        read_events_csv(path)
+        read_events(path)
     with pytest.raises(RequestError):
-        read_events_csv(tmp_path / "nobody.csv")
+        read_events(tmp_path / "nobody.csv")
 
 
 def test_a_name_that_is_no_event_is_not_written(tmp_path):
@@ -72,4 +73,4 @@ def test_a_name_that_is_no_event_is_not_written(tmp_path):
 def test_a_hostile_label_stays_on_its_line(tmp_path):
     write_events([Event(0, 1, EventName.SNORE, 'x"\r\n0,9,Hypnogram,,\r')], tmp_path / "e.csv")
     assert len((tmp_path / "e.csv").read_bytes().splitlines()) == 2
-    assert [e.channel for e in read_events_csv(tmp_path / "e.csv")] == ['x"  0,9,Hypnogram,,']
+    assert [e.channel for e in read_events(tmp_path / "e.csv")] == ['x"  0,9,Hypnogram,,']

@@ -26,7 +26,9 @@ def test_every_run_is_expanded_by_its_duration(runs: list[tuple[str, int]]) -> N
     with tempfile.TemporaryDirectory() as folder:
         scoring = read_scoring(write_nsrr(Path(folder) / "a-nsrr.xml", runs))
     assert scoring.stages.tolist() == expected
-    assert scoring.warnings == ()
+    said = " ".join(scoring.warnings)
+    assert ("'Movement' became Unknown" in said) == any(key == "M" for key, _ in runs)
+    assert ("'Stage 4 sleep' became N3" in said) == any(key == "S4" for key, _ in runs)
 
 
 def test_the_recording_decides_how_many_epochs_there_are(tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_a_hole_in_the_scoring_and_an_unknown_code_are_unknown(tmp_path: Path) -
     events = [scored_event("Stages|Stages", "REM sleep|5", 120, 30), scored_event("Stages|Stages", "Twilight|7", 150, 60)]
     scoring = read_scoring(write_nsrr(tmp_path / "a.xml", [("N1", 2)], events, duration_s=210))
     assert scoring.stages.tolist() == [1, 1, -1, -1, 4, -1, -1]
-    assert any("1 stage(s) 'Twilight|7' became Unknown" in warning for warning in scoring.warnings)
+    assert any("1 × 'Twilight|7' is no sleep stage and became Unknown (first: line 6" in warning for warning in scoring.warnings)
 
 
 def test_events_keep_their_times_and_signals(tmp_path: Path) -> None:
@@ -106,13 +108,13 @@ def test_document_types_and_entities_are_refused(tmp_path: Path, kind: str) -> N
     ("content", "words"),
     [
         ("<PSGAnnotation><ScoredEvents/></PSGAnnotation>", "no scored event is a sleep stage"),
-        ("<x><PSGAnnotation/></x>", "root is 'x'"),
+        ("<x><PSGAnnotation/></x>", "not a scoring that can be read"),
         ("<PSGAnnotation><ScoredEvents>", "not well-formed"),
         ('<?xml version="1.0" encoding="klingon"?><PSGAnnotation/>', "not well-formed"),
         (nsrr_text([("W", 2)]).replace(">60.0<", ">soon<"), "scored event [12]: Duration 'soon' is not a number"),
         (nsrr_text([("W", 2)]).replace("<Start>0.0<", "<Start>nan<"), "scored event 2: Start 'nan' is not a number"),
         (nsrr_text([("W", 2)]).replace("<Start>0.0<", "<Start>-30<"), "scored event 2: starts 30 s before"),
-        (nsrr_text([("W", 2)], [scored_event("Stages|Stages", "REM sleep|5", 30, 30)]), "overlaps scored event"),
+        (nsrr_text([("W", 2)], [scored_event("Stages|Stages", "REM sleep|5", 30, 30)]), "overlaps line 6, scored event 3"),
         (nsrr_text([("W", 9)]).replace(">270.0<", ">1e300<"), "is not a time within a recording|cannot carry a scoring"),
     ],
 )
@@ -126,7 +128,7 @@ def test_damage_is_named_with_its_place(tmp_path: Path, content: str, words: str
 
 def test_events_that_cannot_be_are_named(tmp_path: Path) -> None:
     path = write_nsrr(tmp_path / "a.xml", [("W", 2)], [scored_event("Respiratory|Respiratory", "Hypopnea|Hypopnea", 5, -3)])
-    with pytest.raises(ScoringError, match="scored event 2: lasts -3 s"):
+    with pytest.raises(ScoringError, match="line 5, scored event 2: Hypopnea from 5 to 2 s is not a stretch of time"):
         read_events(path)
 
 
