@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 
 import streamlit as st
 
 from sleepfm.administration.roles import Role
-from sleepfm.errors import SleepFMError
+from sleepfm.errors import RequestError, SleepFMError
+from sleepfm.home import Home
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.engines import EngineChoice, engine_choices
+from sleepfm.library.event_sets import event_sets
 from sleepfm.library.jobs import submit_staging, submit_study
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.study import Study, StudyStatus
@@ -17,8 +20,8 @@ from sleepfm.text import plain, printable
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
 from sleepfm.viewer.page_style import TIGHT
-from sleepfm.viewer.role_widgets import action_button, may, stop_button
-from sleepfm.viewer.scoring_choice import shown_at_first
+from sleepfm.viewer.review_scoring import REFUSED, choose_scorings, show_other_scorer, show_score_button
+from sleepfm.viewer.role_widgets import action_button, export_button, may, stop_button
 from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, export_name, export_scoring
 from sleepfm.viewer.signed_in import require
 from sleepfm.viewer.similar_words import window_of
@@ -56,49 +59,28 @@ def show_picker(library: Library, study: Study) -> None:
     if study.id not in ids:
         ids.insert(0, study.id)
     chosen = st.selectbox(
-        "Study", ids, index=ids.index(study.id), key=f"study of {study.id}", label_visibility="collapsed", width=190
+        "Study", ids, index=ids.index(study.id), key=f"study of {study.id}", label_visibility="collapsed", width=170
     )
     if chosen != study.id:
         st.query_params.from_dict({"study": chosen})
         st.rerun()
 
 
-def choose_scorings(stored: list[StoredScoring]) -> list[StoredScoring]:
-    """Let the user choose the upper and the lower hypnogram."""
-    if not stored:
-        return []
-    _, below = shown_at_first(stored)
-    by_id = {one.id: one for one in stored}
-    names = {one.id: printable(one.label) for one in stored}
-    upper = st.selectbox("Upper hypnogram", list(by_id), format_func=names.__getitem__, label_visibility="collapsed", width=165)
-    if len(stored) == 1:
-        return [by_id[upper]]
-    others = [None, *(one for one in by_id if one != upper)]
-    lower = st.selectbox(
-        "Lower hypnogram",
-        others,
-        index=others.index(below.id) if below is not None and below.id != upper else 0,
-        format_func=lambda one: "compare with …" if one is None else names[one],
-        label_visibility="collapsed",
-        width=165,
-    )
-    return [by_id[upper]] if lower is None else [by_id[upper], by_id[lower]]
+def choose_engine(library: Library, study: Study, *, is_staged: bool) -> EngineChoice | None:
+    """Let the user choose an engine and stage with it; returns the one that is chosen."""
+    choices = engine_choices(Shelf(library.home.models))
+    chosen = st.selectbox("Engine", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=185)
+    if action_button("Stage again" if is_staged else "Stage", type="secondary" if is_staged else "primary"):
+        try:
+            submit_staging(library, study.id, engine=chosen.engine, model=chosen.model)
+        except SleepFMError as error:
+            st.session_state[REFUSED] = str(error)
+        st.rerun()
+    return chosen
 
 
-def show_staging(library: Library, study: Study, *, is_staged: bool, revision: str) -> EngineChoice | None:
-    """Offer staging and return the engine that is chosen, or show how far it is; what it brings appears without a reload."""
-    if study.status not in BUSY:
-        if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
-            return None
-        choices = engine_choices(Shelf(library.home.models))
-        chosen = st.selectbox("Engine", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=185)
-        if action_button("Stage again" if is_staged else "Stage", type="secondary" if is_staged else "primary"):
-            try:
-                submit_staging(library, study.id, engine=chosen.engine, model=chosen.model)
-            except SleepFMError as error:
-                st.session_state["staging refused"] = str(error)
-            st.rerun()
-        return chosen
+def show_progress(library: Library, study: Study, *, revision: str) -> None:
+    """Show how far a study is; what it brings appears without a reload."""
     home, identifier = library.home, study.id
 
     @st.fragment(run_every=1.0)
@@ -115,39 +97,69 @@ def show_staging(library: Library, study: Study, *, is_staged: bool, revision: s
 
     with st.container(width=330):  # a fragment would take the whole row
         progress()
-    return None
 
 
 def show_export(library: Library, study: Study, scorings: list[StoredScoring]) -> None:
-    """Offer the shown scorings as files; one by a simulated model can also be taken away again."""
-    if not may(Role.SCORER):
-        action_button("Export")
-        return
-    with st.popover("Export", disabled=not scorings, help=None if scorings else "Nothing to export: not staged yet"):
-        for one in scorings:
-            if one.simulated_model:
-                st.caption(plain(f"{simulated_warning(one.label, simulated_recording=study.simulated)} The file's name says so."))
-            for to, words in EXPORTS:
-                st.download_button(
-                    words if len(scorings) == 1 else f"{words}, {printable(one.label)}",
-                    export_scoring(one.scoring, to, study.start),
-                    export_name(
-                        study.id,
-                        one.engine,
-                        to,
-                        simulated_model=one.simulated_model,
-                        simulated_recording=study.simulated,
-                    ),
-                    MIME_TYPES[to],
-                    key=f"{to} {one.id}",
-                    on_click="ignore",
-                    width="stretch",
-                )
-            if one.simulated_model and action_button(
-                "Remove this scoring", icon=":material/delete:", key=f"remove {one.id}", width="stretch"
-            ):
+    """Offer the shown scorings as files; one by a simulated model, or a review without an edit, can be taken away again."""
+    for one in scorings:
+        if one.simulated_model:
+            st.caption(plain(f"{simulated_warning(one.label, simulated_recording=study.simulated)} The file's name says so."))
+        for to, words in EXPORTS:
+            export_button(
+                words if len(scorings) == 1 else f"{words}, {printable(one.label)}",
+                partial(current_file, library.home, study.id, one.id, to),
+                file_name=export_name(
+                    study.id,
+                    one.engine,
+                    to,
+                    simulated_model=one.simulated_model,
+                    simulated_recording=study.simulated,
+                ),
+                mime=MIME_TYPES[to],
+                key=f"{to} {one.id}",
+                on_click="ignore",
+                width="stretch",
+            )
+        if (one.simulated_model or one.by_person) and action_button(
+            "Remove this scoring", icon=":material/delete:", key=f"remove {one.id}", width="stretch"
+        ):
+            try:
                 library.remove_scoring(study.id, one.id)
-                st.rerun()
+            except SleepFMError as error:
+                st.session_state[REFUSED] = str(error)
+            st.rerun()
+
+
+def current_file(home: Home, study_id: str, scoring: int, to: ExportFormat) -> bytes:
+    """Return a scoring as a file, as it is when somebody asks: a review may have been edited since the page was drawn."""
+    with Library(home) as library:
+        stored = next((one for one in library.scorings(study_id) if one.id == scoring), None)
+        if stored is None:
+            raise RequestError("this scoring is not there any more; reload the page")
+        return export_scoring(stored.as_stated(), to, library.study(study_id).start)
+
+
+def show_more(
+    library: Library, study: Study, stored: list[StoredScoring], scorings: list[StoredScoring], *, can_stage: bool
+) -> EngineChoice | None:
+    """Show what is not needed all the time behind one button; returns the engine that is chosen there."""
+    engine = None
+    with st.popover("More", width="content"), st.container(width=310, gap="small"):
+        about = {"study": study.id}
+        st.page_link("pages/finish.py", label="Finish: numbers, report, signature", icon=":material/task:", query_params=about)
+        st.page_link(
+            "pages/agreement.py", label="Agreement of its scorings", icon=":material/compare_arrows:", query_params=about
+        )
+        if st.button("Channels", width="stretch"):
+            show_channels(study.id)
+        if stored and can_stage:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                engine = choose_engine(library, study, is_staged=True)
+        show_export(library, study, scorings)
+        if study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED):
+            with st.expander("Another scorer, or from nothing"):
+                show_other_scorer(library, study, stored, scorings)
+    return engine
 
 
 @st.dialog("Channels", width="large")
@@ -197,7 +209,7 @@ def words_without_scoring(library: Library, study: Study) -> str:
 
 def show_notices(study: Study, engine: EngineChoice | None) -> None:
     """Say above the viewer what went wrong, and what to think of the engine that is chosen."""
-    refused = st.session_state.pop("staging refused", None) or (study.message if study.status in TROUBLED else None)
+    refused = st.session_state.pop(REFUSED, None) or (study.message if study.status in TROUBLED else None)
     # always one element, full or empty: were one to come and go above it, the viewer would be mounted anew
     with st.empty(), st.container(gap=None):
         if refused:
@@ -207,7 +219,9 @@ def show_notices(study: Study, engine: EngineChoice | None) -> None:
             say(plain(simulated_warning(str(engine.model), simulated_recording=study.simulated)))
 
 
-def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, revision: str, unscored: str) -> None:
+def show_viewer(
+    study: Study, visit: Visit, scorings: list[StoredScoring], *, revision: str, unscored: str, why_not: str, sets: dict[int, str]
+) -> None:
     """Show the viewer; only this part runs again when its user pages."""
 
     def go_to_similar(epoch: int, modality: str | None) -> None:
@@ -224,6 +238,9 @@ def show_viewer(study: Study, visit: Visit, scorings: list[StoredScoring], *, re
             scorings=[str(one.id) for one in scorings],
             revision=revision,
             unscored=unscored,
+            why_not=why_not,
+            event_sets=sets,
+            may_export=may(Role.SCORER),
             similar=go_to_similar,
         )
         if epoch is not None and st.query_params.get("epoch") != str(epoch):
@@ -253,13 +270,26 @@ def main() -> None:
             return
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices"):
             show_picker(library, study)
-            scorings = choose_scorings(stored)
-            engine = show_staging(library, study, is_staged=bool(stored), revision=revision)
-            show_export(library, study, scorings)
-            if st.button("Channels"):
-                show_channels(study.id)
+            scorings = choose_scorings(study, stored)
+            busy = study.status in BUSY
+            can_stage = not busy and study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED)
+            engine = None
+            if busy:
+                show_progress(library, study, revision=revision)
+            elif can_stage and not stored:
+                engine = choose_engine(library, study, is_staged=False)
+            why_not = show_score_button(library, study, stored, scorings)
+            engine = show_more(library, study, stored, scorings, can_stage=can_stage) or engine
         show_notices(study, engine)
-        show_viewer(study, visit, scorings, revision=revision, unscored=words_without_scoring(library, study))
+        show_viewer(
+            study,
+            visit,
+            scorings,
+            revision=revision,
+            unscored=words_without_scoring(library, study),
+            why_not=why_not,
+            sets={one.id: printable(one.label) for one in event_sets(library, study.id)},
+        )
         made_by = " · ".join(f"{one.label}: {one.note}" for one in scorings) or "Not staged yet"
         warnings = [f"{one.label}: {warning}" for one in scorings for warning in one.provenance.get("warnings", [])]
         remarks = "  \n".join(f":material/warning: {plain(warning)}" for warning in warnings)

@@ -25,7 +25,7 @@ export class Scoring {
   }
 
   /** A night was opened: its first scoring is scored when it is a person's. `why` says why nothing can be when it is not. */
-  open(night, theme, { route, why }) {
+  open(night, theme, { route, why, eventSets }) {
     this.night = night;
     this.theme = theme;
     this.why = why;
@@ -38,7 +38,7 @@ export class Scoring {
       this.document = review && new ReviewDocument(review, { study: night.study, route });
       this.queue.open(night, this.document, route);
     }
-    this.bar.open(night, this.document, theme, route);
+    this.bar.open(this.document, theme, route, eventSets);
     this.notice.open(this.document, theme);
     if (!this.document) return;
     if (isSame) this.document.catchUp(review);
@@ -73,6 +73,7 @@ export class Scoring {
     else if (action.undo || action.redo) this.turnBack(action.undo ? "undo" : "redo");
     else if (action.lights) this.setLights(action.lights);
     else if (action.reset) this.reset(action.reset);
+    else if (action.takeEvents) this.takeEvents(action.takeEvents);
     else if (action.queue) this.toggleQueue();
     else if (action.queueNext !== undefined) this.goInQueue(action.queueNext);
     else if (action.moreQueue) this.queue.load();
@@ -178,6 +179,12 @@ export class Scoring {
     const isDone = document.reset(what);
     const words = what === "stages" ? `All stages back to: ${origin}. Ctrl Z brings yours back.` : "The events are back to those it began with. Ctrl Z brings yours back.";
     this.viewer.say(isDone ? words : `The ${what} are as they began.`);
+  }
+
+  takeEvents({ id, name }) {
+    if (!this.mayEdit()) return;
+    this.document.takeEvents(id);
+    this.viewer.say(`The events are those of: ${name}. Ctrl Z brings yours back.`);
   }
 
   decide(how) {

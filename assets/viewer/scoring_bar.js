@@ -40,8 +40,9 @@ export class ScoringBar {
     return node;
   }
 
-  open(night, document, theme, route) {
-    this.night = night;
+  /** `eventSets` are those whose events can be taken: { id, name }. */
+  open(document, theme, route, eventSets) {
+    this.eventSets = eventSets;
     this.document = document;
     this.theme = theme;
     this.route = route;
@@ -59,10 +60,9 @@ export class ScoringBar {
   refresh() {
     const { document, settings } = this;
     if (!document) return;
-    const isOther = document.scorer !== document.me;
-    const who = document.editable ? `Scoring as ${document.scorer}` : `${document.scorer}: read only`;
-    this.who.textContent = who;
-    this.who.title = isOther ? `${document.me} scores as ${document.scorer}` : who;
+    const { scorer, me, editable } = document;
+    this.who.textContent = !editable ? `${scorer}: read only` : scorer === me ? `Scoring as ${scorer}` : `Scoring for ${scorer}`;
+    this.who.title = editable && scorer !== me ? `The scoring is called ${scorer}; your edits of it are logged as ${me}'s.` : this.who.textContent;
     if (this.layoutShown !== settings.layout.name) this.showStages();
     for (const button of this.stages.children) button.disabled = !document.editable;
     this.undo.disabled = !document.canUndo;
@@ -160,6 +160,7 @@ export class ScoringBar {
       item(`Selected epochs back to: ${origin}`, { reset: "selection" }, { disabled: locked || !this.selected }),
       item(`All stages back to: ${origin}`, { reset: "stages" }, { disabled: locked }),
       item("All events back to those it began with", { reset: "events" }, { disabled: locked }),
+      ...this.eventSets.map((set) => item(`Take the events of: ${set.name}`, { takeEvents: set }, { disabled: locked })),
       element("hr"),
       ...LAYOUTS.map(({ name, text }) => item(`Keys: ${text}`, { layout: name }, { on: settings.layout.name === name })),
     );

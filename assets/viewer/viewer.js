@@ -122,7 +122,7 @@ class Viewer {
     this.root.classList.add("open");
     this.settings.openNight(night);
     this.panel.open(night, theme);
-    this.scoring.open(night, theme, { route: this.data.routes.review, why: this.data.why_not });
+    this.scoring.open(night, theme, { route: this.data.routes.review, why: this.data.why_not, eventSets: this.data.event_sets });
     this.events.open(night, this.scoring.document, theme);
     this.table.open(night, theme, { mayExport: this.data.may_export });
     this.overview.open(night, theme, this.data.routes.spectrogram, this.events);

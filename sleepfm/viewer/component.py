@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -40,6 +41,7 @@ def trace_viewer(
     revision: str = "",
     unscored: str = "",
     why_not: str = "Nothing can be scored here.",
+    event_sets: Mapping[int, str] = MappingProxyType({}),
     may_export: bool = False,
     similar: Callable[[int, str | None], None] = lambda _epoch, _modality: None,
     key: str = "viewer",
@@ -64,6 +66,8 @@ def trace_viewer(
         What stands in place of the hypnogram when there is no scoring.
     why_not
         Why the keys score nothing when the upper scoring is no review; a review says that itself.
+    event_sets
+        Number and name of each stored set of events, whose events a review can take.
     may_export
         Whether the table of events can be taken out of the app.
     similar
@@ -90,6 +94,7 @@ def trace_viewer(
             "below": SPACE_BELOW_PX,
             "unscored": unscored,
             "why_not": why_not,
+            "event_sets": [{"id": number, "name": name} for number, name in event_sets.items()],
             "may_export": may_export,
         },
         on_place_change=lambda: None,

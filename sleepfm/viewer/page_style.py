@@ -20,7 +20,7 @@ TIGHT = """<style>
   .stVerticalBlock > :has(> .st-key-account) { height: 2.7rem; }
   .stAppHeader, .stAppHeader * { pointer-events: none; }
   .stAppHeader :is(a, button), .stAppHeader :is(a, button) * { pointer-events: auto; }
-  .st-key-choices { width: calc(100% - 19.2rem); margin-left: 19.2rem; padding-right: 4.4rem; }
+  .st-key-choices { width: calc(100% - 27.4rem); margin-left: 27.4rem; padding-right: 4.4rem; }
   .stVerticalBlock > :has(> .st-key-choices) {
     position: sticky; top: 0; z-index: 5; background: #fff; padding: 0.3rem 0; margin: -0.3rem 0;
   }

@@ -1,0 +1,121 @@
+"""Who scores on the review page: beginning a review, going on with one, and why the keys score nothing where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from sleepfm.administration.roles import Role
+from sleepfm.errors import SleepFMError
+from sleepfm.library.library import Library, StoredScoring
+from sleepfm.library.reviews import begin
+from sleepfm.library.study import Study, StudyStatus
+from sleepfm.text import printable
+from sleepfm.viewer.role_widgets import action_button, may
+from sleepfm.viewer.scoring_choice import shown_at_first
+from sleepfm.viewer.signed_in import current_user
+
+REFUSED = "review refused"
+"""Where the page finds what went wrong when somebody pressed a button."""
+NEW_NAME = "a new scorer's name"
+_WANTED = "hypnograms wanted"
+
+
+def choose_scorings(study: Study, stored: Sequence[StoredScoring]) -> list[StoredScoring]:
+    """Let the user choose the upper and the lower hypnogram."""
+    if not stored:
+        return []
+    wanted_upper, wanted_lower = st.session_state.pop(_WANTED, (None, None))
+    first, below = shown_at_first(stored)
+    by_id = {one.id: one for one in stored}
+    names = {one.id: printable(one.label) for one in stored}
+    ids = list(by_id)
+    seen = f"{study.id} {ids}"  # a new scoring is shown at once
+    upper_key, lower_key = f"upper of {seen}", f"lower of {seen}"
+    if wanted_upper in by_id:
+        st.session_state[upper_key] = wanted_upper
+    upper = st.selectbox(
+        "Upper hypnogram",
+        ids,
+        index=0 if upper_key in st.session_state else ids.index(first.id),
+        key=upper_key,
+        format_func=names.__getitem__,
+        label_visibility="collapsed",
+        width=150,
+    )
+    if len(stored) == 1:
+        return [by_id[upper]]
+    others = [None, *(one for one in ids if one != upper)]
+    if wanted_lower in others:
+        st.session_state[lower_key] = wanted_lower
+    if st.session_state.get(lower_key) not in others:
+        st.session_state.pop(lower_key, None)
+    proposal = _begun_from(by_id[upper])
+    default = below.id if below is not None else proposal
+    lower = st.selectbox(
+        "Lower hypnogram",
+        others,
+        index=0 if lower_key in st.session_state or default not in others else others.index(default),
+        key=lower_key,
+        format_func=lambda one: "compare with …" if one is None else names[one],
+        placeholder="compare with …",
+        label_visibility="collapsed",
+        width=150,
+    )
+    return [by_id[upper]] if lower is None else [by_id[upper], by_id[lower]]
+
+
+def show_score_button(library: Library, study: Study, stored: Sequence[StoredScoring], shown: Sequence[StoredScoring]) -> str:
+    """Offer to score, or to go on; returns why the keys score nothing while that has not been pressed."""
+    name = current_user().name
+    own = next((one for one in stored if one.by_person and one.model == name), None)
+    if own is not None and shown and shown[0].id == own.id:
+        return ""
+    if own is not None:
+        if action_button("Go on scoring", type="primary"):
+            _show(own.id, _begun_from(own))
+        words = "Go on scoring"
+    else:
+        busy = study.status in (StudyStatus.MISSING, StudyStatus.CHANGED)
+        if action_button("Score", type="primary" if stored else "secondary", disabled=busy):
+            begin_review(library, study, name, shown[0] if shown else None)
+        words = "Score"
+    if not may(Role.SCORER):
+        return f"You look and do not score here: that asks for the role “{Role.SCORER}”."
+    return f"Press “{words}” above to score this night yourself; what an engine said is never changed."
+
+
+def begin_review(library: Library, study: Study, scorer: str, base: StoredScoring | None) -> None:
+    """Begin a review from a scoring (or from nothing), or go on with this scorer's, and show it above what it began from."""
+    try:
+        number = begin(library, study.id, scorer=scorer, user=current_user().name, base=None if base is None else base.id)
+    except SleepFMError as error:
+        st.session_state[REFUSED] = str(error)
+        st.rerun()
+    _show(number, None if base is None else base.id)
+
+
+def show_other_scorer(library: Library, study: Study, stored: Sequence[StoredScoring], shown: Sequence[StoredScoring]) -> None:
+    """Offer to score under another name, or from nothing."""
+    bases = [*(one.id for one in shown), *(one.id for one in stored if one not in shown), None]
+    names = {one.id: printable(one.label) for one in stored}
+    scorer = st.text_input("Score under the name", value="consensus", key=f"{NEW_NAME} for {study.id}", max_chars=60)
+    base = st.selectbox(
+        "starting from",
+        bases,
+        format_func=lambda one: "nothing: every epoch not scored" if one is None else names[one],
+        key=f"base of a review of {study.id}",
+    )
+    if action_button("Begin", key="begin under a name", disabled=not scorer.strip(), width="stretch"):
+        begin_review(library, study, scorer.strip(), next((one for one in stored if one.id == base), None))
+
+
+def _begun_from(scoring: StoredScoring) -> int | None:
+    base = scoring.provenance.get("base") if scoring.by_person else None
+    return None if not base else base.get("id")
+
+
+def _show(upper: int, lower: int | None) -> None:
+    st.session_state[_WANTED] = (upper, lower)
+    st.rerun()
