@@ -2,8 +2,8 @@
 
 For every epoch and every other stage the change of the numbers is computed as if that epoch alone were changed, weighted by the
 calibrated probability of the stage, and put on one scale by each number's grain: the change that a reader of the report would
-care about. An epoch of which the model is unsure, but whose stage matters to no number, comes late; a nearly sure one on which the REM
-latency hangs comes early.
+care about. A doubtful epoch whose stage matters to no number comes late; a nearly sure one on which the REM latency hangs comes
+early.
 """
 
 from __future__ import annotations

@@ -2,31 +2,108 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from typing import Any
 
-from sleepfm.analysis.sleep_statistics import NightStatistics
+from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, night_statistics
 from sleepfm.library.library import Library
+from sleepfm.library.scored_night import scored_night, scored_version
+
+STRIP = {
+    "tst": "TST",
+    "se": "SE",
+    "sol": "SOL",
+    "waso": "WASO",
+    "rem_latency": "REM latency",
+    "ahi": "AHI",
+    "odi3": "ODI 3 %",
+    "arousal_index": "Arousals",
+    "plmi": "PLMI",
+}
+"""The numbers of the strip by key, and what they are called where room is short."""
+_IN_PLACE_OF = {"odi3": "odi3_spo2", "plmi": "plmi_marked"}
+_KEPT_NIGHTS = 16
+_kept: OrderedDict[tuple[object, ...], NightStatistics] = OrderedDict()
+_lock = threading.Lock()
 
 
 def study_statistics(library: Library, study: str, scoring: int) -> NightStatistics:
     """Return the statistics of one scoring of a study, with its events, vitals and the intervals of its proposal.
 
+    They are kept until the review, the events or the vitals change.
+
     Raises
     ------
     RequestError
         When the study has no such scoring.
+    RecordingError
+        When its stored vitals or its recording cannot be read.
     """
-    raise NotImplementedError
+    return _current(library, study, scoring)[1]
 
 
 def numbers(library: Library, study: str, scoring: int) -> dict[str, Any]:
     """Return {"version", "numbers": [{"key", "name", "value", "low", "high", "unit", "text"}]} of a scoring.
 
-    `text` is the number as people read it, or the reason why there is none.
+    `text` is the number as people read it, or the reason why there is none. Where no desaturations or leg movements are marked,
+    the index from the SpO2 signal and the one of marked PLM stand in their place, under their own keys.
 
     Raises
     ------
     RequestError
         When the study has no such scoring.
+    RecordingError
+        When its stored vitals or its recording cannot be read.
     """
-    raise NotImplementedError
+    version, statistics = _current(library, study, scoring)
+    shown = []
+    for key, name in STRIP.items():
+        item = statistics[key]
+        if item.value is None and statistics[_IN_PLACE_OF.get(key, key)].value is not None:
+            item = statistics[_IN_PLACE_OF[key]]
+        shown.append(
+            {
+                "key": item.key,
+                "name": name,
+                "value": item.value,
+                "low": item.low,
+                "high": item.high,
+                "unit": item.unit,
+                "text": _short(item),
+            }
+        )
+    return {"version": version, "numbers": shown}
+
+
+def _short(item: Statistic) -> str:
+    if item.value is None:
+        return item.why_none
+    if item.key == "tst":
+        hours, minutes = divmod(round(item.value), 60)
+        return f"{hours} h {minutes:02d} min"
+    return item.text
+
+
+def _current(library: Library, study: str, scoring: int) -> tuple[int, NightStatistics]:
+    """Return the version and the statistics of it."""
+    version, state = scored_version(library, study, scoring)
+    key = (library.home.database, study, scoring, state)
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return version, _kept[key]
+    night = scored_night(library, study, scoring)
+    found = night_statistics(
+        night.stages_n,
+        events=night.events,
+        looked_for=night.looked_for,
+        vitals=night.vitals,
+        probabilities=night.open_probabilities_ns,
+        temperature=night.temperature.value,
+    )
+    with _lock:
+        _kept[key] = found
+        while len(_kept) > _KEPT_NIGHTS:
+            _kept.popitem(last=False)
+    return version, found
