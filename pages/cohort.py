@@ -21,6 +21,7 @@ from sleepfm.library.maps import MapGrain, MapSpec, StoredMap, read_map, standin
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import Job
 from sleepfm.text import plain, printable
+from sleepfm.viewer.chart_export import show_chart
 from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.map_component import chosen_column, cohort_map
 from sleepfm.viewer.map_encoders import MapEncoder, map_encoders
@@ -252,7 +253,9 @@ def show_purity(library: Library, stored: StoredMap, values: MapColumn) -> None:
         st.caption(plain(rest))
         figure = purity_figure(found)
         if figure is not None:
-            st.plotly_chart(figure, key=f"purity {one.key}", config={"displayModeBar": False})
+            show_chart(
+                figure, "neighbours_of_the_same_group", key=f"purity {one.key}", alt=f"Neighbours of the same {one.title}: {head}"
+            )
     if not known:
         st.caption(
             "Nobody stated where the nights were recorded: a table with a column site shows whether the site shapes the map."

@@ -18,6 +18,7 @@ from sleepfm.runs.table import Job, JobTable
 from sleepfm.text import plain
 from sleepfm.training.finetune_settings import NightData
 from sleepfm.training.splits import read_splits
+from sleepfm.viewer.chart_export import show_chart
 from sleepfm.viewer.form_curve import curve_figure, curve_rows
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_fields import FieldDrawer
@@ -118,7 +119,12 @@ def _show(library: Library, job: Job) -> None:
         return
     rows = job.result["curve"]
     if any(row["kappa"] is not None for row in rows):
-        st.plotly_chart(curve_figure(rows), config={"displaylogo": False})
+        show_chart(
+            curve_figure(rows),
+            "learning-curve",
+            key="learning curve",
+            alt="Kappa against labelled nights, as in the table",
+        )
     st.dataframe(curve_rows(rows), hide_index=True)
     when = f", measured {job.finished_at.astimezone():%Y-%m-%d %H:%M}" if job.finished_at is not None else ""
     st.caption(plain(" ".join([f"{job.result['encoder']}{when}.", *job.result["notes"]])))

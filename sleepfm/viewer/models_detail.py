@@ -17,6 +17,7 @@ from sleepfm.models.card import SIMULATED, Task
 from sleepfm.models.readme import SIMULATED_NOTICE
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.text import plain, printable
+from sleepfm.viewer.chart_export import show_chart
 from sleepfm.viewer.models_figure import quality_figure
 from sleepfm.viewer.models_words import TASK_WORDS, card_rows, default_of, default_words, metric_rows, state_words, training_rows
 from sleepfm.viewer.signed_in import acting
@@ -152,10 +153,10 @@ def _show_quality(entry: ShelfEntry) -> None:
         return
     figure = quality_figure(metrics)
     if figure is not None:
-        st.plotly_chart(
+        show_chart(
             figure,
+            f"{entry.name}_quality",
             theme=None,
-            config={"displayModeBar": False},
             key=f"quality {entry.name}",
             alt="Measured figures with intervals",
         )

@@ -11,6 +11,7 @@ import streamlit as st
 
 from sleepfm.library.study import Study
 from sleepfm.text import plain, printable
+from sleepfm.viewer.chart_export import show_chart
 from sleepfm.viewer.risk_curve import curve_csv, event_free_figure
 from sleepfm.viewer.risk_night import night_figure, strongest, window_changes, window_words, windows_csv
 from sleepfm.viewer.risk_reasons import reasons, reasons_csv, reasons_table
@@ -33,11 +34,6 @@ _WIDTHS = {
     "n": 46,
     "Events": 56,
 }
-
-
-def chart_config(name: str) -> dict[str, Any]:
-    """Return the settings of Plotly's own bar: no advertisement, and the figure as an SVG file of this name."""
-    return {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": name}}
 
 
 def show_result(of: Assessment, study: Study, stages: np.ndarray | None, *, number: int) -> None:
@@ -199,10 +195,10 @@ def _show_curve(of: Assessment, k: int, stem: str) -> None:
     if curve is None:
         return
     beside = of.demographics_curve(k)
-    st.plotly_chart(
+    show_chart(
         event_free_figure(curve, beside),
+        f"{stem}_event-free",
         key="risk curve",
-        config=chart_config(f"{stem}_event-free"),
         alt=f"Probability of no event over {curve.years[-1]:g} years, with 95 % band",
     )
     missing = "" if beside is not None else " There is no model of age and sex alone to set beside it."
@@ -238,10 +234,11 @@ def _show_reasons(of: Assessment, k: int, stem: str, number: int) -> None:
             on_click="ignore",
         )
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(
+    show_chart(
         waterfall(steps),
+        f"{stem}_reasons",
+        place=left,
         key="risk waterfall",
-        config=chart_config(f"{stem}_reasons"),
         alt="Steps from the start to the score; the table beside it has the same numbers",
     )
     right.dataframe(
@@ -262,14 +259,14 @@ def _show_night(of: Assessment, k: int, study: Study, stages: np.ndarray | None,
     if not windows:
         st.caption("The night is too short to leave a window out.")
         return
-    opened = st.plotly_chart(
+    opened = show_chart(
         night_figure(
             windows, stages=stages, start=study.start, duration_s=study.duration_s, assessed_s=(result.start_s, result.stop_s)
         ),
+        f"{stem}_night",
         key=f"risk night {number}",
         on_select="rerun",
         selection_mode="points",
-        config=chart_config(f"{stem}_night"),
         alt="Change of the score of each 5-min window below the hypnogram; the list below has the strongest windows",
     )
     open_window = _opener(study.id)

@@ -19,10 +19,10 @@ from sleepfm.models.card import Condition
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES, JobState
 from sleepfm.text import plain, printable
+from sleepfm.viewer.chart_export import show_chart
 from sleepfm.viewer.cohort_risk_view import RiskView
 from sleepfm.viewer.cohort_risk_views import cohort_view, matched_view, nights_view
 from sleepfm.viewer.risk_choices import batch_seconds_left, model_choices
-from sleepfm.viewer.risk_one_night import chart_config
 from sleepfm.viewer.role_widgets import action_button, export_button
 from sleepfm.viewer.words import time_left_words
 
@@ -223,7 +223,7 @@ def draw_view(view: RiskView) -> None:
         row = view.figures[first : first + 2]
         for place, one in zip(st.columns(len(row), gap="medium"), row, strict=True):
             place.markdown(f"**{plain(one.title)}**")
-            place.plotly_chart(one.figure, key=f"risk {one.name}", config=chart_config(one.name), alt=one.title)
+            show_chart(one.figure, one.name, key=f"risk {one.name}", alt=one.title, place=place)
             if one.note:
                 place.caption(plain(one.note))
     for table in view.tables:
