@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_device, add_home, command
@@ -11,6 +13,10 @@ from sleepfm.cli.risk import add_person
 from sleepfm.errors import RequestError
 from sleepfm.home import open_home
 from sleepfm.models.shelf import Shelf
+from sleepfm.progress import Progress
+
+if TYPE_CHECKING:
+    from sleepfm.inference.device import Device, Precision
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,9 +48,21 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     run.add_argument("file", type=Path, metavar="FILE")
     run.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_steps(run)
     add_person(run)
     add_device(run)
     add_home(run)
+
+
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    """Add `--steps`."""
+    parser.add_argument(
+        "--steps",
+        type=lambda text: tuple(word.strip() for word in text.split(",") if word.strip()),
+        default=(),
+        metavar="STEP,…",
+        help="only these of convert, embed, stage, events, statistics, risk, report (default: all)",
+    )
 
 
 def _stage(options: argparse.Namespace, console: Console) -> int:
@@ -82,17 +100,44 @@ def _line(record: dict[str, object]) -> str:
     return f"{record['out']}: {record['epochs']} epochs by {record['note']}: {epochs}"
 
 
-def _run(options: argparse.Namespace, console: Console) -> int:
-    from sleepfm.inference.pipeline import run_recording  # noqa: PLC0415
+def run_file(
+    file: Path,
+    out: Path,
+    *,
+    home: Path | None = None,
+    age: object = None,
+    sex: object = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    steps: Collection[str] = (),
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run the steps over one recording (all without `steps`) and return what `run --json` prints; errors as `run_recording`."""
+    from sleepfm.inference.pipeline import STEPS, run_recording  # noqa: PLC0415
 
-    record = run_recording(
+    return run_recording(
+        file,
+        out,
+        shelf=Shelf(open_home(home).models),
+        age=age,
+        sex=sex,
+        device=device,
+        precision=precision,
+        steps=steps or STEPS,
+        progress=progress,
+    )
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    record = run_file(
         options.file,
         options.out,
-        shelf=Shelf(open_home(options.home).models),
+        home=options.home,
         age=options.age,
         sex=options.sex,
         device=options.device,
         precision=options.precision,
+        steps=options.steps,
         progress=console.progress,
     )
     for step, reason in record["skipped"].items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sleepfm
+from sleepfm.analysis.sleep_statistics import night_statistics
 from sleepfm.errors import Cancelled, MissingChannelsError, RequestError, SleepFMError
 from sleepfm.files import atomic_path
 from sleepfm.inference.device import Device, Precision
@@ -24,18 +25,24 @@ from sleepfm.models.card import SIMULATED, Task
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.fingerprint import fingerprint
-from sleepfm.recording.scorings.formats import write_scoring
+from sleepfm.recording.scorings.events_csv import read_events_csv
+from sleepfm.recording.scorings.formats import read_scoring, write_scoring
 from sleepfm.signals.study_ids import study_id
+from sleepfm.signals.vitals import measure_vitals
 
 NOT_YET = "not part of this version"
 _OUTPUTS: dict[str, tuple[str, ...]] = {
     "convert": ("signals.hdf5",),
     "embed": ("embeddings_5s.hdf5", "embeddings_5min.hdf5"),
     "stage": ("hypnogram.csv",),
+    "statistics": ("statistics.json",),
     "risk": ("risk.csv",),
 }
 """The files of each step."""
-LATER_STEPS = ("events", "statistics", "report")
+LATER_STEPS = ("events", "report")
+STEPS = ("convert", "embed", "stage", "events", "statistics", "risk", "report")
+"""In the order of their work."""
+NOT_ASKED_FOR = "not asked for"
 
 
 @dataclass(frozen=True)
@@ -49,15 +56,23 @@ class _Settings:
 
 
 class _Run:
-    """Collects what the steps did; a step that breaks is named, and the others go on."""
+    """Collects what the steps did; a step that breaks is named, and the others go on; one that is not wanted is skipped."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Collection[str]) -> None:
+        self.wanted = frozenset(wanted)
         self.steps: dict[str, float] = {}
-        self.skipped: dict[str, str] = dict.fromkeys(LATER_STEPS, NOT_YET)
+        self.skipped: dict[str, str] = {
+            name: NOT_YET if name in self.wanted else NOT_ASKED_FOR
+            for name in STEPS
+            if name in LATER_STEPS or name not in self.wanted
+        }
         self.failed: dict[str, str] = {}
         self.details: dict[str, Any] = {}
 
     def step(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
+        if name not in self.wanted:
+            self.skipped[name] = NOT_ASKED_FOR
+            return
         started = time.perf_counter()
         try:
             self.details[name] = work()
@@ -80,12 +95,13 @@ def run_recording(
     sex: object = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    steps: Collection[str] = STEPS,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Run every step that exists over one recording and return what `run --json` prints.
 
     Files go to `out_dir`/<id>/: signals.hdf5, embeddings_5s.hdf5 and embeddings_5min.hdf5 (with an encoder on the shelf),
-    hypnogram.csv, risk.csv (with a disease model on the shelf), provenance.json. A step that lacks its channels or model is
+    hypnogram.csv, statistics.json, risk.csv (with a disease model on the shelf), provenance.json. A step that lacks its channels or model is
     skipped with the reason, one that breaks is named in `failed`.
 
     Parameters
@@ -93,21 +109,25 @@ def run_recording(
     age, sex
         Of the person, in years, "female" or "male": a disease model that takes them is skipped without them, for they are never
         guessed.
+    steps
+        Those of `STEPS` that are wanted; what one of them needs of another is made all the same, and not written.
 
     Raises
     ------
     RequestError
-        When there is no such file.
+        When there is no such file, or no such step.
     RecordingError
         When it cannot be read as a recording.
     """
+    if unknown := sorted(set(steps) - set(STEPS)):
+        raise RequestError(f"there is no step {', '.join(unknown)}; choose from {', '.join(STEPS)}")
     with open_night(file) as night:
         sha256 = night.sha256 = fingerprint(file)
         night.id = _free_id(file, out_dir, sha256)
         out = out_dir / night.id
-        run = _Run()
+        run = _Run(steps)
         settings = _Settings(device, precision, age, sex)
-        head = _risk_model(shelf, night, run, settings)
+        head = _risk_model(shelf, night, run, settings) if "risk" in run.wanted else None
         encoder = _encoder(shelf, night)
         signals = out / "signals.hdf5"
         recipe = "published" if encoder is None or encoder.card.signals is None else encoder.card.signals.recipe
@@ -116,10 +136,14 @@ def run_recording(
         else:
             run.skipped["convert"] = "the input is a signals file already"
         if encoder is None:
-            run.skipped["embed"] = _no_encoder(shelf)
+            run.skipped.setdefault("embed", _no_encoder(shelf))
         else:
             run.step("embed", lambda: _embed(night, encoder, out, settings, part(progress, 0.2, 0.6)))
-        run.step("stage", lambda: _stage(night, shelf, out, settings, part(progress, 0.6, 0.9)))
+        run.step("stage", lambda: _stage(night, shelf, out, settings, part(progress, 0.6, 0.85)))
+        if "stage" in run.steps:
+            run.step("statistics", lambda: _statistics(night, out, run, part(progress, 0.85, 0.9)))
+        else:
+            run.skipped["statistics"] = "they are of the hypnogram, and there is none"
         if head is not None:
             run.step("risk", lambda: _risk(night, shelf, head, out, settings=settings, progress=part(progress, 0.9, 1.0)))
         provenance = {
@@ -239,6 +263,20 @@ def _stage(night: Night, shelf: Shelf, out: Path, settings: _Settings, progress:
     )
     write_scoring(found.scoring, out / "hypnogram.csv", to="sleepfm")
     return describe(found)
+
+
+def _statistics(night: Night, out: Path, run: _Run, progress: Progress) -> dict[str, Any]:
+    scoring = read_scoring(out / "hypnogram.csv")
+    statistics = night_statistics(
+        scoring.stages,
+        events=read_events_csv(out / "events.csv") if "events" in run.steps else (),
+        looked_for=run.details.get("events", {}).get("looked_for", ()),
+        vitals=None if night.recording is None else measure_vitals(night.recording, progress),
+        probabilities=scoring.probabilities,
+    )
+    with atomic_path(out / "statistics.json") as temporary:
+        temporary.write_text(json.dumps(statistics.as_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+    return {"defined": sum(item.value is not None for item in statistics.items), "remarks": list(statistics.remarks)}
 
 
 def _risk_model(shelf: Shelf, night: Night, run: _Run, settings: _Settings) -> ShelfEntry | None:
