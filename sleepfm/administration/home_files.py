@@ -16,7 +16,7 @@ BACKUPS, DIAGNOSTICS = "backups", "diagnostics"
 _NEVER = {BACKUPS, DIAGNOSTICS, SECRETS_FILE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"}
 _UNFINISHED = (".part", ".tmp", ".lock", ".making")
 _DERIVED = {"indexes", "maps", "datasets"}
-_DERIVED_OF_A_STUDY = ("signals-", "spectrogram-", "envelopes.bin")
+_DERIVED_OF_A_STUDY = ("signals-", "spectrogram-", "report-", "envelopes.bin")
 UPLOADS = "uploads"
 
 

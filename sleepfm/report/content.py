@@ -11,7 +11,7 @@ from datetime import datetime
 
 import numpy as np
 
-from sleepfm.analysis.sleep_statistics import Statistic
+from sleepfm.analysis.statistic_definitions import POSITION
 from sleepfm.report.figures import has_heart_rate, has_spo2, positions_of, shown_channels, spectrum_limits
 from sleepfm.report.fonts import drawable
 from sleepfm.report.report_data import ReportData, State
@@ -19,18 +19,13 @@ from sleepfm.vocabulary import EventName, Stage
 
 RESEARCH = "For research use. Not a medical device; nothing here is a diagnosis."
 DASH = "–"
+OLDEST_TOLD = 89.0
+"""Older ages are few enough to name somebody (HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C))."""
 SLEEP_KEYS = ("tib", "tst", "se", "sol", "rem_latency", "waso", "awakenings")
 STAGE_KEYS = (("N1", "n1"), ("N2", "n2"), ("N3", "n3"), ("R", "rem"))
-BREATHING_KEYS = ("ahi", "ahi_rem", "ahi_supine", "odi3", "odi4", "t90", "spo2_mean", "spo2_nadir")
-OTHER_KEYS = ("arousal_index", "plmi", "heart_rate")
-GROUP_TITLES: dict[str, str] = {
-    "sleep": "Sleep",
-    "breathing": "Breathing",
-    "oxygen": "Oxygen",
-    "arousals": "Arousals",
-    "limbs": "Limb movements",
-    "heart": "Heart rate",
-}
+BREATHING_KEYS = ("ahi", "ahi_rem", "ahi_nrem")
+OXYGEN_KEYS = ("odi3_spo2", "odi4_spo2", "t90", "spo2_mean", "spo2_min")
+OTHER_KEYS = ("arousal_index", "plmi", "hr_mean")
 AHI_RANGES: tuple[tuple[float, str], ...] = (
     (5.0, "below 5/h"),
     (15.0, "mild range: 5 to below 15/h"),
@@ -100,6 +95,8 @@ def simulated_sentence(data: ReportData) -> str:
 
 def state_headline(data: ReportData) -> str:
     """Return the one word or two that a physician looks for first."""
+    if data.standing.broken:
+        return "SIGNATURE BROKEN"
     return {State.SIGNED: "SIGNED", State.REVIEWED: "REVIEWED, NOT SIGNED"}.get(data.standing.state, "UNSIGNED DRAFT")
 
 
@@ -111,6 +108,8 @@ def state_sentence(data: ReportData) -> str:
         return f"Stages by {proposal}; nobody has reviewed them here."
     changed = f"{standing.changed_epochs:,} {_plural(standing.changed_epochs, 'epoch')} changed by {scorer}"
     made = f"Stages proposed by {proposal}, {changed}." if proposal else f"Stages scored by {scorer}, begun from nothing."
+    if standing.broken:
+        return f"{made} It was changed after {drawable(standing.signed_by)} signed it: nobody stands behind this content."
     if standing.state is State.SIGNED:
         return f"Signed by {drawable(standing.signed_by)} {moment(standing.signed_at)}. {made} Content sha256 {standing.sha256}"
     if standing.state is State.REVIEWED:
@@ -132,7 +131,9 @@ def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
     if of.start_date is not None:
         found.append(("Recorded on", f"{of.start_date:%Y-%m-%d}"))
     if of.age is not None:
-        found.append(("Age", f"{of.age:.0f} years"))
+        found.append(
+            ("Age", f"{of.age:.0f} years" if of.identified or of.age <= OLDEST_TOLD else f"over {OLDEST_TOLD:.0f} years")
+        )
     if of.sex is not None:
         found.append(("Sex", drawable(of.sex)))
     found.append(("Recorded", _night(data)))
@@ -165,28 +166,6 @@ def _hours(minutes: float) -> str:
     return f"{whole // 60} h {whole % 60:02d} min"
 
 
-def value_text(one: Statistic) -> str:
-    """Return a number with its unit, a dash where there is none."""
-    return DASH if one.value is None else f"{number(one.value, one.unit)}{_unit(one.unit)}"
-
-
-def interval_text(one: Statistic) -> str:
-    """Return an interval without its unit, "" where there is none."""
-    if one.low is None or one.high is None:
-        return ""
-    return f"{number(one.low, one.unit)} to {number(one.high, one.unit)}"
-
-
-def number(value: float, unit: str) -> str:
-    """Return a number as it is printed: counts whole, all else with one decimal."""
-    text = f"{value:,.0f}" if unit == "" and float(value).is_integer() else f"{value:,.1f}"
-    return text.replace("-", "−") if text.strip("-0.,") else text.removeprefix("-")
-
-
-def _unit(unit: str) -> str:
-    return "" if not unit else unit if unit.startswith("/") else f" {unit}"
-
-
 def groups(data: ReportData) -> tuple[Group, ...]:
     """Return the main numbers of the first page."""
     stages = [_stage_line(data, *words) for words in STAGE_KEYS]
@@ -197,18 +176,22 @@ def groups(data: ReportData) -> tuple[Group, ...]:
         _group(data, "Sleep", SLEEP_KEYS),
         _group(data, "Arousals, limbs, heart", OTHER_KEYS),
         Group("Stages, of total sleep time", tuple(stages)),
-        _group(data, "Breathing and oxygen", BREATHING_KEYS),
+        _group(data, "Breathing and oxygen", (*BREATHING_KEYS, *_positions(data), *OXYGEN_KEYS)),
     )
+
+
+def _positions(data: ReportData) -> list[str]:
+    return [one.key for one in data.statistics.items if one.key.startswith(POSITION)]
 
 
 def _stage_line(data: ReportData, name: str, key: str) -> Line:
     minutes, share = data.statistics[key], data.statistics[f"{key}_share"]
-    return Line(name, f"{value_text(minutes)}{'' if share.value is None else f' · {value_text(share)}'}", interval_text(share))
+    return Line(name, f"{minutes.text}{'' if share.value is None else f' · {share.text}'}", share.interval)
 
 
 def _group(data: ReportData, name: str, keys: Sequence[str]) -> Group:
     chosen = [data.statistics[key] for key in keys]
-    lines = tuple(Line(one.name, value_text(one), interval_text(one)) for one in chosen if one.value is not None)
+    lines = tuple(Line(one.name, one.text, one.interval) for one in chosen if one.value is not None)
     missing: dict[str, list[str]] = {}
     for one in chosen:
         if one.value is None:
@@ -223,7 +206,7 @@ def ahi_sentence(data: ReportData) -> str:
     if ahi.value is None:
         return ""
     words = next(words for bound, words in AHI_RANGES if ahi.value < bound)
-    return f"AHI {value_text(ahi)}: {words} ({AHI_SOURCE})."
+    return f"AHI {ahi.text}: {words} ({AHI_SOURCE})."
 
 
 def remarks(data: ReportData) -> tuple[str, ...]:
@@ -241,8 +224,8 @@ def detail_caption(data: ReportData) -> str:
         low, high = spectrum_limits(data)
         unit = drawable(data.spectrum.unit) or "unit"
         said.append(
-            f"Multitaper spectrogram of {drawable(data.spectrum.label)}, dark blue {number(low, 'dB')} to yellow"
-            f" {number(high, 'dB')} dB re 1 {unit}²/Hz."
+            f"Multitaper spectrogram of {drawable(data.spectrum.label)}, dark blue {low:.0f} to yellow"
+            f" {high:.0f} dB re 1 {unit}²/Hz."
         )
     if data.quality:
         left = len(data.quality) - len(shown_channels(data))
@@ -283,8 +266,8 @@ def tables(data: ReportData) -> tuple[Table, ...]:
         edits = tuple((drawable(action), f"{count:,}") for action, count in data.standing.edits.items())
         note = "Entries of the log of this scoring; the log itself, epoch by epoch, is exported beside the scoring."
         made.append(Table("Edits", ("What", "Times"), edits, (0.3, 0.15), frozenset({1}), note))
-    rows = tuple((name, drawable(value)) for name, value in data.provenance)
-    made.append(Table("Provenance", ("What", "With what"), rows, (0.25, 0.75)))
+    origins = tuple((name, drawable(value)) for name, value in data.provenance)
+    made.append(Table("Provenance", ("What", "With what"), origins, (0.25, 0.75)))
     return tuple(made)
 
 
@@ -296,13 +279,15 @@ def _statistic_tables(data: ReportData) -> list[Table]:
             if one.group != group:
                 continue
             told = [_sentence(one.definition)]
+            if one.interval_note:
+                told.append(_sentence(one.interval_note))
             if one.others:
                 told.append(f"Elsewhere: {_sentence(one.others)}")
             if one.value is None:
                 told.insert(0, f"None: {_sentence(one.why_none)}")
-            rows.append((one.name, value_text(one), interval_text(one) or DASH, " ".join(told)))
+            rows.append((one.name, one.text, one.interval or DASH, " ".join(told)))
         columns = ("Number", "Value", "95 % interval", "What is counted, and where others differ")
-        made.append(Table(GROUP_TITLES.get(group, group), columns, tuple(rows), (0.22, 0.12, 0.14, 0.52), frozenset({1, 2})))
+        made.append(Table(group, columns, tuple(rows), (0.22, 0.12, 0.14, 0.52), frozenset({1, 2})))
     return made
 
 

@@ -47,11 +47,13 @@ MOST_CHANNELS = 20
 MOST_VECTORS = 1500
 """More bars than this are drawn as a picture, or the file grows and its reader waits."""
 PAPER_DPI = 220
+WIDTH_IN = 7.2
+"""Of the figures: that of A4 and Letter between their margins."""
 SPECTRUM_PERCENTILES = (5.0, 98.0)
 _BINS = 900
 """Columns of the night in which fast curves are summed up: more than paper or screen can show."""
 _LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN, _BETWEEN_IN = 0.98, 0.12, 0.2, 0.36, 0.13
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.hashsalt": "sleepfm",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
@@ -81,7 +83,20 @@ class _Row:
     draw: Callable[[Axes], None]
 
 
-def night_figure(data: ReportData, *, width_in: float) -> Figure:
+@dataclass(frozen=True)
+class Figures:
+    """The figures of one report, drawn once for the page and for paper."""
+
+    night: Figure
+    detail: Figure
+
+
+def draw(data: ReportData) -> Figures:
+    """Draw the figures of a report."""
+    return Figures(_night(data), _detail(data))
+
+
+def _night(data: ReportData) -> Figure:
     """Return the hypnogram with lights, the events and the oxygen saturation under it."""
     lanes = lanes_of(data)
     alone = not lanes and not has_spo2(data)
@@ -90,10 +105,10 @@ def night_figure(data: ReportData, *, width_in: float) -> Figure:
         rows.append(_Row(0.135 * len(lanes) + 0.06, lambda axes: _events(axes, data, lanes)))
     if has_spo2(data):
         rows.append(_Row(0.85, lambda axes: _spo2(axes, data)))
-    return _stacked(rows, data, width_in)
+    return _stacked(rows, data)
 
 
-def detail_figure(data: ReportData, *, width_in: float) -> Figure:
+def _detail(data: ReportData) -> Figure:
     """Return hypnodensity, spectrogram, heart rate, position and the quality by channel, each where it is there."""
     rows = [_Row(0.13, lambda axes: _stage_strip(axes, data))]
     if data.scoring.probabilities is not None:
@@ -108,7 +123,7 @@ def detail_figure(data: ReportData, *, width_in: float) -> Figure:
     shown = shown_channels(data)
     if shown:
         rows.append(_Row(0.145 * len(shown) + 0.04, lambda axes: _quality(axes, shown)))
-    return _stacked(rows, data, width_in)
+    return _stacked(rows, data)
 
 
 def svg(figure: Figure, key: str) -> str:
@@ -189,37 +204,37 @@ def shown_channels(data: ReportData) -> list[ChannelQuality]:
     return [data.quality[k] for k in sorted(order)]
 
 
-def _stacked(rows: Sequence[_Row], data: ReportData, width_in: float) -> Figure:
+def _stacked(rows: Sequence[_Row], data: ReportData) -> Figure:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     register_font()
     height_in = _TOP_IN + sum(row.height_in for row in rows) + _BETWEEN_IN * (len(rows) - 1) + _BOTTOM_IN
     with rc_context(_STYLE):
-        figure = Figure(figsize=(width_in, height_in))
+        figure = Figure(figsize=(WIDTH_IN, height_in))
         top = height_in - _TOP_IN
         for number, row in enumerate(rows):
             top -= row.height_in
             place = (
-                _LEFT_IN / width_in,
+                _LEFT_IN / WIDTH_IN,
                 top / height_in,
-                (width_in - _LEFT_IN - _RIGHT_IN) / width_in,
+                (WIDTH_IN - _LEFT_IN - _RIGHT_IN) / WIDTH_IN,
                 row.height_in / height_in,
             )
             axes = figure.add_axes(place)
             row.draw(axes)
-            _time_axis(axes, data, width_in, last=number == len(rows) - 1)
+            _time_axis(axes, data, last=number == len(rows) - 1)
             top -= _BETWEEN_IN
     return figure
 
 
-def _time_axis(axes: Axes, data: ReportData, width_in: float, *, last: bool) -> None:
+def _time_axis(axes: Axes, data: ReportData, *, last: bool) -> None:
     """Set the hours of the night; clock times where the header has a start."""
     hours = max(data.facts.duration_s, EPOCH_S) / 3600
     axes.set_xlim(0, hours)
     start = data.facts.start_time
     first = 0.0 if start is None else (start.hour * 3600 + start.minute * 60 + start.second) / 3600
-    most = max(4, int(width_in * 1.7))
+    most = max(4, int(WIDTH_IN * 1.7))
     step = next((step for step in (1 / 60, 1 / 12, 1 / 6, 1 / 4, 1 / 2, 1.0, 2.0, 3.0, 6.0) if hours / step <= most), 12.0)
     marks = np.arange(np.ceil(first / step - 1e-9) * step, first + hours + 1e-9, step)
     axes.set_xticks(marks - first)
@@ -248,12 +263,12 @@ def _label(axes: Axes, text: str) -> None:
 
 def _inches_left(axes: Axes) -> Any:
     """Return a transform whose x is inches from the row's left edge and whose y runs over the row's height."""
-    from matplotlib.transforms import Affine2D, ScaledTranslation, blended_transform_factory
+    from matplotlib.transforms import Affine2D, blended_transform_factory
 
-    assert axes.figure is not None
-    width = axes.get_position().x0
-    edge = ScaledTranslation(width, 0, axes.figure.transFigure)
-    return blended_transform_factory(Affine2D() + axes.figure.dpi_scale_trans + edge, axes.transAxes)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    left_in = axes.get_position().x0 * figure.get_size_inches()[0]
+    return blended_transform_factory(Affine2D().translate(left_in, 0) + figure.dpi_scale_trans, axes.transAxes)
 
 
 def _bouts(values: np.ndarray) -> list[tuple[int, int, int]]:

@@ -7,22 +7,25 @@ from html import escape
 from sleepfm import __version__
 from sleepfm.report import content
 from sleepfm.report.content import Group, Table
-from sleepfm.report.figures import detail_figure, night_figure, svg
+from sleepfm.report.figures import Figures, draw, svg
 from sleepfm.report.html_style import STYLE
-from sleepfm.report.report_data import ReportData, State
+from sleepfm.report.report_data import ReportData
 
-WIDTH_IN = 10.6
-"""Of the figures, at 96 pixels an inch."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may do with the page: show it. No script runs, and nothing is fetched or sent."""
 
 
-def html_report(data: ReportData) -> str:
+def html_report(data: ReportData, figures: Figures | None = None) -> str:
     """Return a report as one HTML file.
 
     All text is escaped, the figures are part of the page as SVG, and the page's own policy lets nothing run or load.
+
+    Parameters
+    ----------
+    figures
+        What `figures.draw` drew of the same data; drawn here unless given.
     """
-    night, detail = night_figure(data, width_in=WIDTH_IN), detail_figure(data, width_in=WIDTH_IN)
+    figures = figures or draw(data)
     large = content.simulated_words(data)
     parts = [
         f'<p class="simulated"><b>{escape(large)}</b> {escape(content.simulated_sentence(data))}</p>' if large else "",
@@ -32,8 +35,8 @@ def html_report(data: ReportData) -> str:
         '<section class="groups">' + "".join(_group(group) for group in content.groups(data)) + "</section>",
         _paragraph("ahi", content.ahi_sentence(data)),
         _paragraph("quiet", data.statistics.intervals),
-        _figure(svg(night, "night"), "Hypnogram, events and oxygen saturation over the night", ""),
-        _figure(svg(detail, "detail"), "Signals over the night", content.detail_caption(data), large=large),
+        _figure(svg(figures.night, "night"), "Hypnogram, events and oxygen saturation over the night", ""),
+        _figure(svg(figures.detail, "detail"), "Signals over the night", content.detail_caption(data), large=large),
         _paragraph("quiet", content.absent(data)),
         *(_table(table, large=large) for table in content.tables(data)),
         f"<footer>{escape(content.RESEARCH)} Made {escape(content.moment(data.made_at))} by SleepFM Workbench"
@@ -50,7 +53,7 @@ def html_report(data: ReportData) -> str:
 
 
 def _head(data: ReportData) -> str:
-    tone = "signed" if data.standing.state is State.SIGNED else "draft"
+    tone = "signed" if data.standing.signed else "draft"
     return (
         f"<header><div><p>Polysomnography report</p><h1>{escape(content.title(data))}</h1></div>"
         f'<p class="state {tone}"><b>{escape(content.state_headline(data))}</b>'

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import sleepfm
 from sleepfm.report import content
 from sleepfm.report.content import Group, Table
-from sleepfm.report.figures import detail_figure, night_figure, png
+from sleepfm.report.figures import Figures, draw, png
 from sleepfm.report.fonts import font_file
-from sleepfm.report.report_data import ReportData, State
+from sleepfm.report.report_data import ReportData
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -21,16 +21,22 @@ MARGIN_MM = 14.0
 INK, QUIET, LINE, SOFT = (31, 41, 51), (91, 102, 115), (205, 211, 218), (246, 247, 249)
 DRAFT, SIGNED, WARNING = (179, 64, 42), (47, 107, 60), (138, 101, 0)
 _SMALL, _BODY = 7.5, 8.5
-_MM_AN_INCH = 25.4
 
 
-def pdf_report(data: ReportData, *, paper: Paper = "a4") -> bytes:
-    """Return a report as a PDF file with its font in it; the header of every page says whether it is signed and simulated."""
+def pdf_report(data: ReportData, figures: Figures | None = None, *, paper: Paper = "a4") -> bytes:
+    """Return a report as a PDF file with its font in it; the header of every page says whether it is signed and simulated.
+
+    Parameters
+    ----------
+    figures
+        What `figures.draw` drew of the same data; drawn here unless given.
+    """
+    figures = figures or draw(data)
     pdf = _document(data, paper)
     pdf.add_page()
-    _first_page(pdf, data)
+    _first_page(pdf, data, figures)
     pdf.add_page()
-    _picture(pdf, detail_figure(data, width_in=pdf.epw / _MM_AN_INCH))
+    _picture(pdf, figures.detail)
     for words in (content.detail_caption(data), content.absent(data)):
         _small(pdf, words)
     pdf.ln(2)
@@ -75,7 +81,7 @@ def _page_header(pdf: FPDF, data: ReportData) -> None:
     pdf.set_text_color(*QUIET)
     pdf.set_font("DejaVu", size=_SMALL)
     pdf.cell(pdf.epw * 0.6, 4.5, f"Polysomnography report · {content.title(data)}"[:90])
-    pdf.set_text_color(*(SIGNED if data.standing.state is State.SIGNED else DRAFT))
+    pdf.set_text_color(*(SIGNED if data.standing.signed else DRAFT))
     pdf.set_font("DejaVu", "B", _BODY)
     pdf.cell(0, 4.5, content.state_headline(data), align="R", new_x="LMARGIN", new_y="NEXT")
     if large:
@@ -87,7 +93,7 @@ def _page_header(pdf: FPDF, data: ReportData) -> None:
     pdf.ln(2.2)
 
 
-def _first_page(pdf: FPDF, data: ReportData) -> None:
+def _first_page(pdf: FPDF, data: ReportData, figures: Figures) -> None:
     pdf.set_text_color(*INK)
     pdf.set_font("DejaVu", "B", 15)
     pdf.multi_cell(0, 7, content.title(data), new_x="LMARGIN", new_y="NEXT")
@@ -101,12 +107,12 @@ def _first_page(pdf: FPDF, data: ReportData) -> None:
     _small(pdf, content.ahi_sentence(data))
     _small(pdf, data.statistics.intervals)
     pdf.ln(1)
-    _picture(pdf, night_figure(data, width_in=pdf.epw / _MM_AN_INCH))
+    _picture(pdf, figures.night)
     _signature(pdf)
 
 
 def _state(pdf: FPDF, data: ReportData) -> None:
-    colour = SIGNED if data.standing.state is State.SIGNED else DRAFT
+    colour = SIGNED if data.standing.signed else DRAFT
     inside = 3.0
     top = pdf.get_y() + 1
     pdf.set_xy(pdf.l_margin + inside, top + 1)

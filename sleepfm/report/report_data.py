@@ -81,6 +81,8 @@ class Standing:
         When it was edited last (UTC).
     signed_by, signed_at, sha256
         Of a signed scoring: who, when (UTC), and the hash over stages, events and proposal.
+    broken
+        Whether stages or events are no longer those whose hash was signed: the library's file was changed by hand.
     """
 
     state: State
@@ -92,6 +94,12 @@ class Standing:
     signed_by: str = ""
     signed_at: datetime | None = None
     sha256: str = ""
+    broken: bool = False
+
+    @property
+    def signed(self) -> bool:
+        """Whether somebody stands behind the very content of the report."""
+        return self.state is State.SIGNED and not self.broken
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
     "model-import": "sleepfm.library.job_models:import_files",
     "pretrain": "sleepfm.library.job_training:run_pretrain",
     "previews": "sleepfm.library.job_previews:make_previews",
+    "report": "sleepfm.report.making:make_report",
     "restore": "sleepfm.administration.safety_jobs:restore_backup",
     "retrieval": "sleepfm.library.job_retrieval:measure",
     "risk": "sleepfm.library.job_risk:assess",

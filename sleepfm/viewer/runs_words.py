@@ -28,6 +28,7 @@ KIND_WORDS: dict[str, str] = {
     "prepare": "Preparation",
     "pretrain": "Pretraining",
     "previews": "Previews",
+    "report": "Report",
     "restore": "Restore",
     "retrieval": "Retrieval",
     "risk": "Risk",
