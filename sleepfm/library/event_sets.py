@@ -12,7 +12,8 @@ from typing import Any
 
 from sleepfm.library.library import Library
 from sleepfm.library.study import StudyStatus
-from sleepfm.recording.scorings.events_csv import read_events_csv, write_events
+from sleepfm.recording.scorings.events_csv import write_events
+from sleepfm.recording.scorings.formats import read_events
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.runs.database import transaction
 
@@ -101,7 +102,7 @@ def event_sets(library: Library, identifier: str) -> list[StoredEvents]:
             stored.append(
                 StoredEvents(
                     id=row["id"],
-                    events=read_events_csv(file),
+                    events=read_events(file),
                     engine=row["engine"],
                     model=row["model"],
                     label=provenance["label"],
