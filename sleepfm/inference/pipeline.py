@@ -25,8 +25,7 @@ from sleepfm.models.card import SIMULATED, Task
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.fingerprint import fingerprint
-from sleepfm.recording.scorings.events_csv import read_events_csv
-from sleepfm.recording.scorings.formats import read_scoring, write_scoring
+from sleepfm.recording.scorings.formats import read_events, read_scoring, write_scoring
 from sleepfm.signals.study_ids import study_id
 from sleepfm.signals.vitals import measure_vitals
 
@@ -101,8 +100,8 @@ def run_recording(
     """Run every step that exists over one recording and return what `run --json` prints.
 
     Files go to `out_dir`/<id>/: signals.hdf5, embeddings_5s.hdf5 and embeddings_5min.hdf5 (with an encoder on the shelf),
-    hypnogram.csv, statistics.json, risk.csv (with a disease model on the shelf), provenance.json. A step that lacks its channels or model is
-    skipped with the reason, one that breaks is named in `failed`.
+    hypnogram.csv, statistics.json, risk.csv (with a disease model on the shelf), provenance.json. A step that lacks its channels
+    or model is skipped with the reason, one that breaks is named in `failed`.
 
     Parameters
     ----------
@@ -143,7 +142,7 @@ def run_recording(
         if "stage" in run.steps:
             run.step("statistics", lambda: _statistics(night, out, run, part(progress, 0.85, 0.9)))
         else:
-            run.skipped["statistics"] = "they are of the hypnogram, and there is none"
+            run.skipped.setdefault("statistics", "they are of the hypnogram, and there is none")
         if head is not None:
             run.step("risk", lambda: _risk(night, shelf, head, out, settings=settings, progress=part(progress, 0.9, 1.0)))
         provenance = {
@@ -269,7 +268,7 @@ def _statistics(night: Night, out: Path, run: _Run, progress: Progress) -> dict[
     scoring = read_scoring(out / "hypnogram.csv")
     statistics = night_statistics(
         scoring.stages,
-        events=read_events_csv(out / "events.csv") if "events" in run.steps else (),
+        events=read_events(out / "events.csv") if "events" in run.steps else (),
         looked_for=run.details.get("events", {}).get("looked_for", ()),
         vitals=None if night.recording is None else measure_vitals(night.recording, progress),
         probabilities=scoring.probabilities,
