@@ -28,6 +28,7 @@ from sleepfm.cli import (
     risk,
     runs,
     safety,
+    scorings,
     staging,
     store,
     training,
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for room in (
         recordings,
+        scorings,
         store,
         staging,
         models,

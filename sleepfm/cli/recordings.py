@@ -8,6 +8,7 @@ from pathlib import Path
 from sleepfm.analysis.agreement import Agreement, agree
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import command, positive_float, positive_int
+from sleepfm.cli.scorings import add_codes, codes_of
 from sleepfm.errors import RequestError
 from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT
@@ -59,6 +60,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     agree.add_argument("a", type=Path, metavar="A")
     agree.add_argument("b", type=Path, metavar="B")
+    add_codes(agree)
 
 
 def _inspect(options: argparse.Namespace, console: Console) -> int:
@@ -91,7 +93,9 @@ def _simulate(options: argparse.Namespace, console: Console) -> int:
 
 
 def _agree(options: argparse.Namespace, console: Console) -> int:
-    a, b = read_scoring(options.a), read_scoring(options.b)
+    codes = codes_of(options)
+    a = read_scoring(options.a, codes=codes)
+    b = read_scoring(options.b, codes=codes, start=a.start)  # two that know their clock times are compared at the same ones
     for path, scoring in ((options.a, a), (options.b, b)):
         for warning in scoring.warnings:
             console.say(f"{path}: {warning}")

@@ -84,7 +84,7 @@ def _scoring_beside(library: Library, study: Study) -> Path | None:
         raise ScoringError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
     if not is_sleepfm_csv(head):
         return None  # a table of something else
-    scoring = read_scoring(file, duration_s=study.duration_s)
+    scoring = read_scoring(file, duration_s=study.duration_s, start=study.start)
     if scoring.probabilities is not None:
         raise ScoringError(
             f"{file}: holds a model's probabilities, so it is not taken for the scoring that came with the recording"

@@ -107,7 +107,7 @@ def _store_scoring_beside(
 ) -> None:
     """Store a scoring file that came with the recording, unless the recording itself holds the same stages."""
     require_readable_here(library.home, file)
-    scoring = read_scoring(file, duration_s=recording.duration_s)
+    scoring = read_scoring(file, duration_s=recording.duration_s, start=recording.start)
     if own is not None and np.array_equal(own.stages, scoring.stages):
         return
     provenance = {

@@ -16,7 +16,7 @@ from sleepfm.errors import ScoringError
 from sleepfm.files import atomic_path
 from sleepfm.recording.scorings.contents import Contents, Known
 from sleepfm.recording.scorings.epochs import Stretch
-from sleepfm.recording.scorings.events_csv import is_events_csv, read_events_csv
+from sleepfm.recording.scorings.events_csv import is_events_csv, read_events_table
 from sleepfm.recording.scorings.losses import losses
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.recording.scorings.stage_names import StageWords, stage_from_name
@@ -45,7 +45,7 @@ def read_sleepfm_csv(path: Path, _known: Known) -> Contents:
     """
     text = read_lines(path)
     if is_events_csv(text[:HEAD_CHARACTERS]):
-        return read_events_csv(path)
+        return read_events_table(path)
     columns, rows = table_of(text, path)
     if not {"start", "stop"} <= columns or not {"stagename", "stagenumber"} & columns:
         raise ScoringError(f"{path}: the first line must name the columns {','.join(_COLUMNS)}")
