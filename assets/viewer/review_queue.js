@@ -96,7 +96,7 @@ export class ReviewQueue {
     this.why.textContent = item ? `Epoch ${item.epoch}: ${item.why}` : "";
     this.why.title = this.why.textContent;
     this.note.textContent = item ? gainWords(item.gain) : `${this.changed()} now differ from what the review began with.`;
-    this.note.title = this.calibration;
+    this.note.title = `The weight is the change that is to be expected, over all numbers, each in units of what matters. ${this.calibration}`;
     this.back.disabled = at === 0;
     this.next.hidden = !item;
     this.back.hidden = false;
@@ -119,6 +119,5 @@ export class ReviewQueue {
 }
 
 function gainWords(gain) {
-  if (gain === null || gain === undefined) return "";
-  return typeof gain === "number" ? `expected change ${Number(gain.toPrecision(2))}` : String(gain);
+  return `weight ${gain < 0.01 ? "below 0.01" : gain.toFixed(2)}`;
 }

@@ -35,7 +35,8 @@ export class ScoringNotice {
     const { document } = this;
     const { failure, conflicts, pending } = document;
     if (conflicts.length) {
-      const answers = [["Take theirs", { decide: "theirs" }], ...(document.editable ? [[this.mineWords(), { decide: "mine" }]] : [])];
+      const theirs = conflicts.every(({ by }) => by === document.me) ? "Keep what is there" : "Take theirs";
+      const answers = [[theirs, { decide: "theirs" }], ...(document.editable ? [[this.mineWords(), { decide: "mine" }]] : [])];
       return { state: "conflict", words: this.conflictWords(), answers };
     }
     if (failure && pending.length) {
@@ -49,12 +50,13 @@ export class ScoringNotice {
   }
 
   conflictWords() {
-    const { conflicts } = this.document;
+    const { conflicts, me } = this.document;
     const [{ edit, by, at, error }] = conflicts;
-    const what = subject(edit, this.names);
-    const who = by ? `${by} changed ${conflicts.length === 1 ? "it" : "the first"}${at ? ` at ${clock(at)}` : ""}` : "";
-    const count = conflicts.length === 1 ? `Not stored: ${what}` : `${conflicts.length} edits not stored, the first: ${what}`;
-    return `${count}. ${error || who}`;
+    const [epoch] = edit.shows.stages[0] ?? [];
+    const who = by === me ? "you, in another window" : by;
+    const standing = epoch && by ? `epoch ${epoch} is ${this.names.get(this.document.stage(epoch)) ?? "not scored"} (${who}, ${clock(at)})` : error;
+    const count = conflicts.length === 1 ? "Not stored: " : `${conflicts.length} edits not stored, the first: `;
+    return `${count}${subject(edit, this.names)}. Meanwhile ${standing}.`;
   }
 
   mineWords() {
@@ -73,5 +75,7 @@ function subject({ shows }, names) {
 
 function clock(at) {
   const time = new Date(at);
-  return Number.isNaN(time.getTime()) ? at : time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const isToday = time.toDateString() === new Date().toDateString();
+  const clockTime = time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return isToday ? clockTime : `${time.toLocaleDateString()} ${clockTime}`;
 }

@@ -26,37 +26,30 @@ def choose_scorings(study: Study, stored: Sequence[StoredScoring]) -> list[Store
     """Let the user choose the upper and the lower hypnogram."""
     if not stored:
         return []
-    wanted_upper, wanted_lower = st.session_state.pop(_WANTED, (None, None))
+    wanted = st.session_state.pop(_WANTED, None)
     first, below = shown_at_first(stored)
     by_id = {one.id: one for one in stored}
     names = {one.id: printable(one.label) for one in stored}
     ids = list(by_id)
     seen = f"{study.id} {ids}"  # a new scoring is shown at once
     upper_key, lower_key = f"upper of {seen}", f"lower of {seen}"
-    if wanted_upper in by_id:
-        st.session_state[upper_key] = wanted_upper
+    # what is chosen is said by its key alone: another `index` would make it another box, which forgets
+    if wanted is not None and wanted[0] in by_id:
+        st.session_state[upper_key], st.session_state[lower_key] = wanted
+    elif upper_key not in st.session_state:
+        st.session_state[upper_key] = first.id
     upper = st.selectbox(
-        "Upper hypnogram",
-        ids,
-        index=0 if upper_key in st.session_state else ids.index(first.id),
-        key=upper_key,
-        format_func=names.__getitem__,
-        label_visibility="collapsed",
-        width=150,
+        "Upper hypnogram", ids, key=upper_key, format_func=names.__getitem__, label_visibility="collapsed", width=150
     )
     if len(stored) == 1:
         return [by_id[upper]]
     others = [None, *(one for one in ids if one != upper)]
-    if wanted_lower in others:
-        st.session_state[lower_key] = wanted_lower
-    if st.session_state.get(lower_key) not in others:
-        st.session_state.pop(lower_key, None)
-    proposal = _begun_from(by_id[upper])
-    default = below.id if below is not None else proposal
+    if lower_key not in st.session_state or st.session_state[lower_key] not in others:
+        proposal = below.id if below is not None else _begun_from(by_id[upper])
+        st.session_state[lower_key] = proposal if proposal in others else None
     lower = st.selectbox(
         "Lower hypnogram",
         others,
-        index=0 if lower_key in st.session_state or default not in others else others.index(default),
         key=lower_key,
         format_func=lambda one: "compare with …" if one is None else names[one],
         placeholder="compare with …",
