@@ -126,6 +126,7 @@ def measure_vitals(recording: Recording, progress: Progress = silent) -> Vitals:
     remarks: list[str] = []
     progress(0.0, "reading oxygen saturation")
     spo2, spo2_channel, spo2_share = _best_number(recording, Kind.SPO2, SPO2_RANGE, recorded)
+    spo2 = np.round(spo2, 2)  # an EDF's 16 bits make 92.9997 of 93: a fall of 3 % must not be one of 2.9994
     if spo2_share is not None and spo2_share < _ALL:
         remarks.append(f"SpO2: {100 * (1 - spo2_share):.1f} % of the recorded time is outside 50 to 100 % and left out.")
     beats, rate, heart_channel, heart_share = _best_ecg(recording, recorded, remarks, part(progress, 0.1, 0.9))
