@@ -45,7 +45,8 @@ export class EventMenu {
     const left = Math.max(4, Math.min(x, width - this.root.offsetWidth - 4));
     const top = Math.max(4, Math.min(y, height - this.root.offsetHeight - 4));
     Object.assign(this.root.style, { left: `${left}px`, top: `${top}px` });
-    (this.kinds.querySelector(".on") ?? this.kinds.firstChild).focus({ preventScroll: true });
+    // after the viewer has taken the focus, as it does at the end of every key
+    queueMicrotask(() => (this.kinds.querySelector(".on") ?? this.kinds.firstChild).focus({ preventScroll: true }));
   }
 
   choose(choice) {
