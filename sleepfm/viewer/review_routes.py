@@ -2,8 +2,8 @@
 
 GET  /sleepfm/review?study=&scoring=           `review_json`
 POST /sleepfm/review/edits?study=&scoring=     {"version": n, "edits": [{"key", "action", "patch" | "set"}]} → `changes_json`
-                                               since n; 409 with "error" and "refused" too when something else stands there, 423 when
-                                               locked, 503 when it is worth trying again
+                                               since n; 409 with "error" and "refused" too when something else stands there,
+                                               423 when locked, 503 when it is worth trying again
 GET  /sleepfm/review/changes?study=&scoring=&since=n
 GET  /sleepfm/review/numbers?study=&scoring=
 GET  /sleepfm/review/queue?study=&scoring=&epochs=40
