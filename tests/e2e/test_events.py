@@ -37,7 +37,9 @@ def write_recording(path: Path) -> Path:
     """Write brain, breathing and leg signals, and a saturation of 96 % that falls to 88 % between 100 and 120 s."""
     generator = np.random.default_rng(0)
     signals = [
-        edfio.EdfSignal(generator.normal(0, 20, SECONDS * 64), 64, label=label, physical_dimension="uV", physical_range=(-500, 500))
+        edfio.EdfSignal(
+            generator.normal(0, 20, SECONDS * 64), 64, label=label, physical_dimension="uV", physical_range=(-500, 500)
+        )
         for label in ("C4-M1", "Airflow", "EMG LAT")
     ]
     saturation = np.interp(np.arange(SECONDS), [100, 110, 120], [96, 88, 96])
@@ -88,7 +90,7 @@ def open_study(tab: Any, app: RunningApp, study: str, epoch: int = 1) -> Any:
 def stored(app: RunningApp, study: str) -> list[Event]:
     with Library.open(app.home) as library:
         events = document(library, library.scorings(study)[0].id).events
-    return [event for event in events.values()]
+    return list(events.values())
 
 
 def wait_stored(tab: Any) -> None:
@@ -97,12 +99,19 @@ def wait_stored(tab: Any) -> None:
 
 def row_of(tab: Any, label: str) -> float:
     """Return the height at which a channel is drawn: where the gutter says that it is its name."""
-    box = tab.locator(CANVAS).bounding_box()
-    for y in range(8, int(box["height"]) - 30, 8):
-        tab.mouse.move(box["x"] + 20, box["y"] + y)
-        if tab.locator(CANVAS).get_attribute("title").startswith(f"{label}:"):
-            return y + 4.0
-    raise AssertionError(f"{label} is not on the screen")
+    y: float | None = tab.locator(CANVAS).evaluate(
+        """(canvas, label) => {
+          const { left, top, height } = canvas.getBoundingClientRect();
+          for (let y = 8; y < height - 30; y += 4) {
+            canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: left + 20, clientY: top + y }));
+            if (canvas.title.startsWith(`${label}:`)) return y + 6;
+          }
+          return null;
+        }""",
+        label,
+    )
+    assert y is not None, f"{label} is not on the screen"
+    return y
 
 
 def place(tab: Any, seconds: float, y: float) -> tuple[float, float]:
