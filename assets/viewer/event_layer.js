@@ -18,6 +18,7 @@ const LEAST_PIXELS = 4; // a shorter drag is a click with an unsteady hand
 const STEP_S = 0.1; // times of events are multiples of it
 const EPOCH_S = 30;
 const NEW_BY_KEY_S = 10; // length of an event that is made without a pointer
+const NO_DEPTH = "its depth is not known: all of it must be on the screen, on a SpO2 channel in %, without gaps";
 const NOT_SCORING = "Events can be made and changed while you score: press Score above.";
 
 export class EventLayer {
@@ -288,7 +289,7 @@ export class EventLayer {
   change({ id }, to) {
     const from = this.document.events.get(id);
     if (!from) return; // somebody else has deleted it meanwhile
-    const changed = this.signed(to);
+    const changed = this.signed(to, from);
     if (from.start === changed.start && from.stop === changed.stop && from.name === changed.name && from.channel === changed.channel) return;
     if (this.document.apply({ events: [[id, from, changed]] }, "event")) this.said(changed);
   }
@@ -304,10 +305,16 @@ export class EventLayer {
     return true;
   }
 
-  /** An event as it is stored: by the one who scores, with what the samples say about it. */
-  signed({ start, stop, name, channel, extra = {} }) {
-    const { Desaturation: _depth, NadirSpO2: _nadir, ...others } = extra;
-    return { start, stop, name, channel, source: this.document.scorer, extra: { ...others, ...this.measured({ start, stop, name, channel }) } };
+  /**
+   * An event as it is stored: by the one who scores. What an engine measured in the stretch `from` holds while the stretch is the
+   * same, what it said about the kind while the kind is; what the samples on the screen say is said anew.
+   */
+  signed({ start, stop, name, channel, extra = {} }, from = null) {
+    const isSameStretch = from !== null && from.start === start && from.stop === stop;
+    const { Confidence: _confidence, Type: _type, ...measured } = extra;
+    const kept = !isSameStretch ? {} : from.name === name ? extra : measured;
+    const now = "Desaturation" in kept ? {} : this.measured({ start, stop, name, channel });
+    return { start, stop, name, channel, source: this.document.scorer, extra: { ...kept, ...now } };
   }
 
   measured(event) {
@@ -319,7 +326,8 @@ export class EventLayer {
   }
 
   said(event) {
-    const remark = lengthRemark(event);
+    const noDepth = event.name === "Desaturation" && !("Desaturation" in event.extra) ? NO_DEPTH : "";
+    const remark = [lengthRemark(event), noDepth].filter(Boolean).join(" · ");
     if (remark) this.panel.say(`${event.name}, ${(event.stop - event.start).toFixed(1)} s: ${remark}`);
   }
 

@@ -223,8 +223,14 @@ class Viewer {
   goToTime(seconds) {
     const epoch = Math.min(Math.floor(seconds / 30) + 1, this.night.epochs);
     const span = this.settings.span(this.night);
-    if (span < 30) this.partAfterJump = Math.floor((seconds - (epoch - 1) * 30) / span);
-    this.navigation.jump(epoch);
+    const part = span < 30 ? Math.floor((seconds - (epoch - 1) * 30) / span) : 0;
+    if (epoch === this.navigation.target) {
+      this.settings.part = part;
+      this.navigation.redraw();
+    } else {
+      this.partAfterJump = part;
+      this.navigation.jump(epoch);
+    }
   }
 
   toggleTable() {
