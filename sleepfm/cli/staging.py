@@ -12,6 +12,7 @@ from sleepfm.cli.options import add_device, add_home, command
 from sleepfm.cli.risk import add_person
 from sleepfm.errors import RequestError
 from sleepfm.home import open_home
+from sleepfm.inference.steps import STEPS
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress
 
@@ -113,7 +114,7 @@ def run_file(
     progress: Progress,
 ) -> dict[str, Any]:
     """Run the steps over one recording (all without `steps`) and return what `run --json` prints; errors as `run_recording`."""
-    from sleepfm.inference.pipeline import STEPS, run_recording  # noqa: PLC0415
+    from sleepfm.inference.pipeline import run_recording  # noqa: PLC0415
 
     return run_recording(
         file,

@@ -21,6 +21,7 @@ from sleepfm.inference.risk_request import choose_risk_model, require_person
 from sleepfm.inference.simulated_models import SIMULATED_WORDS, simulated_warning
 from sleepfm.inference.stage_files import describe
 from sleepfm.inference.staging import stage
+from sleepfm.inference.steps import STEPS
 from sleepfm.models.card import SIMULATED, Task
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
@@ -39,8 +40,6 @@ _OUTPUTS: dict[str, tuple[str, ...]] = {
 }
 """The files of each step."""
 LATER_STEPS = ("events", "report")
-STEPS = ("convert", "embed", "stage", "events", "statistics", "risk", "report")
-"""In the order of their work."""
 NOT_ASKED_FOR = "not asked for"
 
 
