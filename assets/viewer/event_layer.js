@@ -66,7 +66,8 @@ export class EventLayer {
   }
 
   tell(what) {
-    this.panel.redraw();
+    if (what === "stages") this.panel.redrawSoon(); // mostly the page turns in that frame
+    else this.panel.redraw();
     for (const listener of this.listeners) listener(what);
   }
 

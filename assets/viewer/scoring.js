@@ -118,9 +118,10 @@ export class Scoring {
       viewer.say("The last epoch is not whole: it is not scored.");
       return;
     }
-    document.score([epoch], stage);
+    // the page turns first: the frame that draws it draws what the edit changes too
     if (this.queue.isAt(epoch)) this.goInQueue(1);
     else if (!stay) viewer.step();
+    document.score([epoch], stage);
   }
 
   turnBack(what) {

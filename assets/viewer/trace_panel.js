@@ -107,7 +107,17 @@ export class TracePanel {
     if (this.drawn) this.paint();
   }
 
+  /** The same with the next frame, unless that draws another stretch of time anyway. */
+  redrawSoon() {
+    this.soon ??= requestAnimationFrame(() => {
+      this.soon = null;
+      this.redraw();
+    });
+  }
+
   paint() {
+    cancelAnimationFrame(this.soon);
+    this.soon = null;
     const { epoch, view, rows } = this.drawn;
     this.notice.hidden = true;
     const context = sizedContext(this.canvas, this.width, this.height, { alpha: false });

@@ -40,7 +40,7 @@ VIEWER = '[data-sleepfm="viewer"]'
 DRAWN_TIMEOUT_MS = 20_000
 STARTUP_S = 60.0
 
-_WATCH = """(viewer) => {
+WATCH = """(viewer) => {
   // A key's time is when the browser got it. The pixels' time is an upper bound: when the second frame after the one that drew
   // them begins, the first is on the screen, whoever rasterises it.
   const log = { key: null, turns: [], drawn: [] };
@@ -53,6 +53,7 @@ _WATCH = """(viewer) => {
   }).observe(viewer, { attributes: true, attributeFilter: ["data-drawn-epoch"] });
   window.sleepfmPaging = log;
 }"""
+"""Watches a viewer; `window.sleepfmPaging.turns` gets each page turn's time in ms."""
 
 
 @dataclass(frozen=True)
@@ -205,8 +206,8 @@ def measure_paging(address: str, study: str, *, visits: int = 5, turns: int = 60
         montages = page.locator(VIEWER).get_by_label("Montage")
         montages.select_option(index=montages.locator("option").count() - 1)  # the last one shows every channel
         page.wait_for_timeout(500)
-        page.locator(VIEWER).evaluate(_WATCH)
-        turn_ms = _turn(page, turns)
+        page.locator(VIEWER).evaluate(WATCH)
+        turn_ms = turn_pages(page, turns)
         held = _hold(page, hold_s)
         browser.close()
     # The first visit loads Streamlit itself into an empty cache and is not the opening of a study.
@@ -215,7 +216,8 @@ def measure_paging(address: str, study: str, *, visits: int = 5, turns: int = 60
     return PagingTimes(tuple(open_s[1:]), tuple(turn_ms), tuple(epoch for epoch, _ in held), per_s)
 
 
-def _turn(page: Page, turns: int) -> list[float]:
+def turn_pages(page: Page, turns: int) -> list[float]:
+    """Turn single pages of a watched viewer and return what each took (ms)."""
     page.keyboard.press("ArrowRight")
     page.wait_for_timeout(800)
     page.evaluate("sleepfmPaging.turns.length = 0")
