@@ -64,10 +64,11 @@ class Statistic:
 
     @property
     def interval(self) -> str:
-        """Return "372.0 to 401.5" in the number's unit, empty where there is no interval."""
+        """Return "372.0 to 401.5" in the number's unit, empty where there is no interval or the stages do not move the number."""
         if self.low is None or self.high is None:
             return ""
-        return f"{_digits(self.low, self.unit)} to {_digits(self.high, self.unit)}"
+        low, high = _digits(self.low, self.unit), _digits(self.high, self.unit)
+        return "" if low == high else f"{low} to {high}"
 
 
 def with_unit(value: float, unit: str) -> str:
