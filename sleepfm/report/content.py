@@ -11,6 +11,7 @@ from datetime import datetime
 
 import numpy as np
 
+from sleepfm.analysis.sleep_statistics import Statistic
 from sleepfm.analysis.statistic_definitions import POSITION
 from sleepfm.report.figures import has_heart_rate, has_spo2, positions_of, shown_channels, spectrum_limits
 from sleepfm.report.fonts import drawable
@@ -24,8 +25,10 @@ OLDEST_TOLD = 89.0
 SLEEP_KEYS = ("tib", "tst", "se", "sol", "rem_latency", "waso", "awakenings")
 STAGE_KEYS = (("N1", "n1"), ("N2", "n2"), ("N3", "n3"), ("R", "rem"))
 BREATHING_KEYS = ("ahi", "ahi_rem", "ahi_nrem")
-OXYGEN_KEYS = ("odi3_spo2", "odi4_spo2", "t90", "spo2_mean", "spo2_min")
+OXYGEN_KEYS = ("odi3", "odi4", "t90", "spo2_mean", "spo2_min")
 OTHER_KEYS = ("arousal_index", "plmi", "hr_mean")
+IN_PLACE_OF = {"odi3": "odi3_spo2", "odi4": "odi4_spo2", "plmi": "plmi_marked"}
+"""What stands on the first page where nothing was marked that the number could be counted from."""
 AHI_RANGES: tuple[tuple[float, str], ...] = (
     (5.0, "below 5/h"),
     (15.0, "mild range: 5 to below 15/h"),
@@ -105,7 +108,8 @@ def state_sentence(data: ReportData) -> str:
     standing = data.standing
     scorer, proposal = drawable(standing.scorer), drawable(standing.proposal)
     if standing.state is State.PROPOSAL:
-        return f"Stages by {proposal}; nobody has reviewed them here."
+        origin = f"proposed by {proposal}" if standing.by_program else f"as they came: {proposal}"
+        return f"Stages {origin}; nobody has reviewed them here."
     changed = f"{standing.changed_epochs:,} {_plural(standing.changed_epochs, 'epoch')} changed by {scorer}"
     made = f"Stages proposed by {proposal}, {changed}." if proposal else f"Stages scored by {scorer}, begun from nothing."
     if standing.broken:
@@ -189,8 +193,14 @@ def _stage_line(data: ReportData, name: str, key: str) -> Line:
     return Line(name, f"{minutes.text}{'' if share.value is None else f' · {share.text}'}", share.interval)
 
 
+def _shown(data: ReportData, key: str) -> Statistic:
+    wanted = data.statistics[key]
+    other = data.statistics[IN_PLACE_OF[key]] if key in IN_PLACE_OF else wanted
+    return other if wanted.value is None and other.value is not None else wanted
+
+
 def _group(data: ReportData, name: str, keys: Sequence[str]) -> Group:
-    chosen = [data.statistics[key] for key in keys]
+    chosen = [_shown(data, key) for key in keys]
     lines = tuple(Line(one.name, one.text, one.interval) for one in chosen if one.value is not None)
     missing: dict[str, list[str]] = {}
     for one in chosen:
@@ -274,21 +284,28 @@ def tables(data: ReportData) -> tuple[Table, ...]:
 def _statistic_tables(data: ReportData) -> list[Table]:
     made = []
     for group in dict.fromkeys(one.group for one in data.statistics.items):
-        rows = []
-        for one in data.statistics.items:
-            if one.group != group:
-                continue
-            told = [_sentence(one.definition)]
-            if one.interval_note:
-                told.append(_sentence(one.interval_note))
-            if one.others:
-                told.append(f"Elsewhere: {_sentence(one.others)}")
-            if one.value is None:
-                told.insert(0, f"None: {_sentence(one.why_none)}")
-            rows.append((one.name, one.text, one.interval or DASH, " ".join(told)))
+        items = [one for one in data.statistics.items if one.group == group]
+        rows = [(one.name, one.text, one.interval or DASH, _told(one)) for one in items]
         columns = ("Number", "Value", "95 % interval", "What is counted, and where others differ")
-        made.append(Table(group, columns, tuple(rows), (0.22, 0.12, 0.14, 0.52), frozenset({1, 2})))
+        shares: tuple[float, ...] = (0.23, 0.12, 0.16, 0.49)
+        if any(one.interval for one in items):
+            made.append(Table(group, columns, tuple(rows), shares, frozenset({1, 2})))
+        else:  # a column of dashes says nothing
+            made.append(
+                Table(
+                    group, columns[:2] + columns[3:], tuple(row[:2] + row[3:] for row in rows), (0.25, 0.13, 0.62), frozenset({1})
+                )
+            )
     return made
+
+
+def _told(one: Statistic) -> str:
+    """Return why a number is missing, what it means, what its interval leaves out, and what others count."""
+    said = [f"None: {_sentence(one.why_none)}"] if one.value is None else []
+    said += [_sentence(one.definition), _sentence(one.interval_note)]
+    if one.others:
+        said.append(f"Elsewhere: {_sentence(one.others)}")
+    return " ".join(text for text in said if text)
 
 
 def _events(data: ReportData) -> Table | None:

@@ -19,9 +19,9 @@ from sleepfm.library.facts import person
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.night_statistics import study_statistics
 from sleepfm.library.review_log import changes_since
-from sleepfm.library.reviews import ReviewDocument, ReviewState, document, is_as_signed
+from sleepfm.library.reviews import ReviewDocument, ReviewState, document, is_as_signed, proposal_words
 from sleepfm.library.scored_night import scored_night
-from sleepfm.library.study import Study
+from sleepfm.library.study import AUTOMATIC_ENGINES, Study
 from sleepfm.models.card import SIMULATED
 from sleepfm.recording.derivations import Derivation, montages
 from sleepfm.recording.identity import identity_of
@@ -166,14 +166,13 @@ def _events_from(library: Library, study: str, stored: StoredScoring) -> tuple[s
 
 def _standing(library: Library, stored: StoredScoring, content: ReviewDocument | None) -> Standing:
     if content is None:
-        version = stored.model or stored.provenance.get("version") or ""
-        proposal = f"{stored.label} {version}".rstrip() if stored.engine in ("yasa", "sleepfm") else stored.label
-        return Standing(State.PROPOSAL, proposal=proposal)
+        return Standing(State.PROPOSAL, proposal_words(stored.provenance), by_program=stored.engine in AUTOMATIC_ENGINES)
     review = content.review
     edits = Counter(entry.action for entry in changes_since(library, stored.id, 0))
     return Standing(
         State(review.state.value),
         proposal=review.proposal,
+        by_program=review.base is not None and review.base.get("engine") in AUTOMATIC_ENGINES,
         scorer=review.scorer,
         changed_epochs=int((content.stages != content.proposed).sum()),
         edits=dict(edits),

@@ -14,6 +14,7 @@ from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, night_
 from sleepfm.analysis.spectrogram import multitaper
 from sleepfm.analysis.spectrogram_choice import first_spectrogram
 from sleepfm.errors import ScoringError
+from sleepfm.library.reviews import proposal_words
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.derivations import read_derivation
 from sleepfm.recording.fingerprint import fingerprint
@@ -87,7 +88,8 @@ def results_of(folder: Path, sha256: str) -> Results | None:
 def file_report(
     file: Path,
     *,
-    out: Path | None = None,
+    identifier: str | None = None,
+    results_in: Path | None = None,
     scoring: Path | None = None,
     events: Path | None = None,
     telling: Telling | None = None,
@@ -100,7 +102,9 @@ def file_report(
     ----------
     file
         The recording.
-    out
+    identifier
+        What the study is called; after the file unless told.
+    results_in
         Folder that `sleepfm run` wrote to: its results of this recording are used, which are known by the recording's hash.
     scoring, events
         Files in any known format, which count before `run`'s; without either the recording's own annotations.
@@ -115,10 +119,11 @@ def file_report(
         When the recording cannot be read.
     """
     sha256 = fingerprint(file, part(progress, 0.0, 0.1))
-    results = None if out is None else find_results(file, out, sha256)
+    results = None if results_in is None else find_results(file, results_in, sha256)
     with closing(open_recording(file)) as recording:
         return recording_report(
             recording,
+            identifier=identifier or study_id(file),
             sha256=sha256,
             results=results,
             scoring=scoring,
@@ -142,15 +147,21 @@ def find_results(file: Path, out: Path, sha256: str) -> Results | None:
 def recording_report(
     recording: Recording,
     *,
+    identifier: str,
     sha256: str,
     results: Results | None = None,
     scoring: Path | None = None,
     events: Path | None = None,
+    age: float | None = None,
+    sex: str | None = None,
     telling: Telling | None = None,
     made_at: datetime | None = None,
     progress: Progress = silent,
 ) -> ReportData:
-    """Return the data of the report of an open recording; see `file_report`."""
+    """Return the data of the report of an open recording; see `file_report`.
+
+    `age` and `sex` are the person's, in years and as "female" or "male", where somebody told them.
+    """
     telling = telling or Telling()
     stages, proposal, staged = _stages(recording, results, scoring)
     marked, events_by, scored = _events(recording, results, events)
@@ -169,9 +180,9 @@ def recording_report(
             probabilities=stages.probabilities,
         )
     made = ReportData(
-        facts=study_facts(recording, study_id(recording.path), telling, None, None),
+        facts=study_facts(recording, identifier, telling, age, sex),
         scoring=stages,
-        standing=Standing(State.PROPOSAL, proposal=proposal),
+        standing=Standing(State.PROPOSAL, proposal, by_program=bool(staged)),
         statistics=counted,
         made_at=made_at or datetime.now(UTC),
         events=marked,
@@ -197,8 +208,7 @@ def _stages(recording: Recording, results: Results | None, scoring: Path | None)
     made = None if results is None else results.folder / "hypnogram.csv"
     if results is not None and made is not None and made.is_file():
         said = results.stage
-        words = " ".join(str(said[key]) for key in ("label", "model", "version") if said.get(key))
-        return read_scoring(made, duration_s=recording.duration_s), words or "sleepfm run", said
+        return read_scoring(made, duration_s=recording.duration_s), proposal_words(dict(said)) or "sleepfm run", said
     annotations = recording.annotations()
     if any("sleep stage" in annotation.text.lower() for annotation in annotations):
         return stages_from_annotations(annotations, duration_s=recording.duration_s), _IN_THE_FILE, {}

@@ -21,6 +21,8 @@ MARGIN_MM = 14.0
 INK, QUIET, LINE, SOFT = (31, 41, 51), (91, 102, 115), (205, 211, 218), (246, 247, 249)
 DRAFT, SIGNED, WARNING = (179, 64, 42), (47, 107, 60), (138, 101, 0)
 _SMALL, _BODY = 7.5, 8.5
+_PEN_MM, _WRITING_MM, _CAPTION_MM = 14.0, 8.0, 16.0
+_LEAST_SCALE = 0.75
 
 
 def pdf_report(data: ReportData, figures: Figures | None = None, *, paper: Paper = "a4") -> bytes:
@@ -34,12 +36,15 @@ def pdf_report(data: ReportData, figures: Figures | None = None, *, paper: Paper
     figures = figures or draw(data)
     pdf = _document(data, paper)
     pdf.add_page()
-    _first_page(pdf, data, figures)
+    _first_page(pdf, data)
+    _picture(pdf, figures.night)
+    together = _height(pdf, figures.detail) + _CAPTION_MM + _PEN_MM < _room(pdf)
+    if together:
+        _detail(pdf, data, figures)
+    _pen(pdf)
     pdf.add_page()
-    _picture(pdf, figures.detail)
-    for words in (content.detail_caption(data), content.absent(data)):
-        _small(pdf, words)
-    pdf.ln(2)
+    if not together:
+        _detail(pdf, data, figures)
     for table in content.tables(data):
         _table(pdf, table)
     _closing(pdf, data)
@@ -93,7 +98,7 @@ def _page_header(pdf: FPDF, data: ReportData) -> None:
     pdf.ln(2.2)
 
 
-def _first_page(pdf: FPDF, data: ReportData, figures: Figures) -> None:
+def _first_page(pdf: FPDF, data: ReportData) -> None:
     pdf.set_text_color(*INK)
     pdf.set_font("DejaVu", "B", 15)
     pdf.multi_cell(0, 7, content.title(data), new_x="LMARGIN", new_y="NEXT")
@@ -107,8 +112,6 @@ def _first_page(pdf: FPDF, data: ReportData, figures: Figures) -> None:
     _small(pdf, content.ahi_sentence(data))
     _small(pdf, data.statistics.intervals)
     pdf.ln(1)
-    _picture(pdf, figures.night)
-    _signature(pdf)
 
 
 def _state(pdf: FPDF, data: ReportData) -> None:
@@ -188,30 +191,53 @@ def _one_group(pdf: FPDF, group: Group, left: float, width: float) -> None:
         pdf.multi_cell(width, 3.5, group.note, align="L", new_x="LMARGIN", new_y="NEXT")
 
 
-def _picture(pdf: FPDF, figure: Figure) -> None:
+def _detail(pdf: FPDF, data: ReportData, figures: Figures) -> None:
+    pdf.ln(1)
+    _picture(pdf, figures.detail)
+    for words in (content.detail_caption(data), content.absent(data)):
+        _small(pdf, words)
+    pdf.ln(2)
+
+
+def _room(pdf: FPDF) -> float:
+    """Return what is left of the page, in mm."""
+    return float(pdf.page_break_trigger - pdf.get_y())
+
+
+def _height(pdf: FPDF, figure: Figure) -> float:
+    """Return how high a figure is on paper, in mm."""
     width_in, height_in = figure.get_size_inches()
-    height = pdf.epw * height_in / width_in
-    room = pdf.page_break_trigger - pdf.get_y()
-    if height > room and pdf.get_y() > 60 and room < 0.75 * height:
+    return float(pdf.epw * height_in / width_in)
+
+
+def _picture(pdf: FPDF, figure: Figure) -> None:
+    """Draw a figure on this page, a little smaller where there are many words above; on the next where it would be tiny."""
+    height = _height(pdf, figure)
+    if _room(pdf) < _LEAST_SCALE * height:
         pdf.add_page()
-        room = pdf.page_break_trigger - pdf.get_y()
-    scale = min(1.0, room / height)
+    scale = min(1.0, _room(pdf) / height)
     pdf.image(io.BytesIO(png(figure)), x=pdf.l_margin + pdf.epw * (1 - scale) / 2, w=pdf.epw * scale, h=height * scale)
 
 
-def _signature(pdf: FPDF) -> None:
-    """Leave room for a physician's pen, where there is any."""
-    if pdf.page_break_trigger - pdf.get_y() < 14:
+def _pen(pdf: FPDF) -> None:
+    """Leave room for a physician's pen at the foot of the page, where there is any."""
+    if _room(pdf) < _PEN_MM:
         return
-    pdf.set_y(max(pdf.get_y() + 2, pdf.page_break_trigger - 12))
-    pdf.set_draw_color(*QUIET)
+    foot = pdf.page_break_trigger - 10
+    pdf.set_draw_color(*LINE)
     pdf.set_text_color(*QUIET)
     pdf.set_font("DejaVu", size=7)
-    shares = (("Interpreted by", 0.4), ("Date", 0.2), ("Signature", 0.34))
+    lines = min(6, int((foot - pdf.get_y() - 5) // _WRITING_MM))
+    if lines > 0:
+        first = foot - lines * _WRITING_MM
+        pdf.text(pdf.l_margin, first - 3.6, "Interpretation")
+        for k in range(lines):
+            pdf.line(pdf.l_margin, first + k * _WRITING_MM, pdf.w - pdf.r_margin, first + k * _WRITING_MM)
+    pdf.set_draw_color(*QUIET)
     left = pdf.l_margin
-    for words, share in shares:
-        pdf.line(left, pdf.get_y() + 5, left + pdf.epw * share, pdf.get_y() + 5)
-        pdf.text(left, pdf.get_y() + 8.4, words)
+    for words, share in (("Interpreted by", 0.4), ("Date", 0.2), ("Signature", 0.34)):
+        pdf.line(left, foot + 3, left + pdf.epw * share, foot + 3)
+        pdf.text(left, foot + 6.4, words)
         left += pdf.epw * (share + 0.03)
 
 
@@ -242,7 +268,7 @@ def _table(pdf: FPDF, table: Table) -> None:
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         headings_style=FontFace(emphasis="BOLD", color=INK, fill_color=SOFT),
         line_height=3.7,
-        padding=(0.7, 2, 0.7, 0),
+        padding=(0.7, 3, 0.7, 0),
         v_align="TOP",
         wrapmode=WrapMode.WORD,
     ) as drawn:

@@ -71,6 +71,8 @@ class Standing:
     ----------
     proposal
         What it began from, in a few words ("YASA 0.8.1"); "" when a person began with nothing.
+    by_program
+        Whether a program proposed that, not a file.
     scorer
         Who reviews it; "" for a proposal.
     changed_epochs
@@ -87,6 +89,7 @@ class Standing:
 
     state: State
     proposal: str = ""
+    by_program: bool = False
     scorer: str = ""
     changed_epochs: int = 0
     edits: Mapping[str, int] = field(default_factory=dict)
