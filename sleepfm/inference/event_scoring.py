@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -99,6 +99,16 @@ _SCORED = (
 )
 
 
+_LOOKED_FOR = {
+    "Apneas and hypopneas": _SCORED[:4],
+    "RERA": (EventName.RERA,),
+    "Desaturations": (EventName.DESATURATION,),
+    "Arousals": (EventName.AROUSAL,),
+    "Leg movements": (EventName.LEG_MOVEMENT, EventName.PLM),
+}
+"""What is skipped, if at all, → the events that it is about."""
+
+
 def require_profile(profile: str) -> None:
     """Raise RequestError when psgscoring has no profile of rules of this name."""
     known = profiles()
@@ -168,7 +178,9 @@ def score_events(
     if set(traces) & {*FLOWS, *EEGS, *LEGS}:
         found = score_apart(night, name=name, progress=part(progress, 0.12, 1.0))
     else:
-        found = EngineEvents(skipped=dict.fromkeys(("Apneas and hypopneas", "Arousals", "Leg movements"), "no usable channel"))
+        found = EngineEvents(
+            skipped=dict.fromkeys(("Apneas and hypopneas", "RERA", "Arousals", "Leg movements"), "no usable channel")
+        )
     _add_desaturations(found, vitals, night)
     events = sorted(_within(found.events, recording.duration_s), key=lambda event: (event.start_s, event.stop_s))
     indices = {
@@ -221,6 +233,15 @@ def _add_desaturations(found: EngineEvents, vitals: Vitals, night: EngineNight) 
             found.rates[key] = (float(counted) / hours, None, None)
 
 
+def _looked_for(skipped: Mapping[str, str]) -> set[str]:
+    """Return the names of the events of which none means that there are none."""
+    names: set[str] = set()
+    for what, found in _LOOKED_FOR.items():
+        if what not in skipped:
+            names |= {name.value for name in found}
+    return names
+
+
 def _within(events: Sequence[Event], duration_s: float) -> list[Event]:
     """Return the events that touch the recording, cut at its ends."""
     return [
@@ -260,6 +281,7 @@ def _provenance(found: EngineEvents, night: EngineNight, vitals: Vitals, scoring
         "sleep_hours": round(sleep_hours, 3),
         "epochs_left_out": int(night.unusable.sum()),
         "desaturations": _OWN_SOURCE,
+        "looked_for": sorted(_looked_for(found.skipped)),
         "skipped": found.skipped,
         "warnings": remarks,
         **found.about,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import h5py
 
+from sleepfm.errors import RequestError
 from sleepfm.inference.cache import key
 from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.embedding_files import Embeddings, embedding_paths, read_embeddings
@@ -20,11 +21,12 @@ from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.opening import open_recording
-from sleepfm.recording.quality import assess
+from sleepfm.recording.quality import QualityReport, assess
 from sleepfm.recording.recording import Recording
 from sleepfm.signals.conversion import ConvertRecord, convert_file
 from sleepfm.signals.store import SignalsFile, open_signals
 from sleepfm.signals.study_ids import study_id
+from sleepfm.signals.vitals import Vitals, measure_vitals
 from sleepfm.vocabulary import Kind
 
 
@@ -48,6 +50,8 @@ class Night:
         Of the source, when it is known already.
     bad
         Index of each channel that is bad for most of the night, with the reason; None until somebody has looked.
+    judged, measured
+        The recording's quality and vitals, when they are known already; see `quality` and `vitals`.
     """
 
     id: str
@@ -58,6 +62,8 @@ class Night:
     sha256: str | None = None
     bad: Mapping[int, str] | None = None
     converted: ConvertRecord | None = None
+    judged: QualityReport | None = None
+    measured: Vitals | None = None
 
     @property
     def name(self) -> str:
@@ -128,12 +134,29 @@ class Night:
         """Return where the 5-s and 5-min embeddings of an encoder are kept."""
         return embedding_paths(self.work / "embeddings" / encoder.card.weights_sha256[:16], self.id)
 
+    def quality(self, progress: Progress = silent) -> QualityReport:
+        """Return the quality of the recording, judged once; RequestError when the source is a signals file."""
+        if self.judged is None:
+            self.judged = assess(self._recorded(), progress)
+        return self.judged
+
+    def vitals(self, progress: Progress = silent) -> Vitals:
+        """Return oxygen, heart rate and position of the recording, measured once; RequestError as for `quality`."""
+        if self.measured is None:
+            self.measured = measure_vitals(self._recorded(), progress)
+        return self.measured
+
+    def _recorded(self) -> Recording:
+        if self.recording is None:
+            raise RequestError(f"{self.source}: holds signals prepared for the model; this takes the recording itself")
+        return self.recording
+
     def bad_datasets(self, signals: Path, progress: Progress) -> dict[str, str]:
         """Return the datasets of channels that are bad for most of the night, with the reason."""
         if self.recording is None:
             return {}
         if self.bad is None:
-            report = assess(self.recording, progress)
+            report = self.quality(progress)
             self.bad = {index: report.words(index) for index in report.bad_channels()}
         with h5py.File(signals, "r", locking=False) as file:
             found: dict[str, str] = {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from sleepfm.analysis.sleep_statistics import night_statistics
 from sleepfm.errors import Cancelled, MissingChannelsError, RequestError, SleepFMError
 from sleepfm.files import atomic_path
 from sleepfm.inference.device import Device, Precision
+from sleepfm.inference.event_files import describe_events
+from sleepfm.inference.event_scoring import score_events
 from sleepfm.inference.memory import peak_memory_mb
 from sleepfm.inference.night import Night, open_night
 from sleepfm.inference.risk_request import choose_risk_model, require_person
@@ -26,21 +28,23 @@ from sleepfm.models.card import SIMULATED, Task
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.recording.scorings.events_csv import write_events
 from sleepfm.recording.scorings.formats import read_events, read_scoring, write_scoring
 from sleepfm.signals.study_ids import study_id
-from sleepfm.signals.vitals import measure_vitals
 
-NOT_YET = "not part of this version"
 _OUTPUTS: dict[str, tuple[str, ...]] = {
     "convert": ("signals.hdf5",),
     "embed": ("embeddings_5s.hdf5", "embeddings_5min.hdf5"),
     "stage": ("hypnogram.csv",),
+    "events": ("events.csv",),
     "statistics": ("statistics.json",),
     "risk": ("risk.csv",),
+    "report": ("report.html", "report.pdf"),
 }
 """The files of each step."""
-LATER_STEPS = ("events", "report")
 NOT_ASKED_FOR = "not asked for"
+ReportStep = Callable[[Night, Path, Mapping[str, Any], Progress], dict[str, Any]]
+"""Writes report.html and report.pdf: (night, folder of the results, what the steps told of themselves, progress) → details."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,16 @@ class _Run:
     def __init__(self, wanted: Collection[str]) -> None:
         self.wanted = frozenset(wanted)
         self.steps: dict[str, float] = {}
-        self.skipped: dict[str, str] = {
-            name: NOT_YET if name in self.wanted else NOT_ASKED_FOR
-            for name in STEPS
-            if name in LATER_STEPS or name not in self.wanted
-        }
+        self.skipped: dict[str, str] = {name: NOT_ASKED_FOR for name in STEPS if name not in self.wanted}
         self.failed: dict[str, str] = {}
         self.details: dict[str, Any] = {}
 
-    def step(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
+    def step(self, name: str, work: Callable[[], dict[str, Any]], *, needs: str = "") -> None:
         if name not in self.wanted:
             self.skipped[name] = NOT_ASKED_FOR
+            return
+        if needs and needs not in self.steps:
+            self.skipped.setdefault(name, f"it rests on the step {needs}, which gave nothing")
             return
         started = time.perf_counter()
         try:
@@ -94,13 +97,14 @@ def run_recording(
     device: Device = "auto",
     precision: Precision = "fp32",
     steps: Collection[str] = STEPS,
+    report: ReportStep | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Run every step that exists over one recording and return what `run --json` prints.
 
     Files go to `out_dir`/<id>/: signals.hdf5, embeddings_5s.hdf5 and embeddings_5min.hdf5 (with an encoder on the shelf),
-    hypnogram.csv, statistics.json, risk.csv (with a disease model on the shelf), provenance.json. A step that lacks its channels
-    or model is skipped with the reason, one that breaks is named in `failed`.
+    hypnogram.csv, events.csv, statistics.json, risk.csv (with a disease model on the shelf), report.html and report.pdf,
+    provenance.json. A step that lacks its channels or model is skipped with the reason, one that breaks is named in `failed`.
 
     Parameters
     ----------
@@ -109,6 +113,8 @@ def run_recording(
         guessed.
     steps
         Those of `STEPS` that are wanted; what one of them needs of another is made all the same, and not written.
+    report
+        What makes the report; skipped without it.
 
     Raises
     ------
@@ -136,14 +142,17 @@ def run_recording(
         if encoder is None:
             run.skipped.setdefault("embed", _no_encoder(shelf))
         else:
-            run.step("embed", lambda: _embed(night, encoder, out, settings, part(progress, 0.2, 0.6)))
-        run.step("stage", lambda: _stage(night, shelf, out, settings, part(progress, 0.6, 0.85)))
-        if "stage" in run.steps:
-            run.step("statistics", lambda: _statistics(night, out, run, part(progress, 0.85, 0.9)))
-        else:
-            run.skipped.setdefault("statistics", "they are of the hypnogram, and there is none")
+            run.step("embed", lambda: _embed(night, encoder, out, settings, part(progress, 0.2, 0.45)))
+        run.step("stage", lambda: _stage(night, shelf, out, settings, part(progress, 0.45, 0.55)))
+        run.step(
+            "events",
+            lambda: _events(night, shelf, out, run, settings=settings, progress=part(progress, 0.55, 0.9)),
+            needs="stage",
+        )
+        run.step("statistics", lambda: _statistics(night, out, run), needs="stage")
         if head is not None:
-            run.step("risk", lambda: _risk(night, shelf, head, out, settings=settings, progress=part(progress, 0.9, 1.0)))
+            run.step("risk", lambda: _risk(night, shelf, head, out, settings=settings, progress=part(progress, 0.9, 0.95)))
+        _report(night, run, out, report, part(progress, 0.95, 1.0))
         provenance = {
             "id": night.id,
             "file": file.name,
@@ -172,6 +181,18 @@ def run_recording(
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "files": sorted(str(path) for path in out.iterdir() if not path.name.startswith(".")),
     }
+
+
+def _report(night: Night, run: _Run, out: Path, report: ReportStep | None, progress: Progress) -> None:
+    """Have the report made, of what the steps before made."""
+    if report is None:
+        run.skipped.setdefault("report", NOT_ASKED_FOR)
+    elif night.recording is None:
+        run.skipped.setdefault("report", "it shows the recording, and the input is a signals file")
+    elif "stage" not in run.steps:
+        run.skipped.setdefault("report", "it is of the hypnogram, and there is none")
+    else:
+        run.step("report", lambda: report(night, out, run.details, progress))
 
 
 def _free_id(file: Path, out_dir: Path, sha256: str) -> str:
@@ -263,13 +284,38 @@ def _stage(night: Night, shelf: Shelf, out: Path, settings: _Settings, progress:
     return describe(found)
 
 
-def _statistics(night: Night, out: Path, run: _Run, progress: Progress) -> dict[str, Any]:
+def _events(night: Night, shelf: Shelf, out: Path, run: _Run, *, settings: _Settings, progress: Progress) -> dict[str, Any]:
+    from sleepfm.inference.breathing_engine import choose_breathing, estimate_breathing  # noqa: PLC0415 - torch
+
+    if night.recording is None:
+        raise MissingChannelsError("the input is a signals file; events are scored from the recording itself")
+    scoring = replace(read_scoring(out / "hypnogram.csv"), scorer=run.details["stage"]["note"].partition(",")[0])
+    found = score_events(
+        night.recording,
+        scoring,
+        name=night.name,
+        vitals=night.vitals(part(progress, 0.0, 0.05)),
+        quality=night.quality(part(progress, 0.05, 0.1)),
+        progress=part(progress, 0.1, 0.95),
+    )
+    write_events(found.events, out / "events.csv")
+    described = describe_events(found)
+    head = choose_breathing(shelf, None)
+    if head is not None:
+        second = estimate_breathing(
+            night, head, shelf, device=settings.device, precision=settings.precision, progress=part(progress, 0.95, 1.0)
+        )
+        described["breathing_model"] = second.as_dict()
+    return described
+
+
+def _statistics(night: Night, out: Path, run: _Run) -> dict[str, Any]:
     scoring = read_scoring(out / "hypnogram.csv")
     statistics = night_statistics(
         scoring.stages,
         events=read_events(out / "events.csv") if "events" in run.steps else (),
         looked_for=run.details.get("events", {}).get("looked_for", ()),
-        vitals=None if night.recording is None else measure_vitals(night.recording, progress),
+        vitals=None if night.recording is None else night.vitals(),
         probabilities=scoring.probabilities,
     )
     with atomic_path(out / "statistics.json") as temporary:

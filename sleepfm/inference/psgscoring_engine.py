@@ -213,9 +213,11 @@ def _breathing(night: EngineNight, output: dict[str, Any], found: EngineEvents) 
     breathing = output["respiratory"]
     if not any(part in night.traces for part in FLOWS):
         found.skipped["Apneas and hypopneas"] = "no usable channel of airflow"
+        found.skipped["RERA"] = "no usable channel of airflow"
         return
     if not breathing.get("success"):
         found.skipped["Apneas and hypopneas"] = f"psgscoring failed on them: {breathing.get('error')}"
+        found.skipped["RERA"] = "it needs the apneas and hypopneas"
         return
     for event in breathing["events"]:
         found.events.append(_breath_event(night, output, event))

@@ -42,6 +42,42 @@ def _queue_staging(library: Library, identifier: str, engine: str, model: str | 
     return library.jobs.add("stage", lane=Lane.HEAVY, title=f"Stage {identifier}", subject=identifier, parameters=parameters)
 
 
+def submit_events(
+    library: Library,
+    identifier: str,
+    *,
+    scoring: int | None = None,
+    profile: str | None = None,
+    breathing_model: str | None = None,
+) -> Job:
+    """Queue the scoring of a study's events and see that it is worked off.
+
+    Parameters
+    ----------
+    scoring
+        Number of the scoring whose stages count; None: the one that counts for the study when the job begins.
+    profile
+        psgscoring's rules; None: the usual ones.
+    breathing_model
+        A breathing head to judge the night beside; None: one that was trained on real recordings, where there is one.
+
+    Raises
+    ------
+    RequestError
+        When there is no such study.
+    """
+    study = library.study(identifier).id
+    job = library.jobs.add(
+        "events",
+        lane=Lane.HEAVY,
+        title=f"Score events of {study}",
+        subject=study,
+        parameters={"study": study, "scoring": scoring, "profile": profile, "breathing_model": breathing_model},
+    )
+    ensure_running(library.home)
+    return job
+
+
 def submit_folder_import(home: Home, folder: Path, *, stage: bool) -> Job:
     """Queue the import of every recording below a folder."""
     table = JobTable(home)

@@ -141,6 +141,7 @@ class Library:
                     # hash is there, and then only what was made from the same bytes
                     values |= {"sha256": None, "quality": None, "bad_channels": None}
                     self.quality_file(identifier).unlink(missing_ok=True)
+                    (self.study_folder(identifier) / "vitals.npz").unlink(missing_ok=True)
                     for file in self.spectrograms(identifier).values():
                         file.unlink(missing_ok=True)
                 assignments = ", ".join(f"{name} = :{name}" for name in values)
