@@ -15,7 +15,7 @@ from sleepfm.analysis.oximetry import (
     LOW_SPO2,
     EpochValues,
     by_epoch,
-    desaturations,
+    falls_of,
     positions,
     seconds_where,
 )
@@ -87,7 +87,7 @@ class NightNumbers:
             lying = positions(vitals)
             if np.isfinite(vitals.spo2_1hz).any():
                 oxygen, below_n = by_epoch(vitals.spo2_1hz, span), seconds_where(vitals.spo2_1hz < LOW_SPO2, span)
-                falls = made_ready(desaturations(vitals.spo2_1hz), span)
+                falls = made_ready(falls_of(vitals), span)
             if np.isfinite(vitals.heart_rate_1hz).any():
                 heart = by_epoch(vitals.heart_rate_1hz, span)
         return cls(

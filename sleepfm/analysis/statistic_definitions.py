@@ -108,8 +108,8 @@ DEFINITIONS: Mapping[str, Definition] = {
         "ODI 3 %, from SpO2",
         OXYGEN,
         "/h",
-        "Falls of the SpO2 signal by 3 % or more from the highest value of the 120 s before, ended by a rise of 2 %, per hour of "
-        f"TST; one is {_IN_SLEEP}.",
+        "Falls of the SpO2 signal by 3 % or more from the highest value of the 120 s before, ended when two thirds are won back, "
+        f"per hour of TST; one is {_IN_SLEEP}.",
     ),
     "odi4_spo2": Definition(
         "ODI 4 %, from SpO2",
@@ -165,7 +165,8 @@ OTHERS: Mapping[str, tuple[Difference, ...]] = {
         Difference(YASA, "the whole hypnogram: it is to be cropped to lights off and on before"),
         Difference(
             LUNA,
-            "whole epochs from the one in which the lights go off to the one in which they go on; its TRT is the whole scoring",
+            "whole epochs from the one in which the lights go off to the one in which they go on, without Unknown at either end; "
+            "its TRT is the whole scoring",
         ),
     ),
     "tst": (Difference(LUNA, "leaves out less than 5 min of sleep that 120 min of Wake separate from the rest"),),
