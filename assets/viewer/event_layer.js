@@ -346,16 +346,19 @@ export class EventLayer {
     event.preventDefault();
     if (!hit) return;
     this.select(hit.event.id);
-    this.openMenu(event.offsetX, event.offsetY);
+    this.openMenu(event.offsetX);
   }
 
-  openMenu(x, y) {
+  openMenu(x) {
     if (!this.canEdit) {
       this.panel.say(this.whyNot());
       return;
     }
     const { width, height, settings } = this.panel;
-    this.menu.open(this.index.get(this.selected), this.theme, settings.montageTraces().map(({ label }) => label), { x, y, width, height });
+    const box = this.boxes.find(({ event }) => event.id === this.selected);
+    const { left, top, height: high } = box ?? { left: this.plot.left, top: this.plot.top, height: 0 };
+    const labels = settings.montageTraces().map(({ label }) => label);
+    this.menu.open(this.index.get(this.selected), this.theme, labels, { left: x ?? left, top, bottom: top + high, width, height });
   }
 
   chosen({ name, channel, remove }) {
@@ -380,8 +383,7 @@ export class EventLayer {
     if (word === "menu" && !event) return this.makeByKey();
     if (!event || !this.plot) return false;
     if (word === "menu") {
-      const box = this.boxes.find((one) => one.event.id === event.id);
-      this.openMenu(box ? box.left : this.plot.left, box ? box.top + RIBBON_BELOW : this.plot.top);
+      this.openMenu();
       return true;
     }
     if (!this.canEdit) {
@@ -460,8 +462,6 @@ export class EventLayer {
     this.stop?.();
   }
 }
-
-const RIBBON_BELOW = 20; // the menu leaves the event's name in sight
 
 function outside({ left, right }, x) {
   return Math.max(left - x, x - right, 0);

@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { colourOf, KINDS } from "./event_kinds.js";
 
 const NO_CHANNEL = "no channel";
+const APART = 4; // pixels around it
 
 export class EventMenu {
   /** `pick({ name?, channel?, remove? })` is called with what was chosen, `closed()` whenever the menu goes. */
@@ -28,8 +29,8 @@ export class EventMenu {
     return !this.root.hidden;
   }
 
-  /** Open at a place within a box of a size; `channels` are those that the event may be put on. */
-  open(event, theme, channels, { x, y, width, height }) {
+  /** Open below what lies between `top` and `bottom`, else above it; `channels` are those that the event may be put on. */
+  open(event, theme, channels, { left, top, bottom, width, height }) {
     this.channels = [...new Set(["", event.channel, ...channels])];
     this.kinds.replaceChildren(...KINDS.map(({ name, key, code }) => {
       const dot = element("span", { className: "dot" });
@@ -42,9 +43,10 @@ export class EventMenu {
     this.channel.replaceChildren(...this.channels.map((label) => element("option", { text: label || NO_CHANNEL })));
     this.channel.selectedIndex = this.channels.indexOf(event.channel);
     this.root.hidden = false;
-    const left = Math.max(4, Math.min(x, width - this.root.offsetWidth - 4));
-    const top = Math.max(4, Math.min(y, height - this.root.offsetHeight - 4));
-    Object.assign(this.root.style, { left: `${left}px`, top: `${top}px` });
+    const high = this.root.offsetHeight;
+    const below = bottom + high + 2 * APART <= height ? bottom + APART : top - high - APART;
+    this.root.style.left = `${Math.max(APART, Math.min(left, width - this.root.offsetWidth - APART))}px`;
+    this.root.style.top = `${Math.max(APART, Math.min(below, height - high - APART))}px`;
     // after the viewer has taken the focus, as it does at the end of every key
     queueMicrotask(() => (this.kinds.querySelector(".on") ?? this.kinds.firstChild).focus({ preventScroll: true }));
   }
