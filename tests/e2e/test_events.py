@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 from e2e.conftest import RunningApp, free_port, start_app, stop_app
 
+from sleepfm.analysis.event_indices import counted_in_sleep, made_ready
+from sleepfm.analysis.night_span import night_span
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
 from sleepfm.library.reviews import begin, document
 from sleepfm.recording.scorings.scoring import Event, Scoring
+from sleepfm.viewer.asset_urls import asset_url
+from sleepfm.vocabulary import EventName
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +35,7 @@ SPAN = 300.0  # seconds on the screen
 MANY = 10_000
 HOSTILE = '<img src=x onerror="document.title=1">'
 FORMULA = "=1+1"
+ASSETS = Path(__file__).parents[2] / "assets"
 
 
 def write_recording(path: Path) -> Path:
@@ -246,3 +251,65 @@ def test_ten_thousand_events_are_listed_sifted_and_gone_to(tab: Any, app: Runnin
     assert [(float(row["Start"]), row["Event"]) for row in rows] == [(event.start_s, "Leg movement") for event in movements]
     assert {row["Channel"] for row in rows} == {f"'{FORMULA}"}  # no spreadsheet computes it
     assert {row["Counts"] for row in rows} == {"in wake", "yes"}
+
+
+def any_events(generator: np.random.Generator, count: int) -> list[Event]:
+    """Return events of all kinds, some as long as the night, and a pair of marks for the lights."""
+    names = [name.value for name in EventName if not name.startswith("Lights")]
+    events = [Event(95.0, 95.0, "Lights off"), Event(SECONDS - 200.5, SECONDS - 200.5, "Lights on")]
+    for at in range(count):
+        start = round(float(generator.uniform(0, SECONDS - 1)), 1)
+        stop = min(float(SECONDS), start + round(float(generator.exponential(400 if at % 50 == 0 else 15)), 1))
+        extra: dict[str, float | str] = {"Desaturation": float(generator.integers(1, 7))} if at % 3 else {}
+        events.append(Event(start, stop, names[at % len(names)], "", "", extra))
+    return sorted(events, key=lambda event: event.start_s)
+
+
+def test_the_browser_finds_and_counts_events_as_python_does(tab: Any, app: RunningApp) -> None:
+    generator = np.random.default_rng(7)
+    events = any_events(generator, 600)
+    stages = generator.integers(-1, 5, EPOCHS).astype(np.int8)
+    stages[10:30] = 0
+    windows = [(float(start), float(start + generator.uniform(0.1, 300))) for start in generator.uniform(-50, SECONDS + 50, 200)]
+    tab.goto(f"{app.url}{asset_url(ASSETS, 'viewer/event_index.js')}")
+    found, counted = tab.evaluate(
+        """async ([events, stages, windows, indexing, counting]) => {
+          const { EventIndex } = await import(indexing);
+          const { counting: judge } = await import(counting);
+          const index = new EventIndex(events);
+          const counts = {};
+          for (const event of index.events) {
+            const { isCounted } = judge(event, (seconds) => stages[Math.floor(seconds / 30)], index.lights);
+            counts[event.name] = (counts[event.name] ?? 0) + Number(isCounted);
+          }
+          return [windows.map(([start, stop]) => index.within(start, stop).map(({ id }) => id)), counts];
+        }""",
+        [
+            [
+                {"id": at, "start": one.start_s, "stop": one.stop_s, "name": one.name, "extra": one.extra}
+                for at, one in enumerate(events)
+            ],
+            stages.tolist(),
+            windows,
+            asset_url(ASSETS, "viewer/event_index.js"),
+            asset_url(ASSETS, "viewer/event_counting.js"),
+        ],
+    )
+    assert found == [
+        [
+            at
+            for at, one in enumerate(events)
+            if not one.name.startswith("Lights") and one.start_s < stop and max(one.stop_s, one.start_s + 0.01) > start
+        ]
+        for start, stop in windows
+    ]
+    span = night_span(EPOCHS, events)
+    python = counted_in_sleep(stages[None], span, made_ready(events, span))
+    breathing = ("Obstructive apnea", "Central apnea", "Mixed apnea", "Hypopnea", "RERA")
+    expected = {name: int(python[name][0]) for name in breathing}
+    expected |= {
+        "Arousal": int(python["arousals"][0]),
+        "Desaturation": int(python["odi3"][0]),
+        "PLM": int(python["plm_marked"][0]),
+    }
+    assert {name: counted[name] for name in expected} == expected
