@@ -21,6 +21,7 @@ from sleepfm.recording.scorings.losses import losses
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.recording.scorings.stage_names import StageWords, is_stage_word
 from sleepfm.recording.scorings.tables import Row, number, read_lines, spreadsheet_safe, spreadsheet_text, table_of
+from sleepfm.text import printable
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT, Stage
 
 _COLUMNS = ("onset", "duration", "trial_type", "channel", "source")
@@ -44,7 +45,9 @@ def read_bids_events(path: Path, _known: Known) -> Contents:
         A number that is none, naming the line.
     """
     columns, rows = table_of(read_lines(path), path, delimiter="\t")
-    label = next(name for name in _LABELS if name in columns)
+    label = next((name for name in _LABELS if name in columns), None)
+    if label is None or not {"onset", "duration"} <= columns:
+        raise ScoringError(f"{path}: the first line must name the columns onset, duration and trial_type, separated by tabs")
     words, marks = StageWords(), MarkCollector("bids")
     stretches = []
     for row in rows:
@@ -86,8 +89,7 @@ def _cell(row: Row, column: str) -> str:
 
 
 def _text(text: str) -> str:
-    plain = " ".join(text.replace('"', "'").split())
-    return spreadsheet_safe(plain) or _MISSING
+    return spreadsheet_safe(printable(" ".join(text.replace('"', "'").split()))) or _MISSING
 
 
 def _probabilities(row: Row) -> tuple[float, ...] | None:

@@ -23,7 +23,7 @@ from sleepfm.recording.scorings.contents import Contents, Known, MarkCollector
 from sleepfm.recording.scorings.epochs import Stretch
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.recording.scorings.stage_names import StageWords, is_stage_word
-from sleepfm.recording.scorings.tables import read_lines
+from sleepfm.recording.scorings.tables import read_lines, spreadsheet_safe, spreadsheet_text
 from sleepfm.text import printable
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, STAGE_SHORT, EventName, Stage
 
@@ -99,7 +99,14 @@ def read_luna_annot(path: Path, known: Known) -> Contents:
             channel = cells.get("channel", "")
             source = str(meta.pop("source", ""))
             before = len(marks.marks)
-            marks.add(label, start_s, stop_s - start_s, where, channel="" if channel in _NOTHING else channel, extra=meta)
+            marks.add(
+                label,
+                start_s,
+                stop_s - start_s,
+                where,
+                channel="" if channel in _NOTHING else spreadsheet_text(channel),
+                extra=meta,
+            )
             if source and len(marks.marks) > before:
                 mark = marks.marks[-1]
                 marks.marks[-1] = type(mark)(_with_source(mark.event, source), where)
@@ -267,7 +274,8 @@ def _with_source(event: Event, source: str) -> Event:
 
 
 def _line(label: str, channel: str, start_s: float, stop_s: float, meta: str) -> str:
-    return "\t".join((label, ".", _plain(channel) or ".", _digits(start_s), _digits(stop_s), meta))
+    cell = spreadsheet_safe(printable(" ".join(channel.split()))) or "."
+    return "\t".join((label, ".", cell, _digits(start_s), _digits(stop_s), meta))
 
 
 def _plain(text: str) -> str:

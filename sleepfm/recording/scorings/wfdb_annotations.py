@@ -114,7 +114,7 @@ def read_wfdb(path: Path, known: Known) -> Contents:
         for indicator in indicators:
             for name in _INDICATORS[indicator]:
                 collector.add(name, begin_s, EPOCH_S, where)
-        indicated += len(indicators)
+        indicated += sum(bool(_INDICATORS[indicator]) for indicator in indicators)
     said = [*words.said(), *collector.said()]
     if indicated:
         said.append(f"{indicated} event indicator(s) stand for a whole epoch: where in it the event was is not in the file")
@@ -164,6 +164,7 @@ def _stage_and_indicators(text: str, where: str, words: StageWords) -> tuple[Sta
 
 def _apnea_minutes(marks: list[_Mark], rate_hz: float) -> list[tuple[float, bool]] | None:
     """Return (start, apnea) of every minute of an Apnea-ECG file: nothing but N and A, one a minute; None for another file."""
+    marks = [mark for mark in marks if not mark.text.startswith(_DEFINITION)]
     if len(marks) < 2 or any(mark.text or mark.kind not in (_NORMAL, _APNEA) for mark in marks):
         return None
     times = [mark.sample / rate_hz for mark in marks]

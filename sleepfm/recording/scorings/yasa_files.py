@@ -123,7 +123,9 @@ def _read_integers(path: Path, text: str, known: Known) -> Contents:
 
 def _read_table(path: Path, text: str, known: Known) -> Contents:
     columns, rows = table_of(text, path)
-    label = next(name for name in _LABELS if name in columns)
+    label = next((name for name in _LABELS if name in columns), None)
+    if label is None:
+        raise ScoringError(f"{path}: the first line names no column of stages ({', '.join(_LABELS)})")
     said: list[str] = []
     row_s = row_length_s(len(rows), known.duration_s, said)
     words = StageWords()
