@@ -43,7 +43,7 @@ _PACKAGES = (
 )  # fmt: skip
 _TABLES = (
     "studies", "scorings", "corrections", "jobs", "facts", "outcomes", "subsets", "indexes", "index_blocks", "risks", "users",
-    "sessions", "audit",
+    "sessions", "audit", "reviews", "review_events", "edits", "event_sets",
 )  # fmt: skip
 _FOLDERS = (".", "studies", "models", "runs", "uploads", "demo", "datasets", "indexes", "maps", "splits")
 _MOST_ERRORS, _MOST_LOGS, _LOG_LINES = 50, 10, 60
@@ -212,6 +212,7 @@ def _identifying(home: Home, connection: sqlite3.Connection) -> Iterator[str]:
         "SELECT DISTINCT submitted_by FROM jobs",
         "SELECT DISTINCT note FROM jobs",
         "SELECT DISTINCT label FROM corrections",
+        "SELECT scorer FROM reviews UNION SELECT user FROM edits",
     ):
         yield from (str(text) for (text,) in connection.execute(query))
     for folder in (home.models, home.datasets):

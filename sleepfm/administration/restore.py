@@ -339,7 +339,10 @@ def _require_sound(connection: sqlite3.Connection) -> None:
             "the backup's library does not hold together (rows of studies that are not there); nothing was restored"
         )
     folders = "SELECT id FROM studies UNION ALL SELECT id FROM jobs"
-    files = "SELECT file FROM scorings UNION ALL SELECT file FROM risks"
+    files = (
+        "SELECT file FROM scorings WHERE engine <> 'person' UNION ALL SELECT file FROM risks"  # a review has no file
+        " UNION ALL SELECT file FROM event_sets"
+    )
     for (name,) in connection.execute(f"{folders} UNION ALL {files}"):
         if not portable(str(name)) or "/" in str(name):
             raise SleepFMError(f"the backup's library names {printable(str(name))!r}, which is no name; nothing was restored")

@@ -30,6 +30,8 @@ from sleepfm.inference.cache import key
 from sleepfm.inference.night import Night
 from sleepfm.library import facts, follow_up
 from sleepfm.library.library import Library
+from sleepfm.library.reviews import read_events as read_review_events
+from sleepfm.library.stored_scorings import ScoringPlace, scoring_at
 from sleepfm.library.study import Study
 from sleepfm.library.training_data import (
     MANIFEST_FILE,
@@ -43,11 +45,10 @@ from sleepfm.library.training_data import (
     split_by_subject,
     subjects,
 )
-from sleepfm.library.training_labels import LabelSource
 from sleepfm.progress import Progress, part
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.scorings.events_csv import write_events
-from sleepfm.recording.scorings.formats import read_events, read_scoring, write_scoring
+from sleepfm.recording.scorings.formats import read_events, write_scoring
 from sleepfm.training.labels import EVENT_ENDINGS
 from sleepfm.training.splits import LISTS, Splits, write_splits
 from sleepfm.vocabulary import MODEL_RATE_HZ
@@ -249,18 +250,28 @@ def _refuse_full_disk(home: Home, error: SleepFMError) -> None:
 # labels and tables
 
 
-def _write_labels(library: Library, identifier: str, building: Path, source: LabelSource | None, made: _Made) -> None:
+def _write_labels(library: Library, identifier: str, building: Path, source: ScoringPlace | None, made: _Made) -> None:
     """Write a study's scoring and events; what cannot be read is remarked, the night stays."""
     study, record = library.study(identifier), made.records[identifier]
     record["scoring"] = record["events"] = None
     if source is not None:
         try:
-            scoring = read_scoring(source.file, duration_s=study.duration_s)
+            scoring = scoring_at(library, source, duration_s=study.duration_s)
         except SleepFMError as error:
             made.remark(identifier, f"its scoring is left out: {error}")
         else:
             write_scoring(scoring, building / "scorings" / f"{identifier}.csv")
-            record["scoring"] = {"engine": source.engine, "model": source.model, "label": source.label, "id": source.id}
+            record["scoring"] = {
+                "engine": source.engine,
+                "model": source.model,
+                "label": source.label,
+                "id": source.id,
+                "state": source.state,
+            }
+    if source is not None and source.file is None and (events_of_review := read_review_events(library.connection, source.id)):
+        write_events(events_of_review.values(), building / "events" / f"{identifier}_events.csv")
+        record["events"] = f"the scoring by {source.label}"
+        return
     for path in _events_beside(study):
         try:
             events = read_events(path)

@@ -14,7 +14,7 @@ from sleepfm.inference.night import Night
 from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.encoder_choice import choose_encoder, require_named
 from sleepfm.library.library import Library
-from sleepfm.library.study import AUTOMATIC_ENGINES
+from sleepfm.library.stored_scorings import BY_PEOPLE, scoring_places
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part
 from sleepfm.recording.fingerprint import fingerprint
@@ -92,12 +92,7 @@ def index(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
 
 def _scored(library: Library) -> set[str]:
     """Return the studies that a person scored, or whose file brought a scoring along."""
-    rows = library.connection.execute(
-        "SELECT DISTINCT r.study AS study FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-        f" WHERE r.engine NOT IN ({', '.join('?' for _ in AUTOMATIC_ENGINES)})",
-        AUTOMATIC_ENGINES,
-    )
-    return {row["study"] for row in rows}
+    return {place.study for place in scoring_places(library, BY_PEOPLE)}
 
 
 def _add(library: Library, study: str, encoder: ShelfEntry, indexes: list[EmbeddingIndex], progress: Progress) -> None:

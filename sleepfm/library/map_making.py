@@ -15,8 +15,9 @@ from sleepfm.errors import RequestError
 from sleepfm.library import facts
 from sleepfm.library.embedding_index import EmbeddingIndex
 from sleepfm.library.library import Library
-from sleepfm.library.map_stages import scorings_that_count, shares, stage_counts
+from sleepfm.library.map_stages import shares, stage_counts
 from sleepfm.library.maps import MOST_ROWS, MapGrain, MapSpec, StoredMap, indexed, read_projection, standing, write_map
+from sleepfm.library.stored_scorings import first_places
 from sleepfm.progress import Progress, part, silent
 from sleepfm.vocabulary import Modality
 
@@ -156,7 +157,7 @@ def _gather(library: Library, spec: MapSpec, progress: Progress) -> _Rows:
     studies: list[str] = []
     empty: list[tuple[str, str]] = []
     parts: list[tuple[np.ndarray, ...]] = []
-    scorings = scorings_that_count(library)
+    scorings = first_places(library)
     used: list[int] = []
     left_out = thinned = 0
     for number, block in enumerate(blocks):
@@ -175,15 +176,15 @@ def _gather(library: Library, spec: MapSpec, progress: Progress) -> _Rows:
             thinned += len(usable_w) - len(chosen_w)
             usable_w = chosen_w
         x_ne = unit(x_we[usable_w])
-        scoring, file = scorings.get(block.study, (0, ""))
-        counts_w5 = stage_counts(library, block.study, file, block.rows) if scoring else np.zeros((block.rows, 5), np.int32)
+        scoring = scorings.get(block.study)
+        counts_w5 = stage_counts(library, scoring, block.rows)
         if spec.grain is MapGrain.NIGHT:
             one_n = np.ones(1, np.int32)
             parts.append((unit(x_ne.mean(axis=0, keepdims=True)), 0 * one_n, len(usable_w) * one_n, counts_w5.sum(axis=0)[None]))
         else:
             parts.append((x_ne, usable_w.astype(np.int32), np.ones(len(usable_w), np.int32), counts_w5[usable_w]))
         studies.append(block.study)
-        used.append(scoring)
+        used.append(0 if scoring is None else scoring.mark)
     if not studies:
         raise RequestError(f"none of the {len(blocks)} studies in the index has a usable window" + _of(spec.modality))
     x_ne, window_n, windows_n, counts_n5 = (np.concatenate(column) for column in zip(*parts, strict=True))

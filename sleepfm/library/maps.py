@@ -29,7 +29,7 @@ from sleepfm.home import Home
 from sleepfm.library import facts
 from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.library import Library
-from sleepfm.library.map_stages import scorings_that_count
+from sleepfm.library.stored_scorings import first_places
 from sleepfm.vocabulary import WINDOW_S, Modality
 
 FORMAT = 1
@@ -92,7 +92,7 @@ class StoredMap:
     subjects
         For each of them who it was taken to be of when the neighbours were looked up.
     scorings
-        For each of them the number of the scoring that its stages come from; 0 without one.
+        For each of them the mark of the scoring that its stages come from (`ScoringPlace.mark`); 0 without one.
     study_n
         (row,) number of the study of each row; the rows of a study stand together.
     window_n
@@ -281,7 +281,7 @@ def standing(library: Library, stored: StoredMap) -> Standing:
     keys = indexed(library, stored.spec)
     mapped = dict(zip((*stored.studies, *(study for study, _ in stored.empty_studies)), stored.blocks, strict=True))
     known = facts.people(library, stored.studies)
-    scorings = scorings_that_count(library)
+    marks = {study: place.mark for study, place in first_places(library).items()}
     subjects = [
         known[study].subject if study in known else was for study, was in zip(stored.studies, stored.subjects, strict=True)
     ]
@@ -289,9 +289,7 @@ def standing(library: Library, stored: StoredMap) -> Standing:
         new=tuple(study for study, key in keys.items() if mapped.get(study) != key),
         gone=tuple(study for study in mapped if study not in keys),
         people_changed=tuple(subjects) != stored.subjects,
-        scored_anew=sum(
-            scorings.get(study, (0, ""))[0] != was for study, was in zip(stored.studies, stored.scorings, strict=True)
-        ),
+        scored_anew=sum(marks.get(study, 0) != was for study, was in zip(stored.studies, stored.scorings, strict=True)),
     )
 
 

@@ -153,6 +153,8 @@ def _studies(library: Library, sha256: str) -> tuple[StudyUse, ...]:
         "SELECT study, MAX(staged) AS staged, MAX(assessed) AS assessed, MAX(indexed) AS indexed FROM ("
         " SELECT study, 1 AS staged, 0 AS assessed, 0 AS indexed FROM scorings"
         " WHERE json_extract(provenance, '$.weights_sha256') = :sha256 OR json_extract(provenance, '$.encoder_sha256') = :sha256"
+        " OR json_extract(provenance, '$.base.weights_sha256') = :sha256"
+        " OR json_extract(provenance, '$.base.encoder_sha256') = :sha256"
         " UNION ALL SELECT study, 0, 1, 0 FROM risks WHERE weights_sha256 = :sha256"
         " UNION ALL SELECT study, 0, 0, 1 FROM index_blocks WHERE encoder = :sha256"
         ") GROUP BY study ORDER BY study",

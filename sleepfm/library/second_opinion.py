@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -20,10 +18,10 @@ from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.encoder_choice import choose_encoder
 from sleepfm.library.facts import person
 from sleepfm.library.library import Library
-from sleepfm.library.study import AUTOMATIC_ENGINES, OWN_SCORING, SCORINGS_IN_ORDER, Study
+from sleepfm.library.stored_scorings import BY_PEOPLE, first_places, stages_at
+from sleepfm.library.study import OWN_SCORING, Study
 from sleepfm.models.card import SIMULATED
 from sleepfm.models.shelf import Shelf, ShelfEntry
-from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.vocabulary import SCORED_STAGES, Modality, Stage
 
 NEIGHBOURS = 50
@@ -150,23 +148,9 @@ def _query(library: Library, index: EmbeddingIndex, encoder: ShelfEntry, study: 
 
 
 def _by_people(library: Library, study: str) -> _Scored | None:
-    """Return the newest scoring by a person, else the one that came with the recording; None when there is none."""
-    rows = library.connection.execute(
-        "SELECT r.engine, r.file FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-        f" WHERE r.study = ? AND r.engine NOT IN ({', '.join('?' for _ in AUTOMATIC_ENGINES)}) ORDER BY {SCORINGS_IN_ORDER}",
-        (study, *AUTOMATIC_ENGINES),
-    )
-    for row in rows:
-        file = library.study_folder(study) / "scorings" / row["file"]
-        if file.is_file():
-            return _Scored(row["engine"], _read_stages(file, file.stat().st_mtime_ns))
-    return None
-
-
-@lru_cache(maxsize=10_000)
-def _read_stages(file: Path, _written_ns: int) -> np.ndarray:
-    """Return (epoch,) stages; kept, since an answer looks at as many nights as it has neighbours."""
-    return read_scoring(file).stages
+    """Return the scoring by a person that counts, else the one that came with the recording; None when there is none."""
+    place = first_places(library, f"r.study = ? AND {BY_PEOPLE}", (study,)).get(study)
+    return None if place is None else _Scored(place.engine, stages_at(library, place))
 
 
 def _unknown(stages_e: np.ndarray) -> list[range]:

@@ -16,7 +16,8 @@ from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.library import facts, subsets
 from sleepfm.library.library import Library
-from sleepfm.library.training_labels import NO_LABELS, PEOPLE, LabelSource, Scorer, label_sources, scorers
+from sleepfm.library.stored_scorings import ScoringPlace, stages_at
+from sleepfm.library.training_labels import NO_LABELS, PEOPLE, Scorer, label_sources, scorers
 from sleepfm.library.training_lists import (
     divide,
     kinds_of_nights,
@@ -33,7 +34,7 @@ from sleepfm.training.splits import LISTS, Splits
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_NAMES
 
 __all__ = [
-    "NO_LABELS", "PEOPLE", "SHARES", "Dataset", "LabelSource", "LibraryChoice", "Scorer", "balance", "chosen_studies", "dataset",
+    "NO_LABELS", "PEOPLE", "SHARES", "Dataset", "LibraryChoice", "Scorer", "balance", "chosen_studies", "dataset",
     "dataset_parameters", "datasets", "divide", "free_dataset_name", "kinds_of_nights", "label_sources", "notes_on",
     "require_one_kind", "scorers", "split_by_subject", "subjects", "submit_dataset",
 ]  # fmt: skip
@@ -123,7 +124,7 @@ def balance(library: Library, splits: Splits, *, scorings: str = PEOPLE) -> list
         counts = np.zeros(len(SCORED_STAGES), np.int64)
         for study in listed:
             if study in labels:
-                counts += np.array(_stage_counts(labels[study].file, labels[study].file.stat().st_mtime_ns))
+                counts += np.array(_counts_at(library, labels[study]))
         ages = [age for study in listed if (age := who[study].age) is not None]
         table.append({
             "list": name,
@@ -148,6 +149,13 @@ def balance(library: Library, splits: Splits, *, scorings: str = PEOPLE) -> list
 def _counted(values: Iterable[str | None]) -> dict[str, int]:
     counted = Counter("unknown" if value is None else value for value in values)
     return dict(sorted(counted.items(), key=lambda item: (item[0] == "unknown", item[0])))
+
+
+def _counts_at(library: Library, place: ScoringPlace) -> tuple[int, ...]:
+    if place.file is not None:
+        return _stage_counts(place.file, place.revision)
+    stages_e = stages_at(library, place)
+    return tuple(int((stages_e == stage).sum()) for stage in SCORED_STAGES)
 
 
 @lru_cache(maxsize=20_000)

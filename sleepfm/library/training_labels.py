@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sleepfm.errors import RequestError
 from sleepfm.library.library import Library
-from sleepfm.library.study import AUTOMATIC_ENGINES, SCORINGS_IN_ORDER
+from sleepfm.library.stored_scorings import BY_PEOPLE, ScoringPlace, first_places
+from sleepfm.library.study import AUTOMATIC_ENGINES
 from sleepfm.text import printable
 
 PEOPLE = "people"
-"""The labels that are taken unless others are asked for: the newest scoring by a person, else the one that came with the
-recording."""
+"""The labels that are taken unless others are asked for: of people's scorings the signed one, else a reviewed one, else one that
+is open, else the one that came with the recording."""
 NO_LABELS = "none"
 
 
@@ -41,17 +42,6 @@ class Scorer:
     by_people: bool
 
 
-@dataclass(frozen=True)
-class LabelSource:
-    """The scoring that a study's labels are taken from."""
-
-    id: int
-    file: Path
-    engine: str
-    model: str
-    label: str
-
-
 def scorers(library: Library, studies: Iterable[str]) -> list[Scorer]:
     """Return who scored the studies, people first; `PEOPLE` stands first whenever anybody did."""
     wanted = json.dumps([*studies])
@@ -67,16 +57,23 @@ def scorers(library: Library, studies: Iterable[str]) -> list[Scorer]:
         for row in rows
         if row["engine"] in AUTOMATIC_ENGINES
     ]
-    by_people = len(label_sources(library, json.loads(wanted), PEOPLE))
-    first = [Scorer(PEOPLE, "scorings by people and those that came with the recordings", by_people, by_people=True)]
+    by_people = label_sources(library, json.loads(wanted), PEOPLE)
+    first = [Scorer(PEOPLE, _people_words(by_people.values()), len(by_people), by_people=True)]
     return [*(first if by_people else []), *sorted(programs, key=lambda one: -one.studies)]
+
+
+def _people_words(places: Iterable[ScoringPlace]) -> str:
+    """Return what is taken of people, in the order in which it is looked for."""
+    counted = Counter("other" if place.state is None else place.state for place in places)
+    words = {"signed": "signed", "reviewed": "reviewed", "open": "still open", "other": "imported or with the recording"}
+    return f"scorings by people: {', '.join(f'{counted[name]} {word}' for name, word in words.items() if counted[name])}"
 
 
 def _program_words(row: Any) -> str:
     return f"{row['label']}{' ' + row['model'] if row['model'] else ''}, a program"
 
 
-def label_sources(library: Library, studies: Sequence[str], scorings: str = PEOPLE) -> dict[str, LabelSource]:
+def label_sources(library: Library, studies: Sequence[str], scorings: str = PEOPLE) -> dict[str, ScoringPlace]:
     """Return the scoring of each study that has one of these, by study id; one made from other bytes does not count.
 
     Raises
@@ -87,9 +84,8 @@ def label_sources(library: Library, studies: Sequence[str], scorings: str = PEOP
     if scorings == NO_LABELS:
         return {}
     engine, _, model = scorings.partition(":")
-    programs = ", ".join(f"'{name}'" for name in AUTOMATIC_ENGINES)
     if scorings == PEOPLE:
-        which, values = f"r.engine NOT IN ({programs})", tuple[str, ...]()
+        which, values = BY_PEOPLE, tuple[str, ...]()
     elif engine in AUTOMATIC_ENGINES:
         which, values = "r.engine = ? AND r.model = ?", (engine, model)
     else:
@@ -97,15 +93,4 @@ def label_sources(library: Library, studies: Sequence[str], scorings: str = PEOP
             f"scorings {printable(scorings[:60])!r}: take {PEOPLE!r}, {NO_LABELS!r} or a program: {', '.join(AUTOMATIC_ENGINES)},"
             " with its model behind a colon"
         )
-    rows = library.connection.execute(
-        "SELECT r.id, r.study, r.engine, r.model, r.file, json_extract(r.provenance, '$.label') AS label"
-        " FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-        f" WHERE s.id IN (SELECT value FROM json_each(?)) AND {which} ORDER BY r.study, {SCORINGS_IN_ORDER}",
-        (json.dumps([*studies]), *values),
-    )
-    found: dict[str, LabelSource] = {}
-    for row in rows:
-        file = library.home.studies / row["study"] / "scorings" / row["file"]
-        if row["study"] not in found and file.is_file():
-            found[row["study"]] = LabelSource(row["id"], file, row["engine"], row["model"], str(row["label"]))
-    return found
+    return first_places(library, f"s.id IN (SELECT value FROM json_each(?)) AND {which}", (json.dumps([*studies]), *values))

@@ -28,6 +28,7 @@ from sleepfm.viewer.assets import app_folder
 from sleepfm.viewer.gate import Gate
 from sleepfm.viewer.library_source import LibrarySource
 from sleepfm.viewer.map_routes import map_routes
+from sleepfm.viewer.report_preview import report_routes
 from sleepfm.viewer.review_routes import review_routes
 from sleepfm.viewer.routes import viewer_routes
 from sleepfm.viewer.runs_routes import run_routes
@@ -76,6 +77,7 @@ def create_app(home: Home, sign_in: SignIn | None = None, names: OwnNames = LOCA
             *(() if sign_in is None else sign_in.routes()),
             *viewer_routes(source, folder / "assets"),
             *review_routes(source),
+            *report_routes(home),
             *similar_routes(source, home),
             *map_routes(home),
             *run_routes(home),

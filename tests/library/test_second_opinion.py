@@ -80,7 +80,7 @@ def test_counts_are_those_of_scikit_learns_neighbours_among_scored_epochs_of_oth
     for number in (2, 3, 4):
         stages_e = stages(number, unknown=0.4)
         # the newest by a person counts, what came with the file less, what a machine staged not at all
-        engines = {"file": stages(90 + number), "person": stages_e, "yasa": stages(95)} if number == 2 else {"file": stages_e}
+        engines = {"file": stages(90 + number), "manual": stages_e, "yasa": stages(95)} if number == 2 else {"file": stages_e}
         add_night(library, index, tmp_path, number, subject=f"p{number // 2}", engines=engines)
         candidates.append(rows(number)[stages_e >= 0])
         truth.append(stages_e[stages_e >= 0])
