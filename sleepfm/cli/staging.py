@@ -44,7 +44,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         commands,
         "run",
         _run,
-        does="everything for one recording: signals, embeddings, hypnogram, risk, provenance",
+        does="everything for one recording: signals, embeddings, hypnogram, numbers, risk, report, provenance",
         example="sleepfm run night.edf --out results",
     )
     run.add_argument("file", type=Path, metavar="FILE")
@@ -115,6 +115,7 @@ def run_file(
 ) -> dict[str, Any]:
     """Run the steps over one recording (all without `steps`) and return what `run --json` prints; errors as `run_recording`."""
     from sleepfm.inference.pipeline import run_recording  # noqa: PLC0415
+    from sleepfm.report.run_step import report_step  # noqa: PLC0415
 
     return run_recording(
         file,
@@ -125,6 +126,7 @@ def run_file(
         device=device,
         precision=precision,
         steps=steps or STEPS,
+        report=report_step(age=age, sex=sex),
         progress=progress,
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from sleepfm.analysis.sleep_statistics import Statistic
 from sleepfm.analysis.statistic_definitions import POSITION
+from sleepfm.recording.scorings.scoring import Event
 from sleepfm.report.figures import has_heart_rate, has_spo2, positions_of, shown_channels, spectrum_limits
 from sleepfm.report.fonts import drawable
 from sleepfm.report.report_data import ReportData, State
@@ -27,6 +28,7 @@ STAGE_KEYS = (("N1", "n1"), ("N2", "n2"), ("N3", "n3"), ("R", "rem"))
 BREATHING_KEYS = ("ahi", "ahi_rem", "ahi_nrem")
 OXYGEN_KEYS = ("odi3", "odi4", "t90", "spo2_mean", "spo2_min")
 OTHER_KEYS = ("arousal_index", "plmi", "hr_mean")
+EVENT_COLUMNS = ("Event", "Marked", "Begin asleep", "Begin in R", "Mean length", "Longest")
 IN_PLACE_OF = {"odi3": "odi3_spo2", "odi4": "odi4_spo2", "plmi": "plmi_marked"}
 """What stands on the first page where nothing was marked that the number could be counted from."""
 AHI_RANGES: tuple[tuple[float, str], ...] = (
@@ -309,16 +311,33 @@ def _told(one: Statistic) -> str:
 
 
 def _events(data: ReportData) -> Table | None:
-    """Return the count of events by name; marked in every stage, asleep where they begin in a sleep stage."""
-    stages, rows = data.scoring.stages, []
+    rows = event_rows(data.events, data.scoring.stages, data.scoring.epoch_s)
+    if not rows:
+        return None
+    note = "Events are marked in every stage; the indices above count only those in sleep."
+    return Table("Events", EVENT_COLUMNS, rows, (0.3, 0.14, 0.14, 0.14, 0.14, 0.14), frozenset(range(1, 6)), note)
+
+
+def event_rows(events: Sequence[Event], stages: np.ndarray, epoch_s: float) -> tuple[tuple[str, ...], ...]:
+    """Return a row of `EVENT_COLUMNS` for each name among the events, lights left out, in the order of `EventName`.
+
+    Parameters
+    ----------
+    events
+        As they are marked, in every stage.
+    stages
+        (n_epochs,) numbers of `Stage`, epochs of `epoch_s` seconds.
+    """
+    rows = []
     for name in EventName:
-        these = [event for event in data.events if event.name == name]
+        these = [event for event in events if event.name == name]
         if not these or name in (EventName.LIGHTS_OFF, EventName.LIGHTS_ON):
             continue
         seconds = np.array([event.stop_s - event.start_s for event in these])
-        epochs = np.array([int(event.start_s // data.scoring.epoch_s) for event in these])
+        epochs = np.array([int(event.start_s // epoch_s) for event in these])
         inside = (epochs >= 0) & (epochs < stages.size)
-        stage_of = np.where(inside, stages[np.clip(epochs, 0, max(stages.size - 1, 0))], Stage.UNKNOWN)
+        stage_of = np.full(len(these), Stage.UNKNOWN, dtype=np.int8)
+        stage_of[inside] = stages[epochs[inside]]
         rows.append(
             (
                 name.value,
@@ -329,11 +348,7 @@ def _events(data: ReportData) -> Table | None:
                 f"{seconds.max():.1f} s",
             )
         )
-    if not rows:
-        return None
-    columns = ("Event", "Marked", "Begin asleep", "Begin in R", "Mean length", "Longest")
-    note = "Events are marked in every stage; the indices above count only those in sleep."
-    return Table("Events", columns, tuple(rows), (0.3, 0.14, 0.14, 0.14, 0.14, 0.14), frozenset(range(1, 6)), note)
+    return tuple(rows)
 
 
 def _sentence(text: str) -> str:

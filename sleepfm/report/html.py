@@ -29,6 +29,7 @@ def html_report(data: ReportData, figures: Figures | None = None) -> str:
     large = content.simulated_words(data)
     parts = [
         f'<p class="simulated"><b>{escape(large)}</b> {escape(content.simulated_sentence(data))}</p>' if large else "",
+        f'<div class="mark" aria-hidden="true">{escape(large)}</div>' if large else "",  # on every sheet of paper
         _head(data),
         _facts(data),
         _list("remarks", content.remarks(data)),

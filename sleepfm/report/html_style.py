@@ -21,7 +21,7 @@ header .signed{border-color:#2f6b3c;background:#f0f7f1;color:var(--ink)}.signed 
 dl{display:flex;flex-wrap:wrap;gap:6px 30px;margin:0 0 12px;padding:8px 0;border-block:1px solid var(--line)}
 dt{color:var(--quiet);font-size:12px}dd{margin:0;overflow-wrap:anywhere}
 .remarks{margin:0 0 12px;padding:6px 10px 6px 28px;border-left:4px solid #d9a400;background:#fffaf0}
-.groups{display:grid;grid-template-columns:repeat(auto-fit,minmax(240px,1fr));gap:14px 26px}
+.groups{columns:2 330px;column-gap:40px}article{break-inside:avoid;margin-bottom:14px}
 article table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
 article th{font-weight:400;text-align:left}article td{text-align:right;font-weight:600;white-space:nowrap;padding-left:6px}
 article tr>*{padding-block:2px;border-bottom:1px solid var(--line);vertical-align:baseline}
@@ -36,9 +36,12 @@ figcaption{color:var(--quiet);font-size:12.5px}
 border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 .table th{font-weight:600;border-bottom-color:var(--quiet)}.table .number{text-align:right}
 footer{margin-top:30px;padding-top:8px;border-top:1px solid var(--line);color:var(--quiet);font-size:12.5px}
+.mark{display:none}
 @media print{
+.mark{display:block;position:fixed;inset:42% 0 auto;text-align:center;font-size:62pt;font-weight:700;color:#d9a400;
+opacity:.16;transform:rotate(-28deg)}
 body{font-size:9.5pt}main{max-width:none;padding:0}.simulated{margin:0}
-.groups{grid-template-columns:repeat(2,1fr)}figure,article,tr{break-inside:avoid}h2{break-after:avoid}
+figure,article,tr{break-inside:avoid}h2{break-after:avoid}
 .simulated,.state,.remarks{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .table table{font-size:8.5pt}}
 @page{margin:14mm}

@@ -6,14 +6,14 @@ whoever opens it in a tab: whatever a report held, it could not reach the app.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sleepfm.administration.roles import Role
@@ -24,7 +24,7 @@ from sleepfm.library.report_files import stored_report
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.viewer.assets import app_folder, asset_text
 from sleepfm.viewer.route_requests import HEADERS, answering, study_parameter, whole_parameter
-from sleepfm.viewer.signed_in import requiring
+from sleepfm.viewer.signed_in import requiring, user_of_request
 
 REPORT_PATH = "/sleepfm/report"
 SHUT = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
@@ -42,18 +42,23 @@ def report_routes(home: Home) -> list[BaseRoute]:
 
     async def report(request: Request) -> Response:
         study, scoring = study_parameter(request), whole_parameter(request, "scoring", 1, MOST_SCORINGS)
-        content = await run_in_threadpool(_content, home, study, scoring)
+        user = user_of_request(request)
+        known = user is not None and user.may(Role.SCORER)
+        content = await run_in_threadpool(partial(_content, home, study, scoring, may_know_names=known))
+        if content is None:
+            return JSONResponse({"error": f"a report that names the person asks for the role “{Role.SCORER}”"}, 403, HEADERS)
         return Response(content, media_type="text/html", headers=HEADERS | {"Content-Security-Policy": SHUT})
 
     return [Route(REPORT_PATH, requiring(Role.VIEWER, answering(report)))]
 
 
-def _content(home: Home, study: str, scoring: int) -> bytes:
+def _content(home: Home, study: str, scoring: int, *, may_know_names: bool) -> bytes | None:
+    """Return the page of a report; None when it names the person and whoever asks may not know."""
     with Library(home) as library:
         stored = stored_report(library, study, scoring)
         if stored is None:
             raise RequestError(f"{study}: has no report of this scoring yet; make it on the Finish page")
-        return stored.html.read_bytes()
+        return stored.html.read_bytes() if may_know_names or not stored.identified else None
 
 
 @cache
