@@ -42,6 +42,12 @@ BENCHMARKS: dict[str, str] = {
     "runs_2000": "page of runs with 2,000 runs: address asked for to its list, in headless Chromium",
     "curves_100k": "a run of 100,000 steps on it: from asking for what is new to the pictures",
     "page_turn_training": "`page_turn` while a run of the same home folder pretrains the published-size encoder",
+    "score_key": "a stage's key to its stored edit and the next epoch's pixels, in headless Chromium",
+    "page_turn_10k_events": "`page_turn` on a night with 10,000 events, and how many times the same night's without them",
+    "open_10k_events": "`open_study` on that night",
+    "statistics": "the statistics of a reviewed night with their intervals",
+    "report": "its report as HTML and PDF",
+    "events_psgscoring": "psgscoring on a simulated night, in its own process",
 }
 """What is measured, by name; what `_RUNS_WITH` names comes out of one run with another."""
 _RUNS_WITH = {
@@ -51,6 +57,9 @@ _RUNS_WITH = {
     "page_turn": "open_study",
     "coalitions_bf16": "coalitions",
     "curves_100k": "runs_2000",
+    "page_turn_10k_events": "score_key",
+    "open_10k_events": "score_key",
+    "report": "statistics",
 }
 
 

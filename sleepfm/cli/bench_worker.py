@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from sleepfm.cli.explore_benchmarks import coalitions, map_1m, retrieval_90k, similar_1m, similar_6m
+from sleepfm.cli.review_benchmarks import events_psgscoring, score_key, statistics
 from sleepfm.errors import SleepFMError
 from sleepfm.inference.memory import peak_memory_mb
 
@@ -189,6 +190,7 @@ WORKERS: dict[str, Callable[[Path, float, int], list[Result]]] = {
     for work in (
         *(matmul, convert, embed, train, stage_yasa, simulate, list_10000, open_study),
         *(similar_1m, similar_6m, retrieval_90k, coalitions, map_1m, runs_2000, page_turn_training),
+        *(score_key, statistics, events_psgscoring),
     )
 }
 

@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -23,6 +24,20 @@ pytestmark = pytest.mark.browser
 
 VIEWER = '[data-sleepfm="viewer"]'
 HYPNOGRAM = '[data-sleepfm="hypnogram"]'
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """Give one app for the module; each test adds studies under names of its own."""
+    running = start_app(tmp_path_factory.mktemp("first") / "home", free_port())
+    yield running
+    stop_app(running)
+
+
+@pytest.fixture
+def name() -> str:
+    """Give a name that no other study of the library has, also in a second try."""
+    return f"night-{uuid4().hex[:8]}"
 
 
 def row(page: Any, study: str) -> Any:
@@ -53,7 +68,6 @@ def download(page: Any, click: Callable[[], None], to: Path) -> Path:
 def test_a_real_night_from_the_path_to_the_exported_scoring(app: RunningApp, page: Any, shared: Path, tmp_path: Path) -> None:
     page.goto(app.url)
     page.wait_for_url("**/studies", timeout=60_000)
-    page.get_by_text("No studies yet").wait_for()
     add(page, shared / "data/psg/ucddb018_eeg.edf")
     row(page, "ucddb018_eeg").wait_for()
     wait_for_status(page, "ucddb018_eeg", "staged")
@@ -120,55 +134,59 @@ def test_ninety_channels_page_and_bad_paths_are_said_on_the_page(
     assert page.locator(VIEWER).get_attribute("data-drawn-epoch") == "4"
 
 
-def test_a_dropped_file_is_streamed_to_disk_and_a_wrong_one_leaves_nothing(app: RunningApp, page: Any, tmp_path: Path) -> None:
+def test_a_dropped_file_is_streamed_to_disk_and_a_wrong_one_leaves_nothing(
+    app: RunningApp, page: Any, tmp_path: Path, name: str
+) -> None:
     page.goto(f"{app.url}/studies")
-    good = write_edf(tmp_path / "dropped night.edf", seconds=330)
+    good = write_edf(tmp_path / f"dropped {name}.edf", seconds=330)
     (tmp_path / "wrong.edf").write_text("no recording " * 50)
     zone = page.locator('[data-sleepfm="upload"]')
     zone.wait_for()
     zone.locator("input[type=file]").set_input_files([str(good)])
-    row(page, "dropped_night").wait_for(timeout=60_000)
+    row(page, f"dropped_{name}").wait_for(timeout=60_000)
     zone.locator("input[type=file]").set_input_files([str(tmp_path / "wrong.edf")])
     zone.get_by_text("wrong.edf:").wait_for(timeout=60_000)
     with Library.open(app.home) as library:
-        stored = library.study("dropped_night").path
+        stored = library.study(f"dropped_{name}").path
         assert stored.read_bytes() == good.read_bytes()
-        assert library.count() == 1
-    assert {file.name for file in (app.home / "uploads").rglob("*") if file.is_file()} == {"dropped night.edf"}
+        assert library.count("wrong") == 0
+    uploaded = {file.name for file in (app.home / "uploads").rglob("*") if file.is_file()}
+    assert good.name in uploaded
+    assert all(one.startswith("dropped night-") for one in uploaded)
 
 
-def test_a_vanished_recording_is_said_and_the_app_stays_up(app: RunningApp, page: Any, tmp_path: Path) -> None:
-    path = write_edf(tmp_path / "night.edf", seconds=600)
+def test_a_vanished_recording_is_said_and_the_app_stays_up(app: RunningApp, page: Any, tmp_path: Path, name: str) -> None:
+    path = write_edf(tmp_path / f"{name}.edf", seconds=600)
     page.goto(f"{app.url}/studies")
     page.get_by_text("Stage new studies at once").click()
     add(page, path)
-    row(page, "night").wait_for()
-    page.goto(f"{app.url}/review?study=night&epoch=1")
+    row(page, name).wait_for()
+    page.goto(f"{app.url}/review?study={name}&epoch=1")
     drawn(page, 1)
     path.unlink()
     for _ in range(8):
         page.keyboard.press("PageDown")
-    page.locator(VIEWER).get_by_text("night.edf").first.wait_for(timeout=60_000)
+    page.locator(VIEWER).get_by_text(f"{name}.edf").first.wait_for(timeout=60_000)
     page.goto(f"{app.url}/studies")
-    row(page, "night").get_by_text("file missing", exact=True).wait_for()
+    row(page, name).get_by_text("file missing", exact=True).wait_for()
     page.goto(f"{app.url}/review?study=nobody")
     page.get_by_text("no study 'nobody'").wait_for()
 
 
-def test_work_can_be_cancelled_from_the_list(app: RunningApp, page: Any, tmp_path: Path) -> None:
-    path = write_edf(tmp_path / "long.edf", seconds=8 * 3600, labels=("C4-M1", "E1-M2", "Chin"))
+def test_work_can_be_cancelled_from_the_list(app: RunningApp, page: Any, tmp_path: Path, name: str) -> None:
+    path = write_edf(tmp_path / f"{name}.edf", seconds=8 * 3600, labels=("C4-M1", "E1-M2", "Chin"))
     page.goto(f"{app.url}/studies")
     add(page, path)
-    row(page, "long").wait_for()
+    row(page, name).wait_for()
     deadline = time.monotonic() + 60
-    while row(page, "long").get_by_role("button", name="Cancel").count() == 0:
+    while row(page, name).get_by_role("button", name="Cancel").count() == 0:
         assert time.monotonic() < deadline
         page.wait_for_timeout(100)
-    while row(page, "long").get_by_role("button", name="Cancel").count():
-        row(page, "long").get_by_role("button", name="Cancel").first.click()
+    while row(page, name).get_by_role("button", name="Cancel").count():
+        row(page, name).get_by_role("button", name="Cancel").first.click()
         page.wait_for_timeout(1500)
         assert time.monotonic() < deadline
-    row(page, "long").get_by_role("button", name="Stage").wait_for()
+    row(page, name).get_by_role("button", name="Stage").wait_for()
 
 
 def test_an_empty_library_gets_a_demo_night_that_says_it_is_simulated(page: Any, tmp_path: Path) -> None:
@@ -190,6 +208,7 @@ def test_the_app_is_killed_while_a_night_is_staged_and_nothing_is_lost(page: Any
     home = tmp_path / "home"
     first = start_app(home, free_port())
     page.goto(f"{first.url}/studies")
+    page.get_by_text("No studies yet").wait_for()
     add(page, shared / "data/psg/ucddb018_eeg.edf")
     row(page, "ucddb018_eeg").wait_for()
     os.kill(first.process.pid, signal.SIGKILL)
@@ -202,15 +221,15 @@ def test_the_app_is_killed_while_a_night_is_staged_and_nothing_is_lost(page: Any
         stop_app(second)
 
 
-def test_two_engines_one_above_the_other_on_a_corrected_channel(app: RunningApp, page: Any, tmp_path: Path) -> None:
-    path = write_edf(tmp_path / "night.edf", seconds=600, labels=("Lead X", "ECG"))
+def test_two_engines_one_above_the_other_on_a_corrected_channel(app: RunningApp, page: Any, tmp_path: Path, name: str) -> None:
+    path = write_edf(tmp_path / f"{name}.edf", seconds=600, labels=(f"X {name[-8:]}", "ECG"))
     page.goto(f"{app.url}/studies")
     add(page, path)
-    wait_for_status(page, "night", "failed")
-    assert "no EEG" in row(page, "night").inner_text()
+    wait_for_status(page, name, "failed")
+    assert "no EEG" in row(page, name).inner_text()
     with Library.open(app.home) as library:
         from sleepfm.vocabulary import Kind
 
-        library.correct_channel("night", 0, Kind.EEG)
-    row(page, "night").get_by_role("button", name="Stage").click()
-    wait_for_status(page, "night", "staged")
+        library.correct_channel(name, 0, Kind.EEG)
+    row(page, name).get_by_role("button", name="Stage").click()
+    wait_for_status(page, name, "staged")
