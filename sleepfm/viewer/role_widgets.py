@@ -10,7 +10,9 @@ from sleepfm.administration.roles import Role
 from sleepfm.runs.table import Job, JobTable
 from sleepfm.viewer.signed_in import current_user, require
 
-_SCORERS_KINDS = frozenset({"demo", "demo-cohort", "import", "index", "map", "prepare", "report", "retrieval", "risk", "stage"})
+_SCORERS_KINDS = frozenset({
+    "batch", "demo", "demo-cohort", "events", "import", "index", "map", "prepare", "report", "retrieval", "risk", "stage",
+})  # fmt: skip
 """Jobs that a scorer may start and stop; all others belong to admins."""
 
 

@@ -11,6 +11,7 @@ from sleepfm.viewer.words import duration_words, time_left_words
 
 KIND_WORDS: dict[str, str] = {
     "backup": "Backup",
+    "batch": "Batch",
     "conversion": "Conversion",
     "curve": "Learning curve",
     "dataset": "Training data",
