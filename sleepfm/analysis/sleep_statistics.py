@@ -203,11 +203,11 @@ def _intervals(
     point: dict[str, float],
 ) -> dict[str, tuple[float, float, str]]:
     """Return low, high and what they leave out, by key, for the numbers that the drawn hypnograms move."""
-    if probabilities is None or not np.isfinite(probabilities).all(axis=1).any():
+    keys = [key for key in point if key not in _FIXED]
+    if probabilities is None or not keys or not np.isfinite(probabilities).all(axis=1).any():
         return {}
     drawn_bn = draw_hypnograms(stages, calibrated(probabilities, 1.0 if temperature is None else temperature))
     drawn = night.compute(drawn_bn)
-    keys = [key for key in point if key not in _FIXED]
     low_k, high_k, undefined_k = percentile_intervals(np.stack([drawn[key] for key in keys]))
     found = {}
     for key, low, high, undefined in zip(keys, low_k.tolist(), high_k.tolist(), undefined_k.tolist(), strict=True):

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from sleepfm.vocabulary import SCORED_STAGES
+from sleepfm.vocabulary import SCORED_STAGES, Stage
 
 DRAWS = 400
 CORRELATION = 0.9
@@ -43,7 +43,7 @@ def draw_hypnograms(
     Parameters
     ----------
     stages_n
-        (n_epochs,) the scoring; what is certain stays as it is here.
+        (n_epochs,) the scoring; what is certain stays as it is here, and so does what is Unknown.
     probabilities_ns
         (n_epochs, 5) calibrated, in the order of `SCORED_STAGES`; a NaN row is certain.
     draws
@@ -53,7 +53,7 @@ def draw_hypnograms(
     """
     drawn_bn = np.repeat(stages_n.astype(np.int8)[None], draws, axis=0)
     best_n = probabilities_ns.max(axis=1)
-    open_k = np.flatnonzero(np.isfinite(best_n) & (best_n < CERTAIN))
+    open_k = np.flatnonzero(np.isfinite(best_n) & (best_n < CERTAIN) & (stages_n != Stage.UNKNOWN))
     if not len(open_k):
         return drawn_bn
     epochs = min(_LONGEST, -(-len(stages_n) // _BLOCK) * _BLOCK)

@@ -121,7 +121,9 @@ def test_numbers_are_lunas_where_the_definitions_agree(
         rng = np.random.default_rng(seed)
         lengths = rng.integers(1, 30, 16)
         stages = np.repeat(rng.integers(0, 5, 16), lengths).astype(np.int8)
-        stages[1:-1][rng.random(len(stages) - 2) < unknown] = Stage.UNKNOWN
+        hidden = rng.random(len(stages)) < unknown
+        hidden[[0, 20, 179, -1]] = False  # at either end Luna counts it differently: see below
+        stages[hidden] = Stage.UNKNOWN
         off, on = lights or (None, None)
         ours, theirs = night_statistics(stages, lights_off_s=off, lights_on_s=on), of_luna(stages, lights)
         assert {k: (ours[k].value, theirs[n]) for k, n in AGREED_WITH_LUNA.items() if not same(ours[k].value, theirs[n])} == {}
