@@ -22,7 +22,8 @@ def nsrr(tmp_path: Path) -> Path:
         f"<ScoredEvent><EventType>{kind}</EventType><EventConcept>{concept}</EventConcept><Start>{start}</Start>"
         f"<Duration>{length}</Duration></ScoredEvent>"
         for kind, concept, start, length in [
-            ("Stages|Stages", "Wake|0", 0, 60), ("Stages|Stages", "Stage 4 sleep|4", 60, 90), ("Stages|Stages", "REM sleep|5", 150, 30),
+            ("Stages|Stages", "Wake|0", 0, 60), ("Stages|Stages", "Stage 4 sleep|4", 60, 90),
+            ("Stages|Stages", "REM sleep|5", 150, 30),
             ("Respiratory|Respiratory", "Hypopnea|Hypopnea", 70, 12),
         ]
     )  # fmt: skip
@@ -43,13 +44,9 @@ def test_the_json_of_the_contract(nsrr: Path, tmp_path: Path, capsys: pytest.Cap
         "events": 1,
     }
     assert result["seconds"] == {"Unknown": 0, "Wake": 60, "Stage 1": 0, "Stage 2": 0, "Stage 3": 90, "REM": 30}
-    assert (
-        result["warnings"]
-        == [
-            "1 × 'Stage 4 sleep' became N3 (stage 4 of Rechtschaffen and Kales) (first: line 1, scored event 3)",
-            "where each event came from is not in the file",
-        ][:1]
-    )
+    assert result["warnings"] == [
+        "1 × 'Stage 4 sleep' became N3 (stage 4 of Rechtschaffen and Kales) (first: line 1, scored event 3)"
+    ]
     assert "became N3" in printed.err
     assert read_file(out).events[0].name == "Hypopnea"
 
@@ -94,7 +91,7 @@ def test_integers_without_a_meaning_are_a_wrong_request(tmp_path: Path, capsys: 
     assert read_scoring(out).stages.tolist() == [0, 0, 2, 4]
     assert main(["agree", str(codes), str(out)]) == 2
     assert main(["agree", str(codes), str(out), "--codes", "0=W,2=N2,5=R", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["kappa"] == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["kappa"] == 1
     assert main(["convert-scoring", str(codes), str(tmp_path / "x.bin"), "--codes", "0=W,2=N2,5=R"]) == 2
     assert main(["convert-scoring", str(codes), str(out), "--codes", "0=Asleep"]) == 2
 
