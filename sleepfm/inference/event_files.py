@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ def _stages(
     recording = night.recording
     assert recording is not None
     if hypnogram is not None:
-        return read_scoring(hypnogram, duration_s=recording.duration_s, start=recording.start)
+        scoring = read_scoring(hypnogram, duration_s=recording.duration_s, start=recording.start)
+        return replace(scoring, scorer=scoring.scorer or hypnogram.name)
     try:
         made = stage(night, engine="auto", model=None, shelf=shelf, device=device, precision=precision, progress=progress)
     except MissingChannelsError as error:

@@ -111,6 +111,8 @@ _LOOKED_FOR = {
 
 def require_profile(profile: str) -> None:
     """Raise RequestError when psgscoring has no profile of rules of this name."""
+    if profile == DEFAULT_PROFILE:
+        return  # without loading psgscoring here
     known = profiles()
     if profile not in known:
         raise RequestError(f"psgscoring has no profile {profile!r}; it has {', '.join(known)}")

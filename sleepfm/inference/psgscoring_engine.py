@@ -8,6 +8,7 @@ what it would do by itself:
 - Leg movements are scored with the manual's rule for their end and with 5 s between two legs, which its profiles leave off, and
   all of them are taken, where its full run ends its list at 200.
 - In epochs that are not sleep, apneas and hypopneas are looked for too: events are marked in every stage and counted in sleep.
+- Of its RERAs those are taken that last 10 s and touch no apnea or hypopnea.
 - Desaturations are ours (see `sleepfm.signals.desaturations`).
 
 It runs in a process of its own (`sleepfm.inference.event_process`), for it takes a minute and a gigabyte and cannot be stopped.
@@ -56,7 +57,7 @@ _APNEAS = {
 _BREATHS = {*_APNEAS.values(), EventName.HYPOPNEA, EventName.RERA}
 _BETWEEN_LEGS_S = 5.0
 """AASM v3 VII.2: movements of two legs that begin closer than this are one."""
-_RERA_REACH_S = 60.0
+_RERA_LASTS_S = (10.0, 60.0)
 
 BREATHING, ARMS, CHANNELS, AROUSALS, DERIVATION, REST, AWAKE, MOVEMENTS = (
     "apneas and hypopneas",
@@ -235,8 +236,6 @@ def _breathing(night: EngineNight, output: dict[str, Any], found: EngineEvents) 
     if value is not None:
         arms = [float(value), *(interval or [])]
         found.rates["ahi"] = (float(value), *((min(arms), max(arms)) if interval else (None, None)))
-    if summary.get("rera_index") is not None and "RERA" not in found.skipped:
-        found.rates["rera_index"] = (float(summary["rera_index"]), None, None)
     rule = summary.get("ahi_rule") or {}
     found.about |= {
         "hypopnea_criterion": output["meta"].get("hypopnea_criterion"),
@@ -274,7 +273,10 @@ def _breath_event(night: EngineNight, output: dict[str, Any], event: Mapping[str
 
 
 def _reras(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> None:
-    """Take over RERAs, of which psgscoring tells the onset only: they end with their arousal."""
+    """Take over RERAs as the AASM manual has them: of at least 10 s, ended by an arousal, apart from any apnea or hypopnea.
+
+    psgscoring tells their onsets only, and also of those that are half within a hypopnea or end sooner.
+    """
     from psgscoring.constants import SCORING_PROFILES  # noqa: PLC0415
 
     if not SCORING_PROFILES[night.profile].get("AROUSAL_LIMB_WIRED"):
@@ -289,11 +291,21 @@ def _reras(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> N
         for one in breathing.get("rejected_hypopneas", [])
     }
     arousals = sorted(float(one["onset_s"]) for one in output["arousal"]["events"])
-    for onset_s in breathing.get("rera_onsets_s", []):
+    scored = [event for event in found.events if event.name in _BREATHS]
+    channel = _label(night, output["meta"]["flow_channels"]["hypopnea_sensor"])
+    taken = []
+    for onset_s in (float(at_s) for at_s in breathing.get("rera_onsets_s", [])):
         arousal_s = next((at_s for at_s in arousals if at_s > onset_s), onset_s)
-        stop_s = ends.get(round(onset_s, 1), min(arousal_s, onset_s + _RERA_REACH_S))
-        channel = _label(night, output["meta"]["flow_channels"]["hypopnea_sensor"])
-        found.events.append(Event(float(onset_s), float(stop_s), EventName.RERA, channel, source_name(night.profile)))
+        stop_s = ends.get(round(onset_s, 1), arousal_s)
+        alone = not any(onset_s < other.stop_s and other.start_s < stop_s for other in scored)
+        if _RERA_LASTS_S[0] <= stop_s - onset_s <= _RERA_LASTS_S[1] and alone and not _at(night.unusable, onset_s):
+            taken.append(Event(onset_s, stop_s, EventName.RERA, channel, source_name(night.profile)))
+    found.events += taken
+    if taken:
+        found.remarks.append("RERAs rest on flattened flow and an arousal alone, without a pressure probe: look at each.")
+    hours = _sleep_hours(night)
+    if hours:
+        found.rates["rera_index"] = (sum(_asleep(night, one.start_s) for one in taken) / hours, None, None)
 
 
 def _arousals(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> None:
