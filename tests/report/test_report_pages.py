@@ -1,0 +1,269 @@
+"""What stands on the pages of a report, as HTML and as PDF, read by others: html.parser and PDFium."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import date
+from html.parser import HTMLParser
+
+import numpy as np
+import pypdfium2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.ft2font import FT2Font
+from report.made_up_report import EVENTS, MADE_AT, STAGES, report_data, vitals
+
+from sleepfm.recording.scorings.scoring import Event
+from sleepfm.report import content
+from sleepfm.report.figures import draw
+from sleepfm.report.fonts import drawable, font_file
+from sleepfm.report.html import html_report
+from sleepfm.report.making import PAPERS
+from sleepfm.report.pdf import pdf_report
+from sleepfm.report.report_data import ChannelQuality, Standing, State
+from sleepfm.text import printable
+from sleepfm.vocabulary import Stage
+
+HOSTILE = '<script>alert(1)</script>"><img src=http://e.vil onerror=x>\u202e$\\frac{1}{2}$ 中 Ärger'
+VOID = ("meta", "col", "br", "img", "link", "input")
+
+
+@dataclass
+class Read(HTMLParser):
+    """A page as a parser sees it."""
+
+    tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def read_html(page: str) -> Read:
+    read = Read()
+    read.feed(page)
+    read.close()
+    assert read.open == []
+    return read
+
+
+def pdf_pages(content: bytes) -> list[str]:
+    document = pypdfium2.PdfDocument(content)
+    return [" ".join(document[k].get_textpage().get_text_range().split()) for k in range(len(document))]
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[Read, list[str]]:
+    data = report_data()
+    return read_html(html_report(data)), pdf_pages(pdf_report(data))
+
+
+def test_page_and_paper_say_the_same_numbers(both: tuple[Read, list[str]]) -> None:
+    data = report_data()
+    wanted = [line.value for group in content.groups(data) for line in group.lines]
+    wanted += [line.interval for group in content.groups(data) for line in group.lines if line.interval]
+    wanted += [one.text for one in data.statistics.items if one.value is not None]
+    assert data.statistics["tst"].text == "100.0 min" in wanted
+    assert data.statistics["ahi"].text == "1.2 /h" in wanted
+    first, everything = both[1][0], " ".join(both[1])
+    for text in wanted:
+        assert text in both[0].text, text
+        assert text in everything, text
+    for text in ("100.0 min", "1.2 /h", "86.0 %", "22:30 to 00:30 (2.0 h)", "22:35", "61 years", "female", "psgscoring 0.37.0"):
+        assert text in first, text  # what a physician reads stands on the first page
+    assert "Obstructive apnea 1 1 0 20.0 s 20.0 s" in everything
+    assert "Arousal 2 1 0 9.0 s 10.0 s" in everything  # marked in every stage, begun asleep once
+
+
+def test_who_stands_behind_it_is_said_on_every_page(both: tuple[Read, list[str]]) -> None:
+    sentence = "Stages proposed by YASA 0.8.1, 43 epochs changed by ada. Last edit 2026-11-20 06:30 UTC."
+    assert sentence in both[1][0]
+    assert sentence in both[0].text
+    assert all("UNSIGNED DRAFT" in page and "nothing here is a diagnosis" in page for page in both[1])
+
+
+@pytest.mark.parametrize(
+    ("standing", "headline", "said"),
+    [
+        (Standing(State.PROPOSAL, "YASA 0.8.1", by_program=True), "UNSIGNED DRAFT", "proposed by YASA 0.8.1; nobody has"),
+        (Standing(State.PROPOSAL, "Scoring n.csv"), "UNSIGNED DRAFT", "as they came: Scoring n.csv; nobody has reviewed"),
+        (Standing(State.OPEN, "", scorer="ada"), "UNSIGNED DRAFT", "scored by ada, begun from nothing"),
+        (
+            Standing(State.REVIEWED, "YASA 0.8.1", scorer="ada", changed_epochs=1),
+            "REVIEWED, NOT SIGNED",
+            "1 epoch changed by ada",
+        ),
+        (
+            Standing(State.SIGNED, "YASA 0.8.1", scorer="ada", signed_by="ada", signed_at=MADE_AT, sha256="f0" * 32),
+            "SIGNED",
+            "Signed by ada 2026-11-20 06:30 UTC. Stages proposed by YASA 0.8.1, 0 epochs changed by ada. Content sha256 f0f0",
+        ),
+        (
+            Standing(State.SIGNED, "YASA 0.8.1", scorer="ada", signed_by="ada", signed_at=MADE_AT, sha256="f0" * 32, broken=True),
+            "SIGNATURE BROKEN",
+            "changed after ada signed it: nobody stands behind this content",
+        ),
+    ],
+)
+def test_a_state_has_its_words(standing: Standing, headline: str, said: str) -> None:
+    data = report_data(standing=standing)
+    assert content.state_headline(data) == headline
+    assert said in content.state_sentence(data)
+
+
+def test_nothing_of_the_page_comes_from_elsewhere(both: tuple[Read, list[str]]) -> None:
+    tags = both[0].tags
+    assert {"script", "link", "iframe", "object", "form", "base"}.isdisjoint(tag for tag, _ in tags)
+    policy = next(
+        found["content"]
+        for tag, found in tags
+        if tag == "meta" and "content-security-policy" in found.get("http-equiv", "").lower()
+    )
+    assert policy.startswith("default-src 'none'")
+    references = [value for _, found in tags for name, value in found.items() if name in ("src", "href", "xlink:href")]
+    assert references
+    assert all(value.startswith(("#", "data:image/png;base64,")) for value in references)
+    ids = [found["id"] for _, found in tags if "id" in found]
+    assert len(ids) == len(set(ids))
+    used = {value[1:] for value in references if value.startswith("#")}
+    used |= {one for _, found in tags for value in found.values() for one in re.findall(r"url\(#([^)]*)\)", value)}
+    assert used <= set(ids)
+
+
+def test_the_font_is_in_the_pdf_and_the_paper_is_as_asked() -> None:
+    data = report_data(provenance=(("Unit", "µV ≥ é −"),))
+    figures = draw(data)
+    made = {paper: pdf_report(data, figures, paper=paper) for paper in PAPERS}
+    sizes = {paper: pypdfium2.PdfDocument(found)[0].get_size() for paper, found in made.items()}
+    assert sizes["a4"] == pytest.approx((595.3, 841.9), abs=1)
+    assert sizes["letter"] == pytest.approx((612, 792), abs=1)
+    for found in made.values():
+        fonts = set(re.findall(rb"/BaseFont /(?:[A-Z]{6}\+)?([A-Za-z-]+)", found))
+        assert fonts
+        assert all(font.startswith(b"DejaVu") for font in fonts)
+        assert b"/FontFile2" in found
+        assert "µV ≥ é −" in " ".join(pdf_pages(found))
+        assert "Signature" in pdf_pages(found)[0]  # room for a pen on the page that is signed
+
+
+def test_every_page_says_that_it_is_simulated() -> None:
+    data = report_data(facts=replace(report_data().facts, simulated=True))
+    pages = pdf_pages(pdf_report(data))
+    assert len(pages) > 2
+    assert all("SIMULATED RECORDING" in page for page in pages)
+    read = read_html(html_report(data))
+    assert read.text.count("SIMULATED RECORDING") >= len(content.tables(data)) + 2
+    model = report_data(simulated_models=("demo-staging",))
+    assert content.simulated_words(model) == "SIMULATED MODEL"
+    assert "demo-staging" in content.simulated_sentence(model)
+    assert content.simulated_words(report_data()) == ""
+
+
+def test_hostile_labels_are_only_words() -> None:
+    base = report_data()
+    flags = np.zeros(len(STAGES), np.uint8)
+    data = replace(
+        base,
+        facts=replace(base.facts, study=HOSTILE),
+        standing=Standing(State.OPEN, HOSTILE, scorer=HOSTILE, edits={HOSTILE: 1}),
+        quality=tuple(ChannelQuality(f"{HOSTILE} {k}", "EEG", flags, HOSTILE, bad=k == 30) for k in range(31)),
+        spectrum=replace(base.spectrum, label=HOSTILE, unit=HOSTILE),
+        vitals=vitals(len(STAGES) * 30, position_names={1: HOSTILE}),
+        simulated_models=(HOSTILE,),
+        remarks=(HOSTILE,),
+        events_by=HOSTILE,
+        provenance=((HOSTILE, HOSTILE),),
+    )
+    page = html_report(data)
+    read = read_html(page)
+    assert {"script", "img"}.isdisjoint(tag for tag, _ in read.tags)
+    assert not [name for _, found in read.tags for name in found if name.startswith("on")]
+    assert "\u202e" not in page
+    told = '<script>alert(1)</script>"><img src=http://e.vil onerror=x>\\u202e$\\frac{1}{2}$ \\u4e2d Ärger'
+    assert told in read.text
+    assert told.replace(" ", "")[:40] in "".join(pdf_pages(pdf_report(data))).replace(" ", "")
+    shown = [one.label for one in data.quality if one.bad]
+    assert drawable(shown[0])[:17] in read.text  # of many channels the bad ones are drawn first
+
+
+_NO_REM = np.where(STAGES == Stage.REM, np.int8(Stage.N2), STAGES)
+_AWAKE = np.zeros(240, np.int8)
+_UNKNOWN = np.full(240, -1, np.int8)
+
+
+@pytest.mark.parametrize(
+    ("stages", "events", "has_vitals", "said"),
+    [
+        (_NO_REM, EVENTS, True, "REM latency"),
+        (_AWAKE, EVENTS, True, "None:"),
+        (_UNKNOWN, (), False, "None:"),
+        (STAGES, (), False, "Not in this recording or scoring: oxygen saturation, heart rate, body position"),
+        (STAGES[:1], (), True, "None:"),
+        (STAGES, (Event(-5.0, 20.0, "Hypopnea"), Event(99_000.0, 99_010.0, "Arousal")), True, "Hypopnea"),
+    ],
+)
+def test_a_night_that_lacks_things_says_so(stages: np.ndarray, events: tuple[Event, ...], has_vitals: bool, said: str) -> None:
+    data = report_data(stages=stages, events=events, has_vitals=has_vitals)
+    text = read_html(html_report(data)).text
+    assert said in text
+    for one in data.statistics.items:
+        if one.value is None:
+            assert one.why_none  # a dash never stands without its reason
+    assert "nan" not in text.casefold().split()
+    if not has_vitals:
+        assert len(pdf_pages(pdf_report(data))) >= 2
+
+
+def test_the_range_of_the_ahi_names_its_bounds() -> None:
+    for count, words in ((0, "below 5/h"), (10, "mild range: 5 to below 15/h"), (50, "severe range: 30/h and above")):
+        marked = tuple(Event(1300.0 + 90 * k, 1315.0 + 90 * k, "Hypopnea") for k in range(count))
+        data = report_data(events=(*EVENTS, *marked))
+        assert words in content.ahi_sentence(data)
+        assert "AASM Task Force, Sleep 1999;22:667" in content.ahi_sentence(data)
+    assert content.ahi_sentence(report_data(events=())) == ""
+
+
+def test_a_crowd_of_events_does_not_make_a_large_page() -> None:
+    rng = np.random.default_rng(1)
+    starts = np.sort(rng.uniform(300, 7000, 4000))
+    data = report_data(events=tuple(Event(float(at), float(at) + 5, "Leg movement") for at in starts))
+    assert len(html_report(data)) < 1_500_000
+
+
+def test_an_identified_report_names_the_day_and_an_old_age_is_only_told_there() -> None:
+    facts = replace(report_data().facts, age=93.0)
+    assert ("Age", "over 89 years") in content.facts(report_data(facts=facts))
+    named = content.facts(report_data(facts=replace(facts, start_date=date(2020, 1, 2), patient="X F X Haagse_Harry")))
+    assert {("Age", "93 years"), ("Recorded on", "2020-01-02"), ("Patient field", "X F X Haagse_Harry")} <= set(named)
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_what_is_drawn_is_in_the_font_and_visible(text: str) -> None:
+    known = FT2Font(str(font_file())).get_charmap()
+    drawn = drawable(text)
+    assert all(one == " " or ord(one) in known for one in drawn)
+    assert drawable(drawn) == drawn
+    assert printable(drawn) == drawn
