@@ -1,13 +1,14 @@
 // How events look on the traces: a ribbon and a tint over their stretch of their channel, and their name where it fits.
 
 import { clockText } from "./clock.js";
-import { colourOf, isAtHome, kindOf } from "./event_kinds.js";
+import { colourOf, isAtHome, kindOf, LIGHTS_OFF, OUTSIDE } from "./event_kinds.js";
 import { FONT, fitted } from "./layout.js";
 
 export const STRIP = 15; // above the traces, for events whose channel is not on the screen
 const RIBBON = 6;
 const NAME_HEIGHT = 13;
 const TALL = 28;
+const LIGHTS_HEIGHT = 16;
 const HANDLE = 5;
 const HATCHED_FROM = 5; // narrower ones are plain
 const PATTERN = 6;
@@ -148,30 +149,36 @@ function drawName(context, { event, row, left, right, top, height }, { theme, ju
   context.fillText(text, left + 3, y + NAME_HEIGHT / 2);
 }
 
-/** Before lights off and after lights on nothing counts: grey, with a line over everything where they go. */
-export function drawLights(context, lights, { theme, night, plot, view }) {
+/**
+ * Before lights off and after lights on nothing counts: grey, with a line over everything where they go. `marks` are the events of the
+ * lights; returns where their names are: { event, left, right, top, height }.
+ */
+export function drawLights(context, marks, { theme, night, plot, view }) {
   const at = (seconds) => plot.left + Math.min(Math.max((seconds - view.start) * plot.perSecond, 0), plot.width);
+  const end = plot.left + plot.width;
   const bottom = plot.top + plot.height;
+  const boxes = [];
   context.textBaseline = "middle";
+  context.textAlign = "left";
   context.font = `600 11px ${FONT}`;
-  for (const [seconds, name, outside] of [[lights.off, "Lights off", -1], [lights.on, "Lights on", 1]]) {
-    if (seconds === null) continue;
-    const x = at(seconds);
-    context.fillStyle = "rgb(214 218 224 / 55%)";
-    const [from, to] = outside < 0 ? [plot.left, x] : [x, plot.left + plot.width];
-    context.fillRect(from, plot.top, to - from, plot.height);
-    if (seconds < view.start || seconds > view.stop) continue;
+  for (const event of marks) {
+    const x = at(event.start);
+    const isOff = event.name === LIGHTS_OFF;
+    context.fillStyle = OUTSIDE;
+    context.fillRect(isOff ? plot.left : x, plot.top, isOff ? x - plot.left : end - x, plot.height);
+    if (event.start < view.start || event.start > view.stop) continue;
     context.fillStyle = theme.cursor;
     context.fillRect(Math.round(x) - 1, 0, 2, bottom);
-    const text = `${name} ${clockText(night.start, seconds)}`;
+    const text = `${event.name} ${clockText(night.start, event.start)}`;
     const width = context.measureText(text).width + 8;
-    const isRight = outside < 0 ? x - width < plot.left : x + width <= plot.left + plot.width;
-    const left = isRight ? x + 2 : x - 2 - width;
-    context.fillRect(left, bottom - 18, width, 16);
+    const isRight = isOff ? x - width < plot.left : x + width <= end;
+    const left = isRight ? x : x - width;
+    context.fillRect(left, bottom - LIGHTS_HEIGHT - 2, width, LIGHTS_HEIGHT);
     context.fillStyle = "#fff";
-    context.textAlign = "left";
-    context.fillText(text, left + 4, bottom - 9.5);
+    context.fillText(text, left + 4, bottom - LIGHTS_HEIGHT / 2 - 1.5);
+    boxes.push({ event, left, right: left + width, top: bottom - LIGHTS_HEIGHT - 2, height: LIGHTS_HEIGHT });
   }
+  return boxes;
 }
 
 function hatched(context, hatch, colour) {

@@ -15,8 +15,11 @@ export class EventIndex {
       reach = Math.max(reach, endOf(event));
       this.reach[place] = reach;
     });
-    const times = (wanted) => events.filter(({ name }) => name === wanted).map(({ start }) => start);
-    this.lights = { off: times(LIGHTS_OFF)[0] ?? null, on: times(LIGHTS_ON).at(-1) ?? null };
+    const all = (wanted) => events.filter(({ name }) => name === wanted);
+    // the first "Lights off" and the last "Lights on" count
+    this.marks = [all(LIGHTS_OFF)[0], all(LIGHTS_ON).at(-1)].filter(Boolean);
+    const time = (wanted) => this.marks.find(({ name }) => name === wanted)?.start ?? null;
+    this.lights = { off: time(LIGHTS_OFF), on: time(LIGHTS_ON) };
   }
 
   get(id) {

@@ -28,6 +28,7 @@ export function colourOf(theme, name) {
 
 export const LIGHTS_OFF = "Lights off";
 export const LIGHTS_ON = "Lights on";
+export const OUTSIDE = "rgb(214 218 224 / 55%)"; // over what lies before the one or after the other
 
 export function isLights(name) {
   return name === LIGHTS_OFF || name === LIGHTS_ON;

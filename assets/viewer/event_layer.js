@@ -4,18 +4,15 @@
 // "previous" (Shift+J), "earlier" and "later" (, and .: the selected one by 0.1 s), "shorter" and "longer" (< and >), "escape".
 
 import { clockText } from "./clock.js";
-import { element } from "./dom.js";
 import { counting } from "./event_counting.js";
 import { drawLights, drawMarks, drawTints, placeEvents, rowFinder, STRIP } from "./event_drawing.js";
 import { EventIndex } from "./event_index.js";
-import { colourOf, firstName, lengthRemark } from "./event_kinds.js";
+import { firstName, isLights, lengthRemark } from "./event_kinds.js";
 import { EventMenu } from "./event_menu.js";
+import { EventPointer } from "./event_pointer.js";
 import { desaturationOf } from "./event_samples.js";
-import { GUTTER } from "./layout.js";
+import { moved, spanning, STEP_S, withEdge } from "./event_times.js";
 
-const EDGE = 5; // pixels within which an edge is taken hold of
-const LEAST_PIXELS = 4; // a shorter drag is a click with an unsteady hand
-const STEP_S = 0.1; // times of events are multiples of it
 const EPOCH_S = 30;
 const NEW_BY_KEY_S = 10; // length of an event that is made without a pointer
 const NO_DEPTH = "its depth is not known: all of it must be on the screen, on a SpO2 channel in %, without gaps";
@@ -29,30 +26,23 @@ export class EventLayer {
     this.index = new EventIndex([]);
     this.selected = null; // id
     this.isOn = false; // the event tool: a drag over a channel makes an event
-    this.press = null; // what the pointer does while its button is down
-    this.boxes = [];
+    this.boxes = []; // where the events on the screen are drawn
+    this.lightBoxes = [];
     this.names = new Map(); // kind of channel → what an event drawn there was called last
     this.listed = null; // events of the table's filter, which J goes through
     this.listeners = new Set();
-    this.drag = element("div", { className: "event-drag" }, [element("span")]);
-    this.drag.firstChild.setAttribute("role", "status");
-    this.drag.hidden = true;
     this.menu = new EventMenu((choice) => this.chosen(choice), () => act({}));
-    panel.root.append(this.drag, this.menu.root);
+    this.pointer = new EventPointer(this);
+    panel.root.append(this.menu.root);
     panel.events = this;
-    const { canvas } = panel;
-    canvas.addEventListener("pointerdown", (event) => this.down(event));
-    canvas.addEventListener("pointermove", (event) => this.move(event));
-    canvas.addEventListener("pointerup", (event) => this.up(event));
-    canvas.addEventListener("pointercancel", () => this.cancel());
-    canvas.addEventListener("contextmenu", (event) => this.openMenuAt(event));
+    panel.canvas.addEventListener("contextmenu", (event) => this.openMenuAt(event));
   }
 
   /** A night was opened; `document` is its ReviewDocument, null where nobody scores. */
   open(night, document, theme) {
     if (night.study !== this.night?.study) this.selected = null;
     this.stop?.();
-    this.cancel();
+    this.pointer.cancel();
     this.menu.close();
     Object.assign(this, { night, document, theme, listed: null });
     this.stop = document?.onChange((change) => this.changed(change));
@@ -74,7 +64,7 @@ export class EventLayer {
   changed({ stages = [], events = [], by }) {
     if (events.length) this.reindex();
     else if (stages.length) this.tell("stages");
-    else if (by === "state") this.tell("selection"); // whether it can be edited is seen at its edges
+    else if (by === "state" && this.canEdit !== this.scene?.editable) this.tell("selection"); // it is seen at its edges
   }
 
   reindex() {
@@ -88,8 +78,15 @@ export class EventLayer {
     return Boolean(this.document?.editable);
   }
 
-  whyNot() {
-    return this.document?.whyNot || NOT_SCORING;
+  /** Whether events can be changed; says why not when they cannot. */
+  mayEdit() {
+    if (!this.canEdit) this.panel.say(this.document?.whyNot || NOT_SCORING);
+    return this.canEdit;
+  }
+
+  /** What an event that is drawn on a row is called until somebody says otherwise. */
+  nameFor({ trace }) {
+    return this.names.get(trace.kind) ?? firstName(trace.kind);
   }
 
   stageAt(seconds) {
@@ -131,14 +128,15 @@ export class EventLayer {
     context.rect(plot.left, 0, plot.width, plot.top + plot.height);
     context.clip();
     drawMarks(context, this.boxes, this.scene);
-    drawLights(context, this.index.lights, this.scene);
+    this.lightBoxes = drawLights(context, this.index.marks, this.scene);
     context.restore();
-    if (this.press?.began) this.show(); // a page was turned while the button is down
+    if (this.pointer.isDragging) this.pointer.show(); // a page was turned while the button is down
   }
 
   /** What lies under the pointer, in words; "" for nothing. */
   describe(event) {
-    const hit = this.hit(event.offsetX, event.offsetY);
+    const hit = this.pointer.hit(event.offsetX, event.offsetY);
+    if (hit?.part === "point") return "Drag it to another time, to a tenth of a second";
     return hit ? this.words(hit.event) : "";
   }
 
@@ -153,129 +151,8 @@ export class EventLayer {
     return lines.join("\n");
   }
 
-  // the pointer
-
   get plot() {
     return this.panel.drawn ? this.panel.plot : null;
-  }
-
-  timeAt(x) {
-    return this.plot.start + (x - this.plot.left) / this.plot.perSecond;
-  }
-
-  /** The event under a place and which part of it: "start", "stop" or "middle". */
-  hit(x, y) {
-    if (!this.plot || x < GUTTER) return null;
-    const isUnder = ({ left, right, top, height }) => x >= left - EDGE && x <= right + EDGE && y >= top && y < top + height;
-    const under = this.boxes.filter(isUnder);
-    // the selected one first, then the one that lies closest about the pointer
-    under.sort((a, b) => (b.event.id === this.selected) - (a.event.id === this.selected) || outside(a, x) - outside(b, x) || a.right - a.left - (b.right - b.left));
-    const [box] = under;
-    if (!box) return null;
-    const { event, left, right } = box;
-    const reach = Math.min(EDGE, Math.max(1, (right - left) / 4));
-    const { view } = this.scene;
-    const part = x < left + reach && event.start >= view.start ? "start" : x > right - reach && event.stop <= view.stop ? "stop" : "middle";
-    return { event, part };
-  }
-
-  down(event) {
-    this.menu.close();
-    const { offsetX: x, offsetY: y } = event;
-    if (event.button !== 0 || event.shiftKey || this.panel.caliper.isOn || !this.plot || x < GUTTER) return;
-    const hit = event.altKey ? null : this.hit(x, y);
-    const row = this.panel.rowAt(y);
-    this.press = { x, last: x, from: this.timeAt(x), ...(hit ?? { part: (this.isOn || event.altKey) && row ? "new" : "none", row }) };
-    this.panel.canvas.setPointerCapture(event.pointerId);
-    if (hit) this.select(hit.event.id);
-  }
-
-  move(event) {
-    const { press } = this;
-    if (!press) {
-      this.point(event);
-      return;
-    }
-    press.last = event.offsetX;
-    if (!press.began) {
-      if (Math.abs(event.offsetX - press.x) < LEAST_PIXELS || press.part === "none" || press.isRefused) return;
-      if (!this.canEdit) {
-        press.isRefused = true;
-        this.panel.say(this.whyNot());
-        return;
-      }
-      press.began = true;
-    }
-    this.show();
-  }
-
-  /** The pointer's shape says what a drag would do. */
-  point(event) {
-    const hit = this.hit(event.offsetX, event.offsetY);
-    const { style } = this.panel.canvas;
-    const shape = !hit ? "" : !this.canEdit ? "pointer" : hit.part === "middle" ? "move" : "ew-resize";
-    const cursor = shape || (this.isOn && event.offsetX >= GUTTER ? "crosshair" : "");
-    if (style.cursor !== cursor) style.cursor = cursor;
-  }
-
-  up() {
-    const { press } = this;
-    if (!press) return;
-    const event = press.began ? this.dragged() : null;
-    this.cancel();
-    if (event && press.part === "new") this.make(event);
-    else if (event) this.change(press.event, event);
-    else if (press.part === "none" || press.part === "new") this.select(null);
-  }
-
-  cancel() {
-    this.press = null;
-    this.drag.hidden = true;
-  }
-
-  /** The event as it would be were the button let go now. */
-  dragged() {
-    const { press } = this;
-    const now = this.timeAt(press.last);
-    if (press.part === "new") {
-      const kind = press.row.trace.kind;
-      return this.within({ name: this.names.get(kind) ?? firstName(kind), channel: press.row.trace.label, extra: {} }, press.from, now);
-    }
-    const { start, stop } = press.event;
-    if (press.part === "start") return this.within(press.event, now, stop);
-    if (press.part === "stop") return this.within(press.event, start, now);
-    return this.within(press.event, start + now - press.from, stop + now - press.from);
-  }
-
-  /** The event between two times, in tenths of a second and inside the recording. */
-  within(event, one, other) {
-    const end = Math.floor(this.night.duration_s / STEP_S) * STEP_S;
-    const shift = Math.max(0, -Math.min(one, other)) + Math.min(0, end - Math.max(one, other));
-    const isMoved = Math.abs(other - one - (event.stop - event.start)) < STEP_S / 2;
-    const [a, b] = isMoved ? [one + shift, other + shift] : [Math.min(Math.max(one, 0), end), Math.min(Math.max(other, 0), end)];
-    const start = tenth(Math.min(a, b));
-    return { ...event, start, stop: Math.max(tenth(Math.max(a, b)), tenth(start + STEP_S)) };
-  }
-
-  /** Show over the traces what is being dragged. */
-  show() {
-    const { press, plot } = this;
-    if (!plot) return;
-    const event = this.dragged();
-    const at = (seconds) => Math.min(Math.max(plot.left + (seconds - plot.start) * plot.perSecond, plot.left), plot.left + plot.width);
-    const [left, right] = [at(event.start), at(event.stop)];
-    const box = this.boxes.find((one) => one.event.id === press.event?.id);
-    const row = this.panel.placed.find(({ trace }) => trace.key === press.row?.trace.key);
-    const [top, height] = row ? [row.middle - row.pitch / 2, row.pitch] : box ? [box.top, box.height] : [plot.top, plot.height];
-    const colour = colourOf(this.theme, event.name);
-    Object.assign(this.drag.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${height}px`, borderColor: colour });
-    this.drag.hidden = false;
-    const text = this.drag.firstChild;
-    const remark = lengthRemark(event);
-    text.textContent = `${event.name} · ${clockText(this.night.start, event.start)} · ${(event.stop - event.start).toFixed(1)} s${remark ? ` · ${remark}` : ""}`;
-    const { offsetWidth: width, offsetHeight: high } = text;
-    text.style.left = `${Math.min(0, plot.left + plot.width - left - width)}px`;
-    text.style.top = top - high - 3 >= 0 ? `${-high - 3}px` : `${height + 3}px`;
   }
 
   // edits: each is one step of undo
@@ -292,14 +169,13 @@ export class EventLayer {
     if (!from) return; // somebody else has deleted it meanwhile
     const changed = this.signed(to, from);
     if (from.start === changed.start && from.stop === changed.stop && from.name === changed.name && from.channel === changed.channel) return;
-    if (this.document.apply({ events: [[id, from, changed]] }, "event")) this.said(changed);
+    if (this.document.apply({ events: [[id, from, changed]] }, isLights(to.name) ? "lights" : "event")) this.said(changed);
   }
 
   delete() {
     const event = this.index.get(this.selected);
     if (!event) return false;
-    if (!this.canEdit) this.panel.say(this.whyNot());
-    else {
+    if (this.mayEdit()) {
       this.document.apply({ events: [[event.id, this.document.events.get(event.id), null]] }, "event");
       this.panel.say(`${event.name} deleted. Ctrl+Z brings it back.`);
     }
@@ -341,19 +217,16 @@ export class EventLayer {
   }
 
   openMenuAt(event) {
-    const hit = this.hit(event.offsetX, event.offsetY);
+    const hit = this.pointer.hit(event.offsetX, event.offsetY);
     if (!hit && !this.isOn) return;
     event.preventDefault();
-    if (!hit) return;
+    if (!hit || hit.part === "point") return;
     this.select(hit.event.id);
     this.openMenu(event.offsetX);
   }
 
   openMenu(x) {
-    if (!this.canEdit) {
-      this.panel.say(this.whyNot());
-      return;
-    }
+    if (!this.mayEdit()) return;
     const { width, height, settings } = this.panel;
     const box = this.boxes.find(({ event }) => event.id === this.selected);
     const { left, top, height: high } = box ?? { left: this.plot.left, top: this.plot.top, height: 0 };
@@ -386,21 +259,19 @@ export class EventLayer {
       this.openMenu();
       return true;
     }
-    if (!this.canEdit) {
-      this.panel.say(this.whyNot());
-      return true;
-    }
-    const [first, last] = { earlier: [-1, -1], later: [1, 1], shorter: [0, -1], longer: [0, 1] }[word];
-    if (event.stop + last * STEP_S - event.start - first * STEP_S < STEP_S / 2) return false;
-    this.change(event, this.within(event, event.start + first * STEP_S, event.stop + last * STEP_S));
+    if (this.mayEdit()) this.change(event, { ...event, ...this.nudged(event, word) });
     return true;
   }
 
+  nudged(event, word) {
+    const { duration_s: duration } = this.night;
+    if (word === "earlier" || word === "later") return moved(event, word === "later" ? STEP_S : -STEP_S, duration);
+    const stop = word === "longer" ? event.stop + STEP_S : Math.max(event.stop - STEP_S, event.start + STEP_S);
+    return withEdge(event, "stop", stop, duration);
+  }
+
   toggle() {
-    if (!this.isOn && !this.canEdit) {
-      this.panel.say(this.whyNot());
-      return true;
-    }
+    if (!this.isOn && !this.mayEdit()) return true;
     this.isOn = !this.isOn;
     this.panel.canvas.style.cursor = this.isOn ? "crosshair" : "";
     this.panel.say(this.isOn ? "Event tool: drag over a channel to mark an event there. E or Esc ends it." : "Event tool off");
@@ -411,15 +282,15 @@ export class EventLayer {
   makeByKey() {
     const row = this.isOn && this.canEdit && this.plot && this.panel.placed.find(({ trace }) => trace.key === this.panel.settings.selected);
     if (!row) return false;
-    const middle = this.timeAt(this.plot.left + this.plot.width / 2);
-    const event = { name: this.names.get(row.trace.kind) ?? firstName(row.trace.kind), channel: row.trace.label };
-    this.make(this.within(event, middle - NEW_BY_KEY_S / 2, middle + NEW_BY_KEY_S / 2));
+    const middle = this.pointer.timeAt(this.plot.left + this.plot.width / 2);
+    const times = spanning(middle - NEW_BY_KEY_S / 2, middle + NEW_BY_KEY_S / 2, this.night.duration_s);
+    this.make({ name: this.nameFor(row), channel: row.trace.label, ...times });
     return true;
   }
 
   escape() {
     if (this.menu.isOpen) this.menu.close();
-    else if (this.press?.began) this.cancel();
+    else if (this.pointer.isDragging) this.pointer.cancel();
     else if (this.isOn) this.toggle();
     else if (this.selected !== null) this.select(null);
     else return false;
@@ -461,12 +332,4 @@ export class EventLayer {
   close() {
     this.stop?.();
   }
-}
-
-function outside({ left, right }, x) {
-  return Math.max(left - x, x - right, 0);
-}
-
-function tenth(seconds) {
-  return Math.round(seconds * 10) / 10;
 }

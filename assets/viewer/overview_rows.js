@@ -1,7 +1,7 @@
 // The rows of the night's overview, each drawn once for a study and a size.
 
 import { clockText } from "./clock.js";
-import { colourOf, GROUPS } from "./event_kinds.js";
+import { colourOf, GROUPS, OUTSIDE } from "./event_kinds.js";
 import { FONT } from "./layout.js";
 
 const UNSCORED = "#eef0f3";
@@ -74,7 +74,7 @@ function drawLights(context, { lights, theme, width, perSecond }, height) {
     if (seconds === null) continue;
     const x = Math.round(seconds * perSecond);
     const isOff = name === "Lights off";
-    context.fillStyle = "rgb(214 218 224 / 55%)"; // nothing counts there
+    context.fillStyle = OUTSIDE;
     context.fillRect(isOff ? 0 : x, 0, isOff ? x : width - x, height);
     context.fillStyle = theme.cursor;
     for (let y = 0; y < height; y += 4) context.fillRect(x, y, 1, 2);

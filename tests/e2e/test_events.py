@@ -196,6 +196,24 @@ def test_a_desaturation_is_measured_and_a_short_arousal_is_remarked_on(tab: Any,
     assert "Marked, not counted: no part of it lies in sleep." in said  # the first quarter of the night is wake
 
 
+def test_the_lights_go_off_by_key_and_are_dragged_to_the_second(tab: Any, app: RunningApp) -> None:
+    open_study(tab, app, "night", 3)
+    tab.keyboard.press("l")
+
+    def off() -> float:
+        wait_stored(tab)
+        (mark,) = [event for event in stored(app, "night") if event.name == "Lights off"]
+        assert mark.start_s == mark.stop_s
+        return mark.start_s
+
+    assert off() == 60
+    foot = tab.locator(CANVAS).bounding_box()["height"] - 32 - 10
+    drag(tab, foot, 58, 71.2)
+    assert off() == pytest.approx(73.2, abs=0.5)
+    tab.keyboard.press("Control+z")
+    assert off() == 60
+
+
 def test_without_a_review_events_are_only_looked_at(tab: Any, app: RunningApp) -> None:
     viewer = open_study(tab, app, "looked")
     tab.keyboard.press("e")
