@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,7 +67,6 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
     RecordingError
         When its stored vitals or its recording cannot be read.
     """
-    sets = event_sets(library, study)
     if _is_review(library, study, scoring):
         content = document(library, scoring)
         stages_n, shares_ns, events = content.stages, content.probabilities, tuple(content.events.values())
@@ -77,6 +77,7 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
             raise RequestError(f"{study} has no scoring {scoring} any more; open it again")
         stages_n, shares_ns = stored.stages, stored.probabilities
         looked_at_n = np.zeros(len(stages_n), dtype=bool)
+        sets = event_sets(library, study)
         events = sets[0].events if sets else _own_events(library, study)
     if shares_ns is None:
         shares_ns = np.full((len(stages_n), len(SCORED_STAGES)), np.nan, np.float32)
@@ -85,7 +86,7 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
         probabilities_ns=shares_ns,
         looked_at_n=looked_at_n,
         events=events,
-        looked_for=frozenset(name for one in sets for name in one.provenance.get("looked_for", ())),
+        looked_for=_looked_for(library, study),
         vitals=_vitals(library, study),
         temperature=fit_temperature(shares_ns[looked_at_n], stages_n[looked_at_n]),
     )
@@ -94,6 +95,15 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
 def _is_review(library: Library, study: str, scoring: int) -> bool:
     row = library.connection.execute("SELECT 1 FROM reviews WHERE scoring = ? AND study = ?", (scoring, study)).fetchone()
     return row is not None
+
+
+def _looked_for(library: Library, study: str) -> frozenset[str]:
+    """Return what the makers of the study's sets looked for, without reading the sets."""
+    rows = library.connection.execute(
+        "SELECT e.provenance FROM event_sets e JOIN studies s ON s.id = e.study AND s.sha256 = e.source_sha256 WHERE e.study = ?",
+        (study,),
+    )
+    return frozenset(name for row in rows for name in json.loads(row["provenance"]).get("looked_for", ()))
 
 
 def _own_events(library: Library, study: str) -> tuple[Event, ...]:
