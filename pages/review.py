@@ -23,6 +23,7 @@ from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.review_scoring import REFUSED, choose_scorings, show_other_scorer, show_score_button
 from sleepfm.viewer.role_widgets import action_button, export_button, may, stop_button
 from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, export_name, export_scoring
+from sleepfm.viewer.scoring_import import scoring_import_dialog
 from sleepfm.viewer.signed_in import require
 from sleepfm.viewer.similar_words import window_of
 from sleepfm.viewer.visits import Visit, arrive, last_study, paged
@@ -155,6 +156,8 @@ def show_more(
         if stored and can_stage:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 engine = choose_engine(library, study, is_staged=True)
+        if can_stage and action_button("Add a scoring or events", icon=":material/upload_file:", width="stretch"):
+            scoring_import_dialog(study.id)
         show_export(library, study, scorings)
         if study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED):
             with st.expander("Another scorer, or from nothing"):

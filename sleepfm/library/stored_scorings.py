@@ -17,9 +17,10 @@ from sleepfm.recording.scorings.scoring import Scoring
 BY_PEOPLE = (
     f"r.engine NOT IN ({', '.join(repr(name) for name in AUTOMATIC_ENGINES)})"
     " AND (w.scoring IS NULL OR w.state <> 'open' OR w.changed_at > r.created_at)"
+    " AND json_extract(r.provenance, '$.by_program') IS NOT 1"
 )
 """Condition for scorings that a person made, or that came with the recording. A review that was begun and in which nobody has
-done anything yet is still its program's proposal."""
+done anything yet is still its program's proposal, and so is a file that somebody added and that holds probabilities."""
 
 
 @dataclass(frozen=True)

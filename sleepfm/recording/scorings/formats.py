@@ -14,7 +14,7 @@ import numpy as np
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.recording.scorings.bids_events import is_bids_events, read_bids_events, write_bids_events
 from sleepfm.recording.scorings.clock import shift_s
-from sleepfm.recording.scorings.contents import Contents, Known, Mark
+from sleepfm.recording.scorings.contents import Contents, Known, Mark, require_stretch
 from sleepfm.recording.scorings.edf_annotations import NO_STAGES, is_nihon_kohden, read_edf, write_edf
 from sleepfm.recording.scorings.epochs import moved, onto_epochs
 from sleepfm.recording.scorings.events_csv import is_events_csv
@@ -33,7 +33,7 @@ from sleepfm.recording.scorings.usleep import NPY_MAGIC, is_usleep_table, read_u
 from sleepfm.recording.scorings.wfdb_annotations import is_wfdb_annotations, read_wfdb
 from sleepfm.recording.scorings.xml_tree import root_tag
 from sleepfm.recording.scorings.yasa_files import is_yasa_table, is_yasa_text, read_yasa, write_yasa
-from sleepfm.vocabulary import Stage
+from sleepfm.vocabulary import EventName, Stage
 
 ScoringFormat = Literal[
     "sleepfm", "edf", "nsrr", "annot", "eannot", "usleep", "yasa", "bids",
@@ -254,8 +254,14 @@ def write_scoring(
     ------
     RequestError
         When the format cannot be written.
+    ScoringError
+        An event has an unknown name, or its times are none.
     """
     listed = tuple(events)
+    for number, event in enumerate(listed, start=1):
+        if event.name not in tuple(EventName):
+            raise ScoringError(f"{path}: event {number}: {event.name[:40]!r} is none of the events {', '.join(EventName)}")
+        require_stretch(event.name, event.start_s, event.stop_s, f"{path}: event {number}")
     if to == "sleepfm":
         return tuple(write_sleepfm_csv(scoring, path, events=listed))
     if to == "edf":

@@ -1,0 +1,101 @@
+"""Scorings and events of a file that somebody adds to a study of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sleepfm.administration.audit import record
+from sleepfm.administration.readable_folders import require_readable_here
+from sleepfm.errors import RequestError, ScoringError
+from sleepfm.library.event_sets import store_events
+from sleepfm.library.library import Library
+from sleepfm.library.study import OWN_SCORING
+from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.recording.scorings.formats import FORMAT_NAMES, ScoringFile, ScoringFormat, read_file, unusual
+from sleepfm.text import printable
+from sleepfm.vocabulary import Stage
+
+MOST_MB = 16
+"""The largest files of a night have a few megabytes; recordings, which may hold annotations too, have hundreds."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The numbers of the scoring and of the set of events that were stored; None where the file held none."""
+
+    scoring: int | None
+    events: int | None
+
+
+def read_for_study(
+    library: Library,
+    identifier: str,
+    file: Path,
+    *,
+    as_format: ScoringFormat | None = None,
+    codes: Mapping[int, Stage] | None = None,
+) -> ScoringFile:
+    """Read a file laid over a study's recording; nothing is stored.
+
+    Raises
+    ------
+    RequestError
+        No such study or file, a file outside the folders that the app may read, or one that is too large.
+    CodesNeededError
+        Integers whose meaning nobody said; it has their counts.
+    ScoringError, RecordingError
+        What is wrong with the file, naming the line.
+    """
+    study = library.study(identifier)
+    require_readable_here(library.home, file)
+    if file.is_file() and file.stat().st_size > MOST_MB << 20:
+        raise RequestError(
+            f"{file} is larger than {MOST_MB} MB: a recording perhaps, whose scoring `sleepfm convert-scoring` takes out"
+        )
+    read = read_file(file, as_format=as_format, duration_s=study.duration_s, start=study.start, codes=codes)
+    if read.scoring is None and not read.events:
+        raise ScoringError(f"{file}: holds neither stages nor events of this recording")
+    return read
+
+
+def remarks(read: ScoringFile) -> tuple[str, ...]:
+    """Return what a person should know before the file is added: what was changed, and what is unusual in a night."""
+    return read.warnings if read.scoring is None else (*read.warnings, *unusual(read.scoring))
+
+
+def store_imported(library: Library, identifier: str, read: ScoringFile, *, file: Path, user: str) -> Imported:
+    """Store what was read from a file as a scoring and a set of events of a study; the same file again replaces it.
+
+    A scoring with probabilities is a program's: nothing is fine-tuned on it as if a person had scored.
+
+    Raises
+    ------
+    RequestError
+        When the study is still being looked through, so that nobody knows yet which bytes it has.
+    """
+    library.require_unchanged(identifier)
+    sha256 = library.study(identifier).sha256
+    if sha256 is None:
+        raise RequestError(f"{identifier} is still being looked through: add the scoring when that is done")
+    name = printable(file.name)[:120]
+    by_program = read.scoring is not None and read.scoring.probabilities is not None
+    provenance = {
+        "engine": OWN_SCORING,
+        "label": f"File {name}",
+        "note": f"{FORMAT_NAMES[read.format]}, added by {user}" + (", a program's: it holds probabilities" if by_program else ""),
+        "source_sha256": sha256,
+        "file_sha256": fingerprint(file),
+        "format": read.format,
+        "by_program": by_program,
+        "warnings": [*remarks(read)],
+    }
+    scoring = events = None
+    if read.scoring is not None:
+        scoring = library.store_scoring(identifier, read.scoring, engine=OWN_SCORING, model=name, provenance=provenance)
+    if read.events:
+        events = store_events(library, identifier, read.events, engine=OWN_SCORING, model=name, provenance=provenance)
+    found = {"file": name, "format": read.format, "stages": scoring is not None, "events": len(read.events)}
+    record(library.connection, user, "add scoring", identifier, found)
+    return Imported(scoring, events)

@@ -1,0 +1,173 @@
+"""The dialog that adds a scoring or events from a file to a study: what the file says is seen before it is stored."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from sleepfm.administration.roles import Role
+from sleepfm.errors import SleepFMError
+from sleepfm.library.imported_scorings import MOST_MB, read_for_study, remarks, store_imported
+from sleepfm.library.library import Library
+from sleepfm.recording.scorings.codes import CodesNeededError
+from sleepfm.recording.scorings.formats import FORMAT_NAMES, READABLE, ScoringFile
+from sleepfm.recording.scorings.stage_names import stage_from_name
+from sleepfm.text import plain, printable
+from sleepfm.viewer.role_widgets import action_button
+from sleepfm.viewer.signed_in import current_user, require
+from sleepfm.vocabulary import EPOCH_S, STAGE_SHORT, Stage
+
+_UPLOAD, _PATH = "Upload a file", "A path on the app's machine"
+_SHOWN_REMARKS = 12
+_STAGE_WORDS = [STAGE_SHORT[stage] for stage in (Stage.WAKE, Stage.N1, Stage.N2, Stage.N3, Stage.REM, Stage.UNKNOWN)]
+
+
+@st.dialog("Add a scoring or events", width="large")
+def scoring_import_dialog(study_id: str) -> None:
+    """Ask for a file, show what it says of this night, and add it."""
+    require(Role.SCORER)
+    st.caption(
+        "EDF+, NSRR or Profusion XML, Luna, U-Sleep, YASA, BIDS, RemLogic, Noxturnal, Nihon Kohden, WFDB, or our CSV: "
+        "which one it is, is seen from its content. It is laid over the recording by clock time."
+    )
+    way = st.segmented_control("Where it lies", (_UPLOAD, _PATH), default=_UPLOAD, required=True, key="scoring way")
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    uploaded, typed = None, ""
+    if way == _UPLOAD:
+        uploaded = left.file_uploader("Scoring or events file", max_upload_size=MOST_MB, key=f"scoring file of {study_id}")
+    else:
+        typed = left.text_input("Path of the file", placeholder="/data/night-nsrr.xml", key=f"scoring path of {study_id}")
+    stated = right.selectbox(
+        "Format",
+        READABLE,
+        index=None,
+        format_func=FORMAT_NAMES.__getitem__,
+        placeholder="by its content",
+        key=f"scoring format of {study_id}",
+    )
+    if uploaded is None and not typed.strip():
+        return
+    with Library.open() as library:
+        try:
+            with _file(uploaded, typed) as file:
+                codes = _codes(library, study_id, file, stated)
+                read = read_for_study(library, study_id, file, as_format=stated, codes=codes)
+                _show(read)
+                if action_button("Add", type="primary", key="add scoring"):
+                    store_imported(library, study_id, read, file=file, user=current_user().name)
+                    st.rerun()
+        except CodesNeededError:
+            return  # the table of codes has been shown and is not filled in yet
+        except SleepFMError as error:
+            st.error(plain(_without_folder(str(error))))
+
+
+@contextmanager
+def _file(uploaded: Any, typed: str) -> Iterator[Path]:
+    """Give a path to read: of an upload a copy that is gone afterwards."""
+    if uploaded is None:
+        yield Path(typed.strip().strip('"')).expanduser()
+        return
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        file = Path(folder) / (PurePosixPath(uploaded.name.replace("\\", "/")).name or "scoring")
+        file.write_bytes(uploaded.getvalue())
+        yield file
+
+
+_PREFIX = "sleepfm-scoring-"
+
+
+def _without_folder(message: str) -> str:
+    """Return an error of an upload without the folder that its copy lay in."""
+    return "".join(part.partition("/")[2] if k else part for k, part in enumerate(_split(message)))
+
+
+def _split(message: str) -> list[str]:
+    marker = f"{Path(tempfile.gettempdir())}/{_PREFIX}"
+    return message.split(marker)
+
+
+def _codes(library: Library, study_id: str, file: Path, stated: Any) -> Mapping[int, Stage] | None:
+    """Ask what integers mean when nobody said it; None when nothing has to be asked.
+
+    Raises
+    ------
+    CodesNeededError
+        When not every code has its stage yet.
+    """
+    try:
+        read_for_study(library, study_id, file, as_format=stated)
+    except CodesNeededError as error:
+        st.warning("The file holds integers, and programs mean different stages by them. Say what each one is.")
+        table = st.data_editor(
+            pd.DataFrame(
+                {"Code": sorted(error.counts), "Epochs": [error.counts[code] for code in sorted(error.counts)], "Stage": None}
+            ),
+            hide_index=True,
+            disabled=["Code", "Epochs"],
+            column_config={"Stage": st.column_config.SelectboxColumn(options=_STAGE_WORDS, required=True)},
+            key=f"codes of {file.name} {sorted(error.counts)}",
+        )
+        found = chosen_codes(table.to_dict("records"))
+        if len(found) < len(error.counts):
+            raise
+        return found
+    return None
+
+
+def chosen_codes(rows: list[dict[Any, Any]]) -> dict[int, Stage]:
+    """Return the stage of every row of the table of codes that has one."""
+    found = {}
+    for row in rows:
+        stage = stage_from_name(row["Stage"]) if isinstance(row["Stage"], str) else None
+        if stage is not None:
+            found[int(row["Code"])] = stage
+    return found
+
+
+def stage_rows(read: ScoringFile) -> list[dict[str, object]]:
+    """Return a row a stage: epochs, minutes, and the share of the recording."""
+    if read.scoring is None:
+        return []
+    counts = Counter(read.scoring.stages.tolist())
+    total = max(len(read.scoring.stages), 1)
+    return [
+        {
+            "Stage": STAGE_SHORT[stage],
+            "Epochs": counts[stage],
+            "Minutes": counts[stage] * EPOCH_S / 60,
+            "Share %": round(100 * counts[stage] / total, 1),
+        }
+        for stage in (Stage.WAKE, Stage.N1, Stage.N2, Stage.N3, Stage.REM, Stage.UNKNOWN)
+    ]
+
+
+def event_rows(read: ScoringFile) -> list[dict[str, object]]:
+    """Return a row a kind of event."""
+    return [{"Event": printable(name), "Number": n} for name, n in Counter(one.name for one in read.events).most_common()]
+
+
+def _show(read: ScoringFile) -> None:
+    """Show what a file says of the night."""
+    st.markdown(f"**{plain(FORMAT_NAMES[read.format])}**")
+    stages, events = st.columns(2)
+    if read.scoring is None:
+        stages.caption("No stages: only the events are added.")
+    else:
+        stages.dataframe(pd.DataFrame(stage_rows(read)), hide_index=True)
+    if read.events:
+        events.dataframe(pd.DataFrame(event_rows(read)), hide_index=True)
+    else:
+        events.caption("No events.")
+    said = remarks(read)
+    for one in said[:_SHOWN_REMARKS]:
+        st.caption(f":material/warning: {plain(_without_folder(one))}")
+    if len(said) > _SHOWN_REMARKS:
+        st.caption(f"and {len(said) - _SHOWN_REMARKS} more remarks")
