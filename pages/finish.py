@@ -22,6 +22,7 @@ from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.report_preview import report_preview
 from sleepfm.viewer.role_widgets import action_button, export_button, may
 from sleepfm.viewer.runs_words import kind_words
+from sleepfm.viewer.scoring_export import export_choices
 from sleepfm.viewer.signed_in import current_user, require
 from sleepfm.viewer.visits import last_study
 from sleepfm.vocabulary import EPOCH_S
@@ -146,6 +147,8 @@ def show_report(library: Library, study: Study, one: StoredScoring) -> None:
         if stored is not None:
             show_files(stored)
     show_report_notices(library, study, one, stored, running)
+    st.markdown("**The scoring and its events as a file**")
+    export_choices(library, study, one, key=f"finish {study.id} {one.id}")
     if stored is not None and (may(Role.SCORER) or not stored.identified):
         report_preview(study.id, one.id, stamp=stored.made_at.isoformat(), height=PREVIEW_PX)
 

@@ -1,0 +1,87 @@
+"""The dialog that adds a scoring: what the file says is seen first, integers are asked for, nothing is stored before Add."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from make_edf import write_edf
+from streamlit.testing.v1 import AppTest
+
+from sleepfm.library.event_sets import event_sets
+from sleepfm.library.library import Library
+from sleepfm.viewer.scoring_import import chosen_codes
+from sleepfm.vocabulary import Stage
+
+PAGE = """
+import streamlit as st
+from sleepfm.viewer.scoring_import import scoring_import_dialog
+if st.button("Open") or st.session_state.get("opened"):
+    st.session_state.opened = True
+    scoring_import_dialog("night")
+"""
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    monkeypatch.setenv("SLEEPFM_HOME", str(tmp_path / "home"))
+    library = Library.open(tmp_path / "home")
+    study = library.add(write_edf(tmp_path / "night.edf", seconds=120, labels=("C4-M1",)))
+    library.store_hash(study.id, "a" * 64)
+    return library
+
+
+def opened(path: Path) -> AppTest:
+    page = AppTest.from_string(PAGE, default_timeout=30).run()
+    page.button[0].click().run()
+    page.segmented_control[0].set_value("A path on the app's machine").run()
+    page.text_input[0].set_value(str(path)).run()
+    assert not page.exception
+    return page
+
+
+def said(page: AppTest) -> str:
+    return " ".join(one.value for part in (page.error, page.warning, page.caption, page.markdown) for one in part).replace(
+        "\\", ""
+    )
+
+
+def test_what_a_file_says_is_seen_before_it_is_added(library: Library, tmp_path: Path) -> None:
+    path = tmp_path / "expert.tsv"
+    path.write_text("onset\tduration\ttrial_type\n0\t60\tW\n60\t30\tN2\n70\t10\tHypopnea\n90\t90\tstage 4\n")
+    page = opened(path)
+    assert "BIDS events.tsv" in said(page)
+    assert "60 s past the end of the recording" in said(page)
+    assert "'stage 4' became N3" in said(page)
+    stages = next(frame.value for frame in page.dataframe if "Stage" in frame.value)
+    assert dict(zip(stages["Stage"], stages["Epochs"], strict=True)) == {"W": 2, "N1": 0, "N2": 1, "N3": 1, "R": 0, "?": 0}
+    assert library.scorings("night") == []
+    next(button for button in page.button if button.label == "Add").click().run()
+    assert not page.exception
+    assert [one.scoring.stages.tolist() for one in library.scorings("night")] == [[0, 0, 2, 3]]
+    assert [event.name for event in event_sets(library, "night")[0].events] == ["Hypopnea"]
+
+
+@pytest.mark.usefixtures("library")
+def test_integers_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "h.txt"
+    path.write_text("0\n0\n2\n5\n")
+    page = opened(path)
+    assert "programs mean different stages by them" in said(page)
+    assert "Add" not in [button.label for button in page.button]
+    page.selectbox[0].set_value("yasa").run()  # YASA's end at 4
+    assert "Add" not in [button.label for button in page.button]
+
+
+@pytest.mark.usefixtures("library")
+def test_trouble_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("Start,Stop,StageName\n0,30,Wake\n15,45,REM\n")
+    page = opened(path)
+    assert "line 3: 15 to 45 s overlaps line 2" in said(page)
+    assert "no such file" in said(opened(tmp_path / "nobody.csv")).lower()
+
+
+def test_only_filled_rows_are_codes() -> None:
+    rows = [{"Code": 0, "Stage": "W"}, {"Code": 5, "Stage": "R"}, {"Code": 9, "Stage": None}, {"Code": 7, "Stage": "?"}]
+    assert chosen_codes(rows) == {0: Stage.WAKE, 5: Stage.REM, 7: Stage.UNKNOWN}
