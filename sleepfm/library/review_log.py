@@ -17,13 +17,12 @@ from sleepfm.library.library import Library
 from sleepfm.library.review_patch import Patch
 from sleepfm.library.reviews import Review, content_sha256, document, review
 from sleepfm.recording.scorings.scoring import Event
+from sleepfm.recording.scorings.tables import spreadsheet_safe
 from sleepfm.vocabulary import STAGE_NAMES, Stage
 
 _TURNS = ("undo", "redo")
 _NO_EDITS = ("begin", "mark as reviewed", "sign", "reopen")
 """Entries that cannot be undone."""
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ def log_csv(library: Library, scoring: int) -> bytes:
         head = [entry.id, entry.at.isoformat(timespec="milliseconds"), entry.user, entry.action, entry.concerns or ""]
         for epoch, event, before, after in _rows(entry):
             cells = (*head, epoch, event, before, after, entry.note, about.scorer, about.proposal or "nothing")
-            table.writerow([_cell(cell) for cell in cells])
+            table.writerow([spreadsheet_safe(str(cell)) for cell in cells])
     return text.getvalue().encode()
 
 
@@ -231,11 +230,6 @@ def event_words(event: Event | None) -> str:
         return ""
     place = f" on {event.channel}" if event.channel else ""
     return f"{event.name} {event.start_s:.2f} to {event.stop_s:.2f} s{place}"
-
-
-def _cell(value: object) -> str:
-    text = str(value)
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
 
 
 def log_json(library: Library, scoring: int) -> bytes:
