@@ -99,7 +99,7 @@ class Vitals:
     def load(cls, path: Path) -> Vitals:
         """Read what `save` wrote; RecordingError when it cannot be read."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 about = json.loads(stored["about"].tobytes())
                 names = {int(code): str(name) for code, name in about.pop("position_names").items()}
                 about["remarks"] = tuple(about["remarks"])
@@ -111,7 +111,7 @@ class Vitals:
                     position_names=names,
                     **about,
                 )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise RecordingError(f"{path}: holds no vitals ({error}); delete it and it is made again.") from None
 
 
