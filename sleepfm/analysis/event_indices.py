@@ -64,7 +64,7 @@ def made_ready(events: Sequence[Event], span: NightSpan, positions: Mapping[str,
     name_e = np.array([event.name for event in events], dtype=object)
     start_e = np.array([event.start_s for event in events], dtype=np.float64)
     stop_e = np.maximum(np.array([event.stop_s for event in events], dtype=np.float64), start_e + _ROUNDING)
-    of_name = {str(name): name_e == name for name in EventName}
+    of_name = {name.value: name_e == name.value for name in EventName}
     # an arousal reaches back into the sleep that it ends
     reached_e = np.where(of_name[EventName.AROUSAL], start_e - AROUSAL_REACH_S, start_e)
     inside_e = (start_e < span.on_s) & (stop_e > span.off_s)

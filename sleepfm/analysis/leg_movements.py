@@ -19,6 +19,8 @@ SERIES = 4
 """Movements that make a series."""
 RESPIRATORY_REACH_S = 0.5
 _ROUNDING_S = 1e-6
+_LEG = EventName.LEG_MOVEMENT.value
+_BREATHING = frozenset(name.value for name in RESPIRATORY)
 
 
 def candidate_onsets(events: Sequence[Event], span: NightSpan) -> np.ndarray:
@@ -27,12 +29,12 @@ def candidate_onsets(events: Sequence[Event], span: NightSpan) -> np.ndarray:
     They last 0.5 to 10 s and do not lie within 0.5 s of an apnea, hypopnea or RERA. Movements that begin less than 5 s after
     another (the other leg's, most often) are one with it.
     """
-    legs = sorted((event.start_s, event.stop_s) for event in events if event.name == EventName.LEG_MOVEMENT)
+    legs = sorted((event.start_s, event.stop_s) for event in events if event.name == _LEG)
     times = np.array(legs, dtype=np.float64).reshape(-1, 2)
     length_s = times[:, 1] - times[:, 0]
     fits = (length_s >= SHORTEST_S - _ROUNDING_S) & (length_s <= LONGEST_S + _ROUNDING_S)
     fits &= (times[:, 0] >= span.off_s) & (times[:, 0] < span.on_s)
-    breaths = np.array([(event.start_s, event.stop_s) for event in events if event.name in RESPIRATORY]).reshape(-1, 2)
+    breaths = np.array([(event.start_s, event.stop_s) for event in events if event.name in _BREATHING]).reshape(-1, 2)
     fits &= ~_overlaps(times, breaths + np.array([-RESPIRATORY_REACH_S, RESPIRATORY_REACH_S]))
     kept: list[float] = []
     for onset_s in times[fits, 0].tolist():

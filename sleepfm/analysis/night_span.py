@@ -11,6 +11,8 @@ import numpy as np
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.vocabulary import EPOCH_S, EventName
 
+_MARKS = frozenset({EventName.LIGHTS_OFF.value, EventName.LIGHTS_ON.value})
+
 
 @dataclass(frozen=True)
 class NightSpan:
@@ -72,7 +74,7 @@ def night_span(
     """
     end_s = n_epochs * EPOCH_S
     remarks: list[str] = []
-    marks = [event for event in events if event.name in (EventName.LIGHTS_OFF, EventName.LIGHTS_ON)]
+    marks = [event for event in events if event.name in _MARKS]
     off_s = _mark(lights_off_s, marks, EventName.LIGHTS_OFF, remarks)
     on_s = _mark(lights_on_s, marks, EventName.LIGHTS_ON, remarks)
     if off_s is not None and on_s is not None and on_s <= off_s:

@@ -207,8 +207,10 @@ def _intervals(
     if probabilities is None or not keys or not np.isfinite(probabilities).all(axis=1).any():
         return {}
     drawn_bn = draw_hypnograms(stages, calibrated(probabilities, 1.0 if temperature is None else temperature))
-    drawn = night.compute(drawn_bn)
-    low_k, high_k, undefined_k = percentile_intervals(np.stack([drawn[key] for key in keys]))
+    step = max(1, _CELLS_AT_ONCE // len(stages))
+    parts = [night.compute(drawn_bn[first : first + step]) for first in range(0, len(drawn_bn), step)]
+    values_kb = np.concatenate([np.stack([part[key] for key in keys]) for part in parts], axis=1)
+    low_k, high_k, undefined_k = percentile_intervals(values_kb)
     found = {}
     for key, low, high, undefined in zip(keys, low_k.tolist(), high_k.tolist(), undefined_k.tolist(), strict=True):
         if undefined < 1:
@@ -218,4 +220,5 @@ def _intervals(
     return found
 
 
+_CELLS_AT_ONCE = 400_000  # epochs of hypnograms: a recording of a month fits into memory too
 _FIXED = frozenset({"tib", "unknown"})

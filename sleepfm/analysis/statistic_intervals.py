@@ -32,6 +32,7 @@ CERTAIN = 0.9995
 """An epoch whose best stage is at least so probable is not drawn."""
 _BLOCK = 240
 _LONGEST = 2880  # the noise of a day; a longer recording uses it again
+_EPOCHS_AT_ONCE = 1000
 _SEED = 20_240_930
 _IMPOSSIBLE = np.log(1e-5)  # less than this never wins against the noise in so few draws
 
@@ -59,20 +60,27 @@ def draw_hypnograms(
         return drawn_bn
     epochs = min(_LONGEST, -(-len(stages_n) // _BLOCK) * _BLOCK)
     noise_snb = _noise(epochs, draws, correlation)
-    with np.errstate(divide="ignore"):
-        log_ks = np.log(probabilities_ns[open_k]).astype(np.float32)
-    numbers = np.array(SCORED_STAGES, dtype=np.int8)
-    at_k = open_k % epochs
-    best_kb = noise_snb[0][at_k] + log_ks[:, :1]
-    stage_kb = np.full(best_kb.shape, numbers[0])
-    for s in range(1, len(SCORED_STAGES)):
-        possible = np.flatnonzero(log_ks[:, s] > _IMPOSSIBLE)
-        score_pb = noise_snb[s][at_k[possible]] + log_ks[possible, s : s + 1]
-        higher = score_pb > best_kb[possible]
-        best_kb[possible] = np.where(higher, score_pb, best_kb[possible])
-        stage_kb[possible] = np.where(higher, numbers[s], stage_kb[possible])
-    drawn_bn[:, open_k] = stage_kb.T
+    for first in range(0, len(open_k), _EPOCHS_AT_ONCE):
+        part_k = open_k[first : first + _EPOCHS_AT_ONCE]
+        drawn_bn[:, part_k] = _most_probable(probabilities_ns[part_k], noise_snb, part_k % epochs).T
     return drawn_bn
+
+
+def _most_probable(probabilities_ks: np.ndarray, noise_snb: np.ndarray, at_k: np.ndarray) -> np.ndarray:
+    """Return (epoch, draw) stages for which log-probability plus the noise at (epoch,) `at_k` is highest."""
+    with np.errstate(divide="ignore"):
+        log_ks = np.log(probabilities_ks).astype(np.float32)
+    best_kb = noise_snb[0][at_k] + log_ks[:, :1]
+    stage_kb = np.full(best_kb.shape, SCORED_STAGES[0], np.int8)
+    for s, stage in enumerate(SCORED_STAGES[1:], 1):
+        possible = np.flatnonzero(log_ks[:, s] > _IMPOSSIBLE)
+        rows = slice(None) if len(possible) == len(at_k) else possible  # a view where that is all of them
+        score_pb = noise_snb[s][at_k[rows]]
+        score_pb += log_ks[rows, s : s + 1]
+        stage_pb, best_pb = stage_kb[rows], best_kb[rows]
+        np.putmask(stage_pb, score_pb > best_pb, int(stage))
+        stage_kb[rows], best_kb[rows] = stage_pb, np.maximum(best_pb, score_pb)
+    return stage_kb
 
 
 @lru_cache(maxsize=4)

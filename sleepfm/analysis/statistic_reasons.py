@@ -93,7 +93,7 @@ def remarks(stages_n: np.ndarray, night: NightNumbers) -> tuple[str, ...]:
     if rem_n.any() and unknown_n[onset : int(rem_n.argmax())].any():
         said.append("Epochs between the first sleep and the first R are Unknown: R may have begun earlier than its latency says.")
     for name, count in night.counted.outside.items():
-        said.append(f"{count} × {printable(name)} lie outside lights off to lights on and are not counted.")
+        said.append(f"{count} × {printable(name)} outside lights off to lights on: not counted.")
     if night.counted.unmeasured:
         said.append(f"{night.counted.unmeasured} marked desaturations have no depth: they are in neither ODI.")
     for word, signal in (("SpO2", night.oxygen), ("heart rate", night.heart)):

@@ -84,7 +84,7 @@ def test_desaturations_are_graded_by_their_depth() -> None:
 
 def test_events_outside_are_said() -> None:
     found = of(one(EventName.HYPOPNEA, 4000), one(EventName.HYPOPNEA, -50), one(EventName.AROUSAL, 500))
-    assert "2 × Hypopnea lie outside lights off to lights on and are not counted." in found.remarks
+    assert "2 × Hypopnea outside lights off to lights on: not counted." in found.remarks
 
 
 def legs(*onsets_s: float, seconds: float = 2.0) -> list[Event]:
