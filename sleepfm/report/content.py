@@ -113,7 +113,8 @@ def state_sentence(data: ReportData) -> str:
         origin = f"proposed by {proposal}" if standing.by_program else f"as they came: {proposal}"
         return f"Stages {origin}; nobody has reviewed them here."
     changed = f"{standing.changed_epochs:,} {_plural(standing.changed_epochs, 'epoch')} changed by {scorer}"
-    made = f"Stages proposed by {proposal}, {changed}." if proposal else f"Stages scored by {scorer}, begun from nothing."
+    origin = f"Stages proposed by {proposal}, {changed}" if proposal else f"Stages scored by {scorer}, begun from nothing"
+    made = f"{origin}; {standing.looked_at:,} of {len(data.scoring.stages):,} epochs set or confirmed by hand."
     if standing.broken:
         return f"{made} It was changed after {drawable(standing.signed_by)} signed it: nobody stands behind this content."
     if standing.state is State.SIGNED:
@@ -145,7 +146,8 @@ def facts(data: ReportData) -> tuple[tuple[str, str], ...]:
     found.append(("Recorded", _night(data)))
     found.append(("Lights off", _at(data, data.lights_off_s)))
     found.append(("Lights on", _at(data, data.lights_on_s)))
-    found.append(("Events", drawable(data.events_by) if data.events else "none marked"))
+    marked = any(event.name not in (EventName.LIGHTS_OFF, EventName.LIGHTS_ON) for event in data.events)
+    found.append(("Events", drawable(data.events_by) if marked else "none marked"))
     return tuple(found)
 
 

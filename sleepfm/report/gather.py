@@ -20,7 +20,7 @@ from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.night_statistics import study_statistics
 from sleepfm.library.review_log import changes_since
 from sleepfm.library.reviews import ReviewDocument, ReviewState, document, is_as_signed, proposal_words
-from sleepfm.library.scored_night import scored_night
+from sleepfm.library.scored_night import ScoredNight, scored_night
 from sleepfm.library.study import AUTOMATIC_ENGINES, Study
 from sleepfm.models.card import SIMULATED
 from sleepfm.recording.derivations import Derivation, montages
@@ -101,7 +101,7 @@ def study_report(
         made = ReportData(
             facts=study_facts(recording, study.id, telling, *_person(library, study.id, telling)),
             scoring=replace(stored.scoring, stages=night.stages_n),
-            standing=_standing(library, stored, content),
+            standing=_standing(library, stored, content, night),
             statistics=study_statistics(library, study.id, stored.id),
             made_at=made_at or datetime.now(UTC),
             events=night.events,
@@ -164,7 +164,7 @@ def _events_from(library: Library, study: str, stored: StoredScoring) -> tuple[s
     return (sets[0].label, sets[0].provenance) if sets else ("the recording's annotations", {})
 
 
-def _standing(library: Library, stored: StoredScoring, content: ReviewDocument | None) -> Standing:
+def _standing(library: Library, stored: StoredScoring, content: ReviewDocument | None, night: ScoredNight) -> Standing:
     if content is None:
         return Standing(State.PROPOSAL, proposal_words(stored.provenance), by_program=stored.engine in AUTOMATIC_ENGINES)
     review = content.review
@@ -174,6 +174,7 @@ def _standing(library: Library, stored: StoredScoring, content: ReviewDocument |
         proposal=review.proposal,
         by_program=review.base is not None and review.base.get("engine") in AUTOMATIC_ENGINES,
         scorer=review.scorer,
+        looked_at=int(night.looked_at_n.sum()),
         changed_epochs=int((content.stages != content.proposed).sum()),
         edits=dict(edits),
         changed_at=review.changed_at,

@@ -23,6 +23,7 @@ DRAFT, SIGNED, WARNING = (179, 64, 42), (47, 107, 60), (138, 101, 0)
 _SMALL, _BODY = 7.5, 8.5
 _PEN_MM, _WRITING_MM, _CAPTION_MM = 14.0, 8.0, 16.0
 _LEAST_SCALE = 0.75
+_TABLE_MM = 42.0  # a table does not begin with one row at the foot of a page
 
 
 def pdf_report(data: ReportData, figures: Figures | None = None, *, paper: Paper = "a4") -> bytes:
@@ -252,7 +253,7 @@ def _table(pdf: FPDF, table: Table) -> None:
     from fpdf.enums import TableBordersLayout, WrapMode
     from fpdf.fonts import FontFace
 
-    if pdf.page_break_trigger - pdf.get_y() < 28:
+    if _room(pdf) < _TABLE_MM:
         pdf.add_page()
     pdf.ln(2)
     pdf.set_text_color(*INK)

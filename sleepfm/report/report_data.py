@@ -75,8 +75,8 @@ class Standing:
         Whether a program proposed that, not a file.
     scorer
         Who reviews it; "" for a proposal.
-    changed_epochs
-        Epochs whose stage differs from the proposal's.
+    changed_epochs, looked_at
+        Epochs whose stage differs from the proposal's, and those that somebody set or confirmed.
     edits
         Entries of the log, by what they did ("score" → 43).
     changed_at
@@ -92,6 +92,7 @@ class Standing:
     by_program: bool = False
     scorer: str = ""
     changed_epochs: int = 0
+    looked_at: int = 0
     edits: Mapping[str, int] = field(default_factory=dict)
     changed_at: datetime | None = None
     signed_by: str = ""

@@ -54,7 +54,14 @@ def report_data(
         facts=StudyFacts("night-1", float(seconds), time(22, 30), age=61.0, sex="female"),
         scoring=Scoring(stages, probabilities),
         standing=Standing(
-            State.OPEN, "YASA 0.8.1", by_program=True, scorer="ada", changed_epochs=43, edits={"score": 57}, changed_at=MADE_AT
+            State.OPEN,
+            "YASA 0.8.1",
+            by_program=True,
+            scorer="ada",
+            changed_epochs=43,
+            looked_at=50,
+            edits={"score": 57},
+            changed_at=MADE_AT,
         ),
         statistics=night_statistics(stages, events=events, vitals=measured, probabilities=probabilities),
         made_at=MADE_AT,

@@ -98,9 +98,9 @@ def test_page_and_paper_say_the_same_numbers(both: tuple[Read, list[str]]) -> No
 
 
 def test_who_stands_behind_it_is_said_on_every_page(both: tuple[Read, list[str]]) -> None:
-    sentence = "Stages proposed by YASA 0.8.1, 43 epochs changed by ada. Last edit 2026-11-20 06:30 UTC."
-    assert sentence in both[1][0]
-    assert sentence in both[0].text
+    sentence = "Stages proposed by YASA 0.8.1, 43 epochs changed by ada; 50 of 240 epochs set or confirmed by hand."
+    assert f"{sentence} Last edit 2026-11-20 06:30 UTC." in both[1][0]
+    assert f"{sentence} Last edit 2026-11-20 06:30 UTC." in both[0].text
     assert all("UNSIGNED DRAFT" in page and "nothing here is a diagnosis" in page for page in both[1])
 
 
@@ -118,7 +118,7 @@ def test_who_stands_behind_it_is_said_on_every_page(both: tuple[Read, list[str]]
         (
             Standing(State.SIGNED, "YASA 0.8.1", scorer="ada", signed_by="ada", signed_at=MADE_AT, sha256="f0" * 32),
             "SIGNED",
-            "Signed by ada 2026-11-20 06:30 UTC. Stages proposed by YASA 0.8.1, 0 epochs changed by ada. Content sha256 f0f0",
+            "by ada; 0 of 240 epochs set or confirmed by hand. Content sha256 f0f0",
         ),
         (
             Standing(State.SIGNED, "YASA 0.8.1", scorer="ada", signed_by="ada", signed_at=MADE_AT, sha256="f0" * 32, broken=True),
