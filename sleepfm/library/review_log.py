@@ -103,6 +103,11 @@ def last_change(library: Library, scoring: int, changed: Patch) -> LogEntry | No
     return None if row is None else _entry(row)
 
 
+def last_of(library: Library, scoring: int, action: str) -> LogEntry | None:
+    """Return the newest entry of an action, None where there is none."""
+    return next(iter(log_entries(library, scoring, action=action, limit=1)), None)
+
+
 def log_entries(
     library: Library,
     scoring: int,

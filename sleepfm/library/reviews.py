@@ -368,10 +368,10 @@ def why_locked(library: Library, about: Review) -> str:
         return f"signed by {about.signed_by}; reopen it on the Finish page to change it"
     if about.state is ReviewState.REVIEWED:
         return "marked as reviewed; reopen it on the Finish page to change it"
-    return _file_trouble(library, about)
+    return file_trouble(library, about)
 
 
-def _file_trouble(library: Library, about: Review) -> str:
+def file_trouble(library: Library, about: Review) -> str:
     """Return why the recording that a review is of cannot be looked at, "" when it can."""
     study = library.study(about.study)
     if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
@@ -432,7 +432,7 @@ def _change_state(
             _require_reopening(about, user, admin=admin)
         elif about.state in (state, ReviewState.SIGNED):
             raise RequestError(f"{about.study}: {why_locked(library, about)}")
-        elif why := _file_trouble(library, about):
+        elif why := file_trouble(library, about):
             raise RequestError(f"{about.study}: {why}")
         signed = state is ReviewState.SIGNED
         sha256 = content_sha256(content) if signed else None
