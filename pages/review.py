@@ -32,6 +32,7 @@ from sleepfm.vocabulary import EPOCH_S, Kind
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
 EXPORTS: tuple[tuple[ExportFormat, str], ...] = (("sleepfm", "Scoring CSV"), ("edf", "EDF+ annotations"))
+MENU_CLOSED = "times the menu was closed"
 TROUBLED = (StudyStatus.FAILED, StudyStatus.MISSING, StudyStatus.CHANGED)
 BUSY = (StudyStatus.QUEUED, StudyStatus.WORKING)
 
@@ -145,24 +146,32 @@ def show_more(
 ) -> EngineChoice | None:
     """Show what is not needed all the time behind one button; returns the engine that is chosen there."""
     engine = None
-    with st.popover("More", width="content"), st.container(width=310, gap="small"):
+    menu = f"more {st.session_state.get(MENU_CLOSED, 0)}"  # a new name is a closed menu: an open one would cover a dialog
+    with st.popover("More", width="content", key=menu), st.container(width=310, gap="small"):
         about = {"study": study.id}
         st.page_link("pages/finish.py", label="Finish: numbers, report, signature", icon=":material/task:", query_params=about)
         st.page_link(
             "pages/agreement.py", label="Agreement of its scorings", icon=":material/compare_arrows:", query_params=about
         )
-        if st.button("Channels", width="stretch"):
+        if st.button("Channels", width="stretch", on_click=close_menu):
             show_channels(study.id)
         if stored and can_stage:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 engine = choose_engine(library, study, is_staged=True)
-        if can_stage and action_button("Add a scoring or events", icon=":material/upload_file:", width="stretch"):
+        if can_stage and action_button(
+            "Add a scoring or events", icon=":material/upload_file:", width="stretch", on_click=close_menu
+        ):
             scoring_import_dialog(study.id)
         show_export(library, study, scorings)
         if study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED):
             with st.expander("Another scorer, or from nothing"):
                 show_other_scorer(library, study, stored, scorings)
     return engine
+
+
+def close_menu() -> None:
+    """Close the menu behind More."""
+    st.session_state[MENU_CLOSED] = st.session_state.get(MENU_CLOSED, 0) + 1
 
 
 @st.dialog("Channels", width="large")

@@ -47,9 +47,9 @@ class ExportForm:
 
 
 _BYTES = "application/octet-stream"
-_ALL = "stages, probabilities, events"
+_ALL = "stages, a model's probabilities, events with their channels"
 FORMS: dict[str, ExportForm] = {
-    "sleepfm": ExportForm("SleepFM CSV", "sleepfm", ".csv", "text/csv", "stages, probabilities"),
+    "sleepfm": ExportForm("SleepFM CSV", "sleepfm", ".csv", "text/csv", "stages, and a model's probabilities"),
     "events": ExportForm("Events CSV", None, "_events.csv", "text/csv", "events with all that is known of them"),
     "edf": ExportForm("EDF+ annotations", "edf", ".edf", _BYTES, "stages, events with their channels, the start"),
     "nsrr": ExportForm("NSRR XML", "nsrr", "-nsrr.xml", "application/xml", "stages, events with their channels, the start"),
@@ -58,7 +58,7 @@ FORMS: dict[str, ExportForm] = {
     "usleep": ExportForm("U-Sleep .tsv", "usleep", ".tsv", "text/tab-separated-values", "stages"),
     "usleep-npy": ExportForm("U-Sleep .npy", "usleep", ".npy", _BYTES, "probabilities, or stages where there are none"),
     "yasa": ExportForm("YASA .txt", "yasa", ".txt", "text/plain", "stages as integers"),
-    "yasa-csv": ExportForm("YASA .csv", "yasa", "_yasa.csv", "text/csv", "stages, probabilities"),
+    "yasa-csv": ExportForm("YASA .csv", "yasa", "_yasa.csv", "text/csv", "stages, and a model's probabilities"),
     "bids": ExportForm("BIDS events.tsv", "bids", "_events.tsv", "text/tab-separated-values", _ALL),
 }
 """What is offered, the commonest first."""

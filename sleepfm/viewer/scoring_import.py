@@ -18,15 +18,15 @@ from sleepfm.library.imported_scorings import MOST_MB, read_for_study, remarks, 
 from sleepfm.library.library import Library
 from sleepfm.recording.scorings.codes import CodesNeededError
 from sleepfm.recording.scorings.formats import FORMAT_NAMES, READABLE, ScoringFile
-from sleepfm.recording.scorings.stage_names import stage_from_name
 from sleepfm.text import plain, printable
 from sleepfm.viewer.role_widgets import action_button
 from sleepfm.viewer.signed_in import current_user, require
-from sleepfm.vocabulary import EPOCH_S, STAGE_SHORT, Stage
+from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, STAGE_SHORT, Stage
 
 _UPLOAD, _PATH = "Upload a file", "A path on the app's machine"
 _SHOWN_REMARKS = 12
-_STAGE_WORDS = [STAGE_SHORT[stage] for stage in (Stage.WAKE, Stage.N1, Stage.N2, Stage.N3, Stage.REM, Stage.UNKNOWN)]
+_STAGES = (*SCORED_STAGES, Stage.UNKNOWN)
+_MOST_CODES = 16
 
 
 @st.dialog("Add a scoring or events", width="large")
@@ -59,12 +59,11 @@ def scoring_import_dialog(study_id: str) -> None:
             with _file(uploaded, typed) as file:
                 codes = _codes(library, study_id, file, stated)
                 read = read_for_study(library, study_id, file, as_format=stated, codes=codes)
-                _show(read)
-                if action_button("Add", type="primary", key="add scoring"):
+                if _show(read):
                     store_imported(library, study_id, read, file=file, user=current_user().name)
                     st.rerun()
         except CodesNeededError:
-            return  # the table of codes has been shown and is not filled in yet
+            return  # what was asked has no answer yet
         except SleepFMError as error:
             st.error(plain(_without_folder(str(error))))
 
@@ -105,31 +104,31 @@ def _codes(library: Library, study_id: str, file: Path, stated: Any) -> Mapping[
     try:
         read_for_study(library, study_id, file, as_format=stated)
     except CodesNeededError as error:
-        st.warning("The file holds integers, and programs mean different stages by them. Say what each one is.")
-        table = st.data_editor(
-            pd.DataFrame(
-                {"Code": sorted(error.counts), "Epochs": [error.counts[code] for code in sorted(error.counts)], "Stage": None}
-            ),
-            hide_index=True,
-            disabled=["Code", "Epochs"],
-            column_config={"Stage": st.column_config.SelectboxColumn(options=_STAGE_WORDS, required=True)},
-            key=f"codes of {file.name} {sorted(error.counts)}",
+        st.warning(
+            "The file holds integers, and programs mean different stages by them: say what each one is, or above which program's "
+            "format it is."
         )
-        found = chosen_codes(table.to_dict("records"))
+        if len(error.counts) > _MOST_CODES:
+            st.error(plain(f"{len(error.counts)} different integers: this is no hypnogram"))
+            raise
+        found: dict[int, Stage] = {}
+        with st.container(horizontal=True, gap="small"):
+            for code in sorted(error.counts):
+                stage = st.selectbox(
+                    f"{code}: {error.counts[code]} epochs",
+                    _STAGES,
+                    index=None,
+                    format_func=STAGE_SHORT.__getitem__,
+                    placeholder="which stage?",
+                    key=f"code {code} of {study_id} {file.name}",
+                    width=140,
+                )
+                if stage is not None:
+                    found[code] = stage
         if len(found) < len(error.counts):
             raise
         return found
     return None
-
-
-def chosen_codes(rows: list[dict[Any, Any]]) -> dict[int, Stage]:
-    """Return the stage of every row of the table of codes that has one."""
-    found = {}
-    for row in rows:
-        stage = stage_from_name(row["Stage"]) if isinstance(row["Stage"], str) else None
-        if stage is not None:
-            found[int(row["Code"])] = stage
-    return found
 
 
 def stage_rows(read: ScoringFile) -> list[dict[str, object]]:
@@ -145,7 +144,7 @@ def stage_rows(read: ScoringFile) -> list[dict[str, object]]:
             "Minutes": counts[stage] * EPOCH_S / 60,
             "Share %": round(100 * counts[stage] / total, 1),
         }
-        for stage in (Stage.WAKE, Stage.N1, Stage.N2, Stage.N3, Stage.REM, Stage.UNKNOWN)
+        for stage in _STAGES
     ]
 
 
@@ -154,9 +153,11 @@ def event_rows(read: ScoringFile) -> list[dict[str, object]]:
     return [{"Event": printable(name), "Number": n} for name, n in Counter(one.name for one in read.events).most_common()]
 
 
-def _show(read: ScoringFile) -> None:
-    """Show what a file says of the night."""
-    st.markdown(f"**{plain(FORMAT_NAMES[read.format])}**")
+def _show(read: ScoringFile) -> bool:
+    """Show what a file says of the night; returns whether it shall be added."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{plain(FORMAT_NAMES[read.format])}**", width="content")
+        wanted = action_button("Add", type="primary", key="add scoring")
     stages, events = st.columns(2)
     if read.scoring is None:
         stages.caption("No stages: only the events are added.")
@@ -171,3 +172,4 @@ def _show(read: ScoringFile) -> None:
         st.caption(f":material/warning: {plain(_without_folder(one))}")
     if len(said) > _SHOWN_REMARKS:
         st.caption(f"and {len(said) - _SHOWN_REMARKS} more remarks")
+    return wanted

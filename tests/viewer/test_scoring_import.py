@@ -10,7 +10,6 @@ from streamlit.testing.v1 import AppTest
 
 from sleepfm.library.event_sets import event_sets
 from sleepfm.library.library import Library
-from sleepfm.viewer.scoring_import import chosen_codes
 from sleepfm.vocabulary import Stage
 
 PAGE = """
@@ -62,15 +61,18 @@ def test_what_a_file_says_is_seen_before_it_is_added(library: Library, tmp_path:
     assert [event.name for event in event_sets(library, "night")[0].events] == ["Hypopnea"]
 
 
-@pytest.mark.usefixtures("library")
-def test_integers_are_asked_for(tmp_path: Path) -> None:
+def test_integers_are_asked_for(library: Library, tmp_path: Path) -> None:
     path = tmp_path / "h.txt"
     path.write_text("0\n0\n2\n5\n")
     page = opened(path)
     assert "programs mean different stages by them" in said(page)
-    assert "Add" not in [button.label for button in page.button]
     page.selectbox[0].set_value("yasa").run()  # YASA's end at 4
-    assert "Add" not in [button.label for button in page.button]
+    assert [box.label for box in page.selectbox[1:]] == ["0: 2 epochs", "2: 1 epochs", "5: 1 epochs"]
+    for box, stage in zip(page.selectbox[1:], (Stage.WAKE, Stage.N2, Stage.REM), strict=True):
+        assert "Add" not in [button.label for button in page.button]
+        box.set_value(stage).run()
+    next(button for button in page.button if button.label == "Add").click().run()
+    assert [one.scoring.stages.tolist() for one in library.scorings("night")] == [[0, 0, 2, 4]]
 
 
 @pytest.mark.usefixtures("library")
@@ -80,8 +82,3 @@ def test_trouble_is_one_line(tmp_path: Path) -> None:
     page = opened(path)
     assert "line 3: 15 to 45 s overlaps line 2" in said(page)
     assert "no such file" in said(opened(tmp_path / "nobody.csv")).lower()
-
-
-def test_only_filled_rows_are_codes() -> None:
-    rows = [{"Code": 0, "Stage": "W"}, {"Code": 5, "Stage": "R"}, {"Code": 9, "Stage": None}, {"Code": 7, "Stage": "?"}]
-    assert chosen_codes(rows) == {0: Stage.WAKE, 5: Stage.REM, 7: Stage.UNKNOWN}
