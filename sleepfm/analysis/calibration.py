@@ -2,6 +2,10 @@
 
 Guo et al., On calibration of modern neural networks, ICML 2017: one number T divides the logarithms of the probabilities; T above
 1 makes an over-confident model humbler and never changes which stage is the most probable.
+
+Epochs that are looked at because the model was unsure of them do no harm to the fit, for it takes the probabilities as given.
+Epochs that are in it because the model was wrong do: whoever turns over right epochs without a key and corrects wrong ones would
+make every model look hopeless. So nothing is fitted unless a good part of the epochs stands as the model said.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from sleepfm.vocabulary import Stage
 
 FEWEST_EPOCHS = 30
 """With fewer epochs than this nothing is fitted."""
+LEAST_AGREED = 1 / 3
+"""Nor when fewer of them stand as the model said: then it is corrections that were stored, not looks."""
 _RANGE = (0.2, 8.0)
 _FLOOR = 1e-6
 
@@ -32,7 +38,7 @@ class Temperature:
     n
         Epochs that were looked at and have probabilities.
     agreed
-        In how many of them the most probable stage stands.
+        In how many of them the most probable stage stands now.
     """
 
     value: float
@@ -44,14 +50,19 @@ class Temperature:
     @property
     def words(self) -> str:
         """Return how the probabilities were calibrated, in a sentence or two."""
+        if self.n >= FEWEST_EPOCHS and (self.low is None or self.high is None):
+            return (
+                f"Probabilities as the model gave them: of the {self.n} epochs scored here only {self.agreed} stand as it "
+                "proposed, and corrections alone do not say how often it is right. Confirm right epochs by their key."
+            )
         if self.low is None or self.high is None:
             return (
                 f"Probabilities as the model gave them: a calibration needs {FEWEST_EPOCHS} looked-at epochs, {self.n} are there."
             )
         return (
             f"Probabilities calibrated on the {self.n} epochs looked at here (the model was right in {self.agreed}): "
-            f"temperature {self.value:.2f} (95 % {self.low:.2f} to {self.high:.2f}; 1 changes nothing). Who reviews looks at "
-            "doubtful epochs first, which makes the model look less sure than it deserves."
+            f"temperature {self.value:.2f} (95 % {self.low:.2f} to {self.high:.2f}; 1 changes nothing). Right epochs that were "
+            "turned over without a key are not among them, which makes the model look less sure than it deserves."
         )
 
 
@@ -68,14 +79,15 @@ def fit_temperature(probabilities_ns: np.ndarray, stages_n: np.ndarray) -> Tempe
     Returns
     -------
     Temperature
-        1 with fewer than `FEWEST_EPOCHS` epochs. Looked-at epochs are no random sample: doubtful ones come first.
+        1 with fewer than `FEWEST_EPOCHS` epochs, or when fewer than `LEAST_AGREED` of them stand as the model said. The interval
+        takes the epochs as independent.
     """
     known_n = np.isfinite(probabilities_ns).all(axis=1) & (stages_n != Stage.UNKNOWN)
     log_ns = np.log(np.clip(probabilities_ns[known_n].astype(np.float64), _FLOOR, 1.0))
     true_n = stages_n[known_n].astype(np.int64)
     n = len(true_n)
     agreed = int((log_ns.argmax(axis=1) == true_n).sum()) if n else 0
-    if n < FEWEST_EPOCHS:
+    if n < FEWEST_EPOCHS or agreed < LEAST_AGREED * n:
         return Temperature(1.0, None, None, n, agreed)
     true_log_n = log_ns[np.arange(n), true_n]
     inverse = 1.0

@@ -56,14 +56,29 @@ def test_unknown_epochs_and_those_without_probabilities_do_not_count() -> None:
     assert fit_temperature(shares, stages).n == 40
 
 
-def test_a_model_that_is_always_right_or_always_wrong_stays_within_bounds() -> None:
+def test_a_model_that_is_mostly_right_or_wrong_stays_within_bounds() -> None:
     shares = np.tile([0.9, 0.1, 0, 0, 0], (40, 1))
-    right, wrong = fit_temperature(shares, np.zeros(40, np.int8)), fit_temperature(shares, np.ones(40, np.int8))
-    assert right.value < 1 < wrong.value
-    assert right.value > 0.19
-    assert wrong.value < 8.1
-    assert (right.agreed, wrong.agreed) == (40, 0)
-    assert "Who reviews looks at doubtful epochs first" in wrong.words
+    right, half = fit_temperature(shares, np.zeros(40, np.int8)), fit_temperature(shares, np.arange(40) % 2)
+    assert 0.19 < right.value < 1 < half.value < 8.1
+    assert (right.agreed, half.agreed) == (40, 20)
+    assert "(the model was right in 20)" in half.words
+    assert "turned over without a key" in half.words
+
+
+def test_corrections_alone_calibrate_nothing() -> None:
+    shares = np.tile([0.9, 0.1, 0, 0, 0], (40, 1))
+    found = fit_temperature(shares, np.ones(40, np.int8))
+    assert (found.value, found.low, found.agreed) == (1.0, None, 0)
+    assert "of the 40 epochs scored here only 0 stand as it proposed" in found.words
+
+
+def test_looking_at_doubtful_epochs_only_does_not_mislead_it() -> None:
+    shares, stages = drawn(1.0, 3000, seed=2)
+    doubtful = np.sort(shares, axis=1)[:, -1] < 0.6
+    found = fit_temperature(shares[doubtful], stages[doubtful])
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 1.0 < found.high
 
 
 def test_calibrated_probabilities_sum_to_one_and_keep_their_order() -> None:

@@ -142,9 +142,9 @@ def test_the_queue_leaves_out_what_was_looked_at_and_says_how_it_was_calibrated(
     score(library, scoring, range(looked, looked + 1), None, "one")
     assert looked not in {one["epoch"] for one in queue(library, "night", scoring, epochs=1000)["epochs"]}
     score(library, scoring, range(12, 52), 1, "many")
-    calibration = queue(library, "night", scoring)["calibration"]
-    assert "calibrated on the 4" in calibration
-    assert "(the model was right in 1)" in calibration
+    assert "corrections alone" in queue(library, "night", scoring)["calibration"]
+    score(library, scoring, range(52, 92), None, "confirmed")
+    assert "temperature" in queue(library, "night", scoring)["calibration"]
 
 
 def test_a_scoring_without_probabilities_has_no_queue_and_says_why(library: Library) -> None:
