@@ -16,6 +16,7 @@ from sleepfm.viewer.assets import asset_text
 from sleepfm.viewer.words import duration_words, time_left_words
 
 ENGINE_NAMES = {"yasa": "YASA", "sleepfm": "SleepFM"}
+_REVIEW_WORDS = {"open": "being scored by", "reviewed": "scored by", "signed": "signed by"}
 _TONES = {
     StudyStatus.NEW: "",
     StudyStatus.QUEUED: "busy",
@@ -30,12 +31,13 @@ _TONES = {
 def study_row(study: Study, trial: str | None = None, *, acting: bool = True) -> dict[str, Any]:
     """Return what the list shows of one study, as words; `trial` and `acting` as for `study_list`."""
     readable = study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED)
+    scored = study.status is StudyStatus.STAGED and study.review_state is not None
     return {
         "id": study.id,
         "href": f"review?study={quote(study.id)}",
         "path": printable(str(study.path)),
-        "status": study.status.value,
-        "tone": _TONES[study.status],
+        "status": printable(f"{_REVIEW_WORDS[study.review_state or '']} {study.scored_by}") if scored else study.status.value,
+        "tone": "" if scored and study.review_state == "open" else _TONES[study.status],
         "message": printable(study.message),
         "job": study.job,
         "progress": study.progress,
@@ -49,7 +51,7 @@ def study_row(study: Study, trial: str | None = None, *, acting: bool = True) ->
         "problemList": printable("\n".join(study.problems)).replace("\\n", "\n"),
         "quality": "–" if study.quality is None else f"{math.floor(100 * study.quality)} % good",
         "bad": f"bad: {printable(', '.join(study.bad_channels))}" if study.bad_channels else "",
-        "engine": None if study.engine is None else ENGINE_NAMES.get(study.engine, study.engine),
+        "engine": None if study.engine is None else printable(study.scored_by or ENGINE_NAMES.get(study.engine, study.engine)),
         "engineRemark": SIMULATED_WORDS if study.simulated_model else "",
         "simulated": study.simulated,
         "acting": acting,

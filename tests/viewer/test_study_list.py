@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sleepfm.library.library import Library
+from sleepfm.library.reviews import begin, mark_reviewed, sign
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.runs.table import Lane
 from sleepfm.viewer.study_list import study_row
@@ -48,6 +49,26 @@ def test_work_shows_how_far_it_is_and_a_changed_file_can_be_read_again(tmp_path:
         write_edf(path, seconds=60)
         row = study_row(library.study(study))
         assert (row["status"], row["changed"], row["canStage"]) == ("file changed", True, False)
+
+
+def test_a_study_says_who_scores_it_and_who_signed(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "home") as library:
+        study = library.add(write_edf(tmp_path / "night.edf", seconds=60)).id
+        library.store_hash(study, "0" * 64)
+        about = {"label": "YASA", "note": "", "source_sha256": "0" * 64}
+        base = library.store_scoring(study, Scoring(np.zeros(2, np.int8)), engine="yasa", model="", provenance=about)
+        scoring = begin(library, study, scorer="consensus", user="ada", base=base)
+        seen = []
+        for change in (None, mark_reviewed, sign):
+            if change is not None:
+                change(library, scoring, user="ada")
+            row = study_row(library.study(study))
+            seen.append((row["status"], row["tone"], row["engine"]))
+    assert seen == [
+        ("being scored by consensus", "", "consensus"),
+        ("scored by consensus", "good", "consensus"),
+        ("signed by ada", "good", "ada"),
+    ]
 
 
 def test_a_study_staged_by_a_simulated_model_alone_says_so(tmp_path: Path) -> None:
