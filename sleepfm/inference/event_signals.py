@@ -66,6 +66,7 @@ _KINDS = {
 }
 _REGIONS = {"C": Part.CENTRAL, "F": Part.FRONTAL, "O": Part.OCCIPITAL}
 _ELECTRODE = re.compile(r"(?<![A-Z])([CFO])[1-6Z](?![0-9])")
+_REFERENCED = re.compile(r"\w\s*[-:/]\s*\w")
 _BELTS = (Part.THORAX, Part.ABDOMEN)
 _TO_VOLTS = {"µV": 1e-6, "mV": 1e-3, "V": 1.0}
 
@@ -148,6 +149,7 @@ def _chosen(recording: Recording, quality: QualityReport, epochs: int) -> dict[P
         if one.kind is not Kind.EEG or recording.channel(one.plus).rate_hz >= _LEAST_EEG_RATE_HZ
     ]
     candidates = [(one, unusable) for one, unusable in candidates if not unusable.all()]
+    candidates.sort(key=lambda found: not _REFERENCED.search(found[0].label))  # "C3-M2" before "C3", where a file has both
     chosen: dict[Part, tuple[Derivation, np.ndarray]] = {}
     for part, kind in _KINDS.items():
         best = _best([found for found in candidates if found[0].kind is kind])

@@ -233,7 +233,8 @@ def _position(recording: Recording, seconds: int, remarks: list[str]) -> tuple[n
         good = np.isfinite(samples)
         whole = good & (np.abs(samples - codes) <= 0.05) & (np.abs(codes) < -NO_POSITION)  # 16 bits hardly hit a whole number
         known = np.unique(codes[whole])
-        if not good.any() or whole.sum() < 0.99 * good.sum() or len(known) > _MOST_CODES:
+        measured = channel.unit in {"°", "g"}  # an angle or an accelerometer, even where it hardly moves
+        if measured or not good.any() or whole.sum() < 0.99 * good.sum() or len(known) > _MOST_CODES:
             remarks.append(f"{channel.label}: its values are no codes of positions; they are left out.")
             continue
         at = np.minimum((np.arange(seconds) * channel.rate_hz + 1e-6).astype(np.int64), len(samples) - 1)
