@@ -66,7 +66,7 @@ def _people_words(places: Iterable[ScoringPlace]) -> str:
     """Return what is taken of people, in the order in which it is looked for."""
     counted = Counter("other" if place.state is None else place.state for place in places)
     words = {"signed": "signed", "reviewed": "reviewed", "open": "still open", "other": "imported or with the recording"}
-    return f"scorings by people: {', '.join(f'{counted[name]} {word}' for name, word in words.items() if counted[name])}"
+    return f"people's scorings: {', '.join(f'{counted[name]} {word}' for name, word in words.items() if counted[name])}"
 
 
 def _program_words(row: Any) -> str:

@@ -90,10 +90,8 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
     )
     studies = chosen_studies(library, LibraryChoice(subset or None))
     found = scorers(library, studies)
-    offered = {one.key: f"{printable(one.label)} ({one.studies})" for one in found}
+    offered = {one.key: printable(one.label) if one.key == PEOPLE else f"{printable(one.label)} ({one.studies})" for one in found}
     by_people = PEOPLE in offered
-    if by_people:
-        offered[PEOPLE] = f"people's scorings ({next(one.studies for one in found if one.key == PEOPLE)})"
     offered[NO_LABELS] = "none (pretraining needs no labels)"
     labels = third.selectbox(
         "Labels",
@@ -101,8 +99,8 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
         index=0 if by_people else len(offered) - 1,  # what a program staged is never the first choice
         format_func=offered.__getitem__,
         key=key("labels"),
-        help="People's scorings are the signed and edited ones, else those that came with the recordings. What a program staged"
-        " is taken only when it is chosen here.",
+        help="Of a night's scorings by people the signed one is taken, else a reviewed one, else one that is still open and was"
+        " edited, else the one that came with the recording. What a program staged is taken only when it is chosen here.",
         persist_state="session",
     )
     recipe = fourth.selectbox(

@@ -443,14 +443,14 @@ def test_labels_are_signed_ones_first_and_an_untouched_proposal_is_nobodys(libra
         return label_sources(library, ["night"])["night"].id, scorers(library, ["night"])[0].label
 
     first = begin(library, "night", scorer="ada", user="ada", base=base)
-    assert taken() == (own, "scorings by people: 1 imported or with the recording")
+    assert taken() == (own, "people's scorings: 1 imported or with the recording")
     score(library, first, 1, 3)
-    assert taken() == (first, "scorings by people: 1 still open")
+    assert taken() == (first, "people's scorings: 1 still open")
     second = begin(library, "night", scorer="bob", user="bob", base=base)
     mark_reviewed(library, second, user="bob")
-    assert taken() == (second, "scorings by people: 1 reviewed")
+    assert taken() == (second, "people's scorings: 1 reviewed")
     sign(library, first, user="ada")
-    assert taken() == (first, "scorings by people: 1 signed")
+    assert taken() == (first, "people's scorings: 1 signed")
     assert scorers(library, ["night"])[0].key == PEOPLE
     place = label_sources(library, ["night"])["night"]
     assert stages_at(library, place).tolist() == [3] + [2] * 9
