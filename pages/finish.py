@@ -29,7 +29,7 @@ from sleepfm.vocabulary import EPOCH_S
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
 STUDY, REFUSED = "finish study", "report refused"
-NUMBERS, REPORT = "Numbers", "Report"
+NUMBERS, REPORT, EXPORT = "Numbers", "Report", "Export"
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 PREVIEW_PX = 900
 UNREADABLE = (StudyStatus.MISSING, StudyStatus.CHANGED)
@@ -89,7 +89,7 @@ def choose_scoring(study: Study, stored: list[StoredScoring], reviews: dict[int,
 def choose_view() -> str:
     """Let the user choose what is looked at."""
     view: str = st.segmented_control(
-        "View", (NUMBERS, REPORT), default=NUMBERS, required=True, key="finish view", persist_state="session"
+        "View", (NUMBERS, REPORT, EXPORT), default=NUMBERS, required=True, key="finish view", persist_state="session"
     )
     return view
 
@@ -147,8 +147,6 @@ def show_report(library: Library, study: Study, one: StoredScoring) -> None:
         if stored is not None:
             show_files(stored)
     show_report_notices(library, study, one, stored, running)
-    st.markdown("**The scoring and its events as a file**")
-    export_choices(library, study, one, key=f"finish {study.id} {one.id}")
     if stored is not None and (may(Role.SCORER) or not stored.identified):
         report_preview(study.id, one.id, stamp=stored.made_at.isoformat(), height=PREVIEW_PX)
 
@@ -241,8 +239,10 @@ def main() -> None:
             show_state(reviews.get(one.id), one)
             if view == NUMBERS:
                 show_numbers(library, study, one)
-            else:
+            elif view == REPORT:
                 show_report(library, study, one)
+            else:
+                export_choices(library, study, one, key=f"finish {one.id}")
         except SleepFMError as error:  # a file of the library is damaged, or the recording went: the line names it
             st.error(plain(str(error)))
     st.caption("Research use. Nothing here is a diagnosis.")
