@@ -20,7 +20,11 @@ export class EventMenu {
     this.root.setAttribute("aria-label", "Kind and channel of the event");
     this.root.hidden = true;
     // the viewer's keys and its way of taking the focus are not the menu's
-    this.root.addEventListener("pointerdown", (event) => event.stopPropagation());
+    this.root.addEventListener("pointerdown", (event) => {
+      event.stopPropagation();
+      if (!event.target.closest("select")) event.preventDefault(); // the focus stays where it is: losing it closes the menu
+    });
+    this.root.addEventListener("focusout", ({ relatedTarget }) => { this.root.hidden ||= !this.root.contains(relatedTarget); });
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("keyup", (event) => event.stopPropagation());
   }

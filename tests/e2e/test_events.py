@@ -81,14 +81,21 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     stop_app(running)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def used_before(tab: Any) -> None:
+    """Let the browser remember the tour and five minutes on the screen."""
+    tab.add_init_script(
+        """localStorage.setItem("sleepfm.viewer.tour", "seen");
+        localStorage.setItem("sleepfm.viewer", JSON.stringify({ spanIndex: 5 }));"""
+    )
+
+
 def open_study(tab: Any, app: RunningApp, study: str, epoch: int = 1) -> Any:
     """Open a study with five minutes on the screen."""
-    tab.add_init_script("localStorage.setItem('sleepfm.viewer.tour', 'seen')")
     tab.goto(f"{app.url}/review?study={study}&epoch={epoch}")
     tab.wait_for_selector(f'{VIEWER}[data-study="{study}"][data-drawn-epoch="{epoch}"]')
     viewer = tab.locator(VIEWER)
-    viewer.get_by_label("Time on the screen").select_option("5 min")
-    tab.wait_for_timeout(200)
+    assert viewer.get_by_label("Time on the screen").input_value() == "5 min"
     return viewer
 
 
