@@ -28,6 +28,9 @@ STATISTICS = (
 )  # fmt: skip
 """Keys of the numbers that are compared night by night (`sleepfm.analysis.statistic_definitions`)."""
 
+FEW_PEOPLE = 10
+"""With fewer, percentiles of a bootstrap over people cover clearly less than they say (two people: half of the time)."""
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -332,6 +335,8 @@ def _remarks(nights: Sequence[NightResult], boot: Bootstrap) -> tuple[str, ...]:
         said.append(
             f"{len(nights)} nights of {boot.subjects} people: people are drawn for the intervals, and their nights go with them."
         )
+    if 2 <= boot.subjects < FEW_PEOPLE:
+        said.append(f"Intervals from {boot.subjects} people are rough: with fewer than {FEW_PEOPLE} they come out too narrow.")
     unknown = sum(night.agreement.unknown for night in nights)
     if unknown:
         said.append(f"{unknown * EPOCH_S / 60:g} min that either leaves Unknown are left out.")

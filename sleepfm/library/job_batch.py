@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -358,8 +358,15 @@ def _close(one: _Running) -> None:
 # as a job
 
 
-def submit_batch(library: Library, inputs: Path, *, steps: Sequence[str], jobs: int, submitted_by: str = "") -> Job:
+def submit_batch(
+    library: Library, inputs: Path, *, steps: Sequence[str], jobs: int, submitted_by: str = "", again: Job | None = None
+) -> Job:
     """Queue a batch over a folder or a list and see that it is worked off; results go to the job's own folder.
+
+    Parameters
+    ----------
+    again
+        A batch that has ended, whose results count: only what failed or changed is done.
 
     Raises
     ------
@@ -372,16 +379,21 @@ def submit_batch(library: Library, inputs: Path, *, steps: Sequence[str], jobs: 
         "batch",
         lane=Lane.HEAVY,
         title=f"Batch over {inputs.name or inputs} ({count})",
-        parameters={"inputs": str(inputs.absolute()), "steps": list(steps), "jobs": jobs},
+        parameters={"inputs": str(inputs.absolute()), "steps": list(steps), "jobs": jobs}
+        | ({} if again is None else {"folder": _folder_of(again.id, again.parameters)}),
         submitted_by=submitted_by,
     )
     ensure_running(library.home)
     return job
 
 
-def batch_folder(home: Home, job: str) -> Path:
+def batch_folder(home: Home, job: Job) -> Path:
     """Return where the results of a batch are."""
-    return home.runs / job / "results"
+    return home.runs / _folder_of(job.id, job.parameters) / "results"
+
+
+def _folder_of(identifier: str, parameters: Mapping[str, Any]) -> str:
+    return str(parameters.get("folder", identifier))
 
 
 def run_batch(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -397,7 +409,7 @@ def run_batch(home: Home, parameters: dict[str, Any], progress: Progress) -> dic
     require_readable_here(home, inputs)
     found = run_over(
         inputs,
-        batch_folder(home, parameters["job"]),
+        home.runs / _folder_of(parameters["job"], parameters) / "results",
         home=home,
         steps=parameters["steps"],
         jobs=parameters["jobs"],

@@ -174,10 +174,10 @@ def test_as_a_job_it_opens_only_what_the_app_may_read(tmp_path: Path, home: Home
         assert (job.kind, job.lane, job.submitted_by) == ("batch", Lane.HEAVY, "anna")
         result = run_batch(home, job.parameters | {"job": job.id}, silent)
     assert result["counts"] == {"done": 1, "partly": 0, "failed": 1}
-    state = read_state(batch_folder(home, job.id))
+    state = read_state(batch_folder(home, job))
     assert state is not None
     assert "outside the folders" in state.failures[0]["error"]
-    assert begun(batch_folder(home, job.id)) == ["a"]
+    assert begun(batch_folder(home, job)) == ["a"]
 
 
 def test_the_command_does_real_recordings_and_exits_1_for_a_bad_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
