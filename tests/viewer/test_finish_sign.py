@@ -1,0 +1,165 @@
+"""Sign-off without a browser: what it says, what it locks, what it asks for, and the log that it shows."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from make_edf import write_edf
+from streamlit.testing.v1 import AppTest
+
+from sleepfm.administration.roles import Role
+from sleepfm.library.library import Library
+from sleepfm.library.review_edits import Edit, apply_edits
+from sleepfm.library.review_log import LogEntry, changes_since
+from sleepfm.library.review_patch import Patch
+from sleepfm.library.reviews import ReviewState, begin, document, review
+from sleepfm.recording.scorings.scoring import Event, Scoring
+from sleepfm.viewer.finish_sign import ROWS, change_words, remarks
+from sleepfm.viewer.signed_in import User
+
+SHA, EPOCHS = "0" * 64, 10
+HOSTILE = "**ada**"
+
+
+def _page() -> None:
+    import streamlit as st
+
+    from sleepfm.library.library import Library
+    from sleepfm.viewer.finish_sign import show_sign_off
+
+    with Library.open() as library:
+        show_sign_off(library, library.study("night"), st.session_state["scoring"])
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+    monkeypatch.setenv("SLEEPFM_HOME", str(tmp_path / "home"))
+    with Library.open() as library:
+        library.add(write_edf(tmp_path / "night.edf", seconds=305, labels=("C4-M1",)))
+        library.store_hash("night", SHA)
+        about = {"label": "YASA", "note": "", "version": "0.8.1", "source_sha256": SHA}
+        stages = np.array([2] * (EPOCHS - 1) + [-1], np.int8)
+        library.store_scoring("night", Scoring(stages), engine="yasa", model="", provenance=about)
+        yield library
+
+
+@pytest.fixture
+def scoring(library: Library) -> int:
+    number = begin(library, "night", scorer=HOSTILE, user=HOSTILE, base=library.scorings("night")[0].id)
+    apply_edits(library, number, [Edit("a", "score", Patch(((1, 2, 3),)))], user=HOSTILE)
+    return number
+
+
+def page(scoring: int) -> AppTest:
+    test = AppTest.from_function(_page, default_timeout=30)
+    test.session_state["scoring"] = scoring
+    return run(test)
+
+
+def run(test: AppTest) -> AppTest:
+    test.run()
+    assert not test.exception
+    return test
+
+
+def button(test: AppTest, label: str) -> object:
+    return next(one for one in test.button if one.label == label)
+
+
+def press(test: AppTest, label: str) -> AppTest:
+    button(test, label).click()  # type: ignore[attr-defined]
+    return run(test)
+
+
+def texts(test: AppTest) -> str:
+    groups = (test.markdown, test.error, test.success, test.info, test.caption)
+    return " ".join(one.value for group in groups for one in group).replace("\\", "")
+
+
+def test_signing_is_confirmed_locks_shows_the_hash_and_reopening_wants_a_reason(library: Library, scoring: int) -> None:
+    test = page(scoring)
+    assert "1 of 10 epochs is unscored" in texts(test)
+    assert "1 of 10 epochs has another stage than the proposal" in texts(test)
+    assert [one.label for one in test.button] == ["Mark as reviewed", "Sign"]
+    assert button(test, "Sign").disabled  # type: ignore[attr-defined]
+    assert test.checkbox[0].label == "I have reviewed this scoring"
+    test.checkbox[0].check()
+    press(run(test), "Mark as reviewed")
+    assert review(library, scoring).state is ReviewState.REVIEWED
+    assert "Marked as reviewed by" in texts(test)
+    assert button(test, "Sign").disabled  # type: ignore[attr-defined]  # asked anew
+    test.checkbox[0].check()
+    press(run(test), "Sign")
+    signed = review(library, scoring)
+    assert (signed.state, signed.signed_by) == (ReviewState.SIGNED, getpass.getuser())
+    assert f"sha256 `{signed.signed_sha256}`" in texts(test)
+    press(test, "Reopen")
+    assert "why the scoring is opened again" in texts(test)
+    test.text_input[0].set_value("epoch 3 was wrong")
+    press(run(test), "Reopen")
+    assert review(library, scoring).state is ReviewState.OPEN
+    table = test.table[0].value
+    assert table["What"].str.replace("\\", "").tolist() == ["reopen", "sign", "mark as reviewed", "score", "begin"]
+    assert table["Note"][0] == "epoch 3 was wrong"
+    assert table["From → to"].str.replace("\\", "").tolist()[3] == "epoch 1: N2 → N3"
+    assert table["Who"][3] == "\\*\\*ada\\*\\*"
+
+
+def test_what_was_changed_past_the_app_is_said(library: Library, scoring: int) -> None:
+    test = page(scoring)
+    test.checkbox[0].check()
+    press(run(test), "Sign")
+    library.connection.execute("UPDATE reviews SET stages = zeroblob(10)")
+    assert "The content is not what was signed" in texts(run(test))
+
+
+def test_who_only_looks_can_neither_sign_nor_take_the_log_along(scoring: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sleepfm.viewer.signed_in.current_user", lambda: User("vera", Role.VIEWER, local=False))
+    monkeypatch.setattr("sleepfm.viewer.role_widgets.current_user", lambda: User("vera", Role.VIEWER, local=False))
+    test = page(scoring)
+    assert all(one.disabled for one in test.button)
+    assert {one.label for one in test.button} == {"Mark as reviewed", "Sign", "Log as CSV", "Log as JSON"}
+    assert test.checkbox[0].disabled
+
+
+def test_an_engines_scoring_is_not_signed_and_a_missing_file_blocks(
+    library: Library, scoring: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamlit.page_link", lambda *_words, **_options: None)  # there are no other pages here
+    engine = next(one.id for one in library.scorings("night") if not one.by_person)
+    assert "Only a person's scoring can be signed" in texts(page(engine))
+    (tmp_path / "night.edf").unlink()
+    test = page(scoring)
+    assert "put the file back" in texts(test)
+    assert [one.label for one in test.button] == []
+
+
+def test_a_long_log_is_paged_and_filtered(library: Library, scoring: int) -> None:
+    edits = [Edit(f"k{n}", "score", Patch(((2, n % 2 + 2, 3 - n % 2),))) for n in range(ROWS + 5)]
+    apply_edits(library, scoring, edits, user="bob")
+    test = page(scoring)
+    assert len(test.table[0].value) == ROWS
+    next(one for one in test.number_input if one.label == "Page of 2").set_value(2)
+    assert len(run(test).table[0].value) == 7
+    next(one for one in test.selectbox if one.label == "Who").set_value("bob")
+    next(one for one in test.number_input if one.label == "Epoch").set_value(2)
+    run(test)
+    assert set(test.table[0].value["Who"]) == {"bob"}
+    assert f"{ROWS + 5} entries" in texts(test)
+    next(one for one in test.number_input if one.label == "Epoch").set_value(9)
+    assert "No entry is of these" in texts(run(test))
+
+
+def test_an_entry_says_its_first_changes_and_how_many_more(library: Library, scoring: int) -> None:
+    arousal = Event(1, 2.5, "Arousal", "C4")
+    patch = Patch(((3, 2, 2), (4, 2, -1)), (("x", None, arousal), ("y", None, arousal)))
+    apply_edits(library, scoring, [Edit("m", "score", patch)], user="ada")
+    entry: LogEntry = changes_since(library, scoring, 0)[-1]
+    assert change_words(entry) == (
+        "epoch 3: N2 → N2 (confirmed); epoch 4: N2 → ?; new → Arousal 1.00 to 2.50 s on C4; and 1 more"
+    )
+    assert remarks(document(library, scoring))[0] == "2 of 10 epochs are unscored."
