@@ -17,6 +17,7 @@ from sleepfm.report.gather import Telling
 from sleepfm.report.making import PAPERS, Wish, submit_report
 from sleepfm.runs.table import OPEN_STATES, Job, JobState
 from sleepfm.text import plain, printable
+from sleepfm.viewer.finish_sign import show_sign_off
 from sleepfm.viewer.finish_statistics import show_statistics
 from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.report_preview import report_preview
@@ -29,7 +30,7 @@ from sleepfm.vocabulary import EPOCH_S
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
 STUDY, REFUSED = "finish study", "report refused"
-NUMBERS, REPORT, EXPORT = "Numbers", "Report", "Export"
+NUMBERS, REPORT, EXPORT, SIGN = "Numbers", "Report", "Export", "Sign-off"
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 PREVIEW_PX = 900
 UNREADABLE = (StudyStatus.MISSING, StudyStatus.CHANGED)
@@ -89,7 +90,7 @@ def choose_scoring(study: Study, stored: list[StoredScoring], reviews: dict[int,
 def choose_view() -> str:
     """Let the user choose what is looked at."""
     view: str = st.segmented_control(
-        "View", (NUMBERS, REPORT, EXPORT), default=NUMBERS, required=True, key="finish view", persist_state="session"
+        "View", (NUMBERS, REPORT, EXPORT, SIGN), default=NUMBERS, required=True, key="finish view", persist_state="session"
     )
     return view
 
@@ -235,6 +236,9 @@ def main() -> None:
                 view = choose_view() if one is not None else NUMBERS
             if one is None:
                 show_without_scoring(library, study)
+                return
+            if view == SIGN:
+                show_sign_off(library, study, one.id)
                 return
             show_state(reviews.get(one.id), one)
             if view == NUMBERS:
