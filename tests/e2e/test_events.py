@@ -338,3 +338,33 @@ def test_the_browser_finds_and_counts_events_as_python_does(tab: Any, app: Runni
         "PLM": int(python["plm_marked"][0]),
     }
     assert {name: counted[name] for name in expected} == expected
+
+
+def test_times_stay_inside_the_recording_in_tenths_and_untouched_ends_stay(tab: Any, app: RunningApp) -> None:
+    generator = np.random.default_rng(11)
+    cases = []
+    for _ in range(400):
+        duration = float(generator.choice([2400.0, 95.3, 61.27, 30.0]))
+        start, stop = sorted(float(one) for one in generator.uniform(0, duration, 2).round(2))
+        cases.append(
+            {"start": start, "stop": stop + 0.11, "at": float(generator.uniform(-50, duration + 50)), "duration": duration + 0.2}
+        )
+    tab.goto(f"{app.url}{asset_url(ASSETS, 'viewer/event_times.js')}")
+    results = tab.evaluate(
+        """async ([cases, path]) => {
+          const { moved, point, spanning, withEdge } = await import(path);
+          return cases.map(({ at, duration, ...event }) => [
+            spanning(event.start, at, duration), withEdge(event, "start", at, duration), withEdge(event, "stop", at, duration),
+            moved(event, at - event.start, duration), point(at, duration),
+          ].map(({ start, stop }) => [start, stop]));
+        }""",
+        [cases, asset_url(ASSETS, "viewer/event_times.js")],
+    )
+    for case, (new, left, right, elsewhere, single) in zip(cases, results, strict=True):
+        for start, stop in (new, left, right, elsewhere):
+            assert 0 <= start < stop <= case["duration"]
+        assert [one * 10 for one in new] == pytest.approx([round(one * 10) for one in new])
+        assert case["stop"] in left  # the end that was not taken hold of
+        assert case["start"] in right
+        assert elsewhere[1] - elsewhere[0] == pytest.approx(case["stop"] - case["start"], abs=2e-3)
+        assert 0 <= single[0] == single[1] <= case["duration"]
