@@ -84,7 +84,8 @@ def _followed(ours: Connection, pace: _Pace, name: str, progress: Progress) -> e
         if what == "step":
             pace.begin(said)
         elif what == "failed":
-            raise RecordingError(f"{name}: psgscoring failed on it ({said})")
+            words, where = said
+            raise RecordingError(f"{name}: psgscoring failed on it ({words})") from RuntimeError(where)
         else:
             found: engine.EngineEvents = said
             return found
@@ -139,8 +140,7 @@ def _work(theirs: Connection) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(1)  # nobody is left who wants to know
     except Exception as error:
-        traceback.print_exc()
         with contextlib.suppress(OSError):
-            send("failed", f"{type(error).__name__}: {error}")
+            send("failed", (f"{type(error).__name__}: {error}", traceback.format_exc()))
     else:
         send("done", found)

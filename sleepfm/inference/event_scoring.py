@@ -241,7 +241,7 @@ def _looked_for(skipped: Mapping[str, str]) -> set[str]:
     for what, found in _LOOKED_FOR.items():
         if what not in skipped:
             names |= {name.value for name in found}
-    return names
+    return names - {EventName.HYPOPNEA.value} if "Hypopneas" in skipped else names
 
 
 def _within(events: Sequence[Event], duration_s: float) -> list[Event]:
@@ -269,7 +269,7 @@ def _provenance(found: EngineEvents, night: EngineNight, vitals: Vitals, scoring
     if not sleep_hours:
         remarks.append("No epoch is scored as sleep: there are no indices.")
     elif sleep_hours < _LITTLE_SLEEP_H:
-        remarks.append(f"Only {60 * sleep_hours:.0f} min are scored as sleep: indices per hour say little.")
+        remarks.append(f"Only {60 * sleep_hours:.3g} min are scored as sleep: indices per hour say little.")
     channels = {part.value: trace.label for part, trace in night.traces.items()}
     return {
         "engine": ENGINE,

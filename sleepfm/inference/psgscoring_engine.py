@@ -148,11 +148,18 @@ def score_night(night: EngineNight, tell: Tell) -> EngineEvents:
     found = EngineEvents()
     hypnogram = [_STAGES[Stage(stage)] for stage in night.stages]
     left_out = [int(epoch) for epoch in np.flatnonzero(night.unusable)]
+    has_flow, has_eeg = (any(part in night.traces for part in parts) for parts in (FLOWS, EEGS))
+    if not has_flow:
+        found.skipped |= dict.fromkeys(("Apneas and hypopneas", "RERA"), "no usable channel of airflow")
+    if not has_eeg:
+        found.skipped["Arousals"] = "no usable EEG channel"
     with _told(tell):
-        output = _run(night, hypnogram, left_out)
-        _breathing(night, output, found)
-        _arousals(night, output, found)
-        if any(part in night.traces for part in FLOWS):
+        output = _run(night, hypnogram, left_out) if has_flow or has_eeg else {}
+        if has_flow:
+            _breathing(night, output, found)
+        if has_eeg:
+            _arousals(night, output, found)
+        if has_flow:
             tell(AWAKE)
             _outside_sleep(night, output, hypnogram, left_out, found)
         if any(part in night.traces for part in LEGS):
@@ -167,7 +174,7 @@ def _told(tell: Tell) -> Iterator[None]:
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            said = record.getMessage()
+            said = str(record.msg)  # not put together: without sleep it has words for numbers that are None
             step = next((step for beginning, step in _BEGINNINGS.items() if said.startswith(beginning)), None)
             if step is not None:
                 tell(step)
@@ -200,9 +207,12 @@ def _run(night: EngineNight, hypnogram: list[str], left_out: list[int]) -> dict[
     eeg = next((part for part in EEGS if part in names), None)
     if eeg is not None:
         channel_map["eeg"] = names[eeg]
-    data = np.stack([night.traces[part].x for part in names]).astype(np.float64)
+    samples = max(len(night.traces[part].x) for part in names)
+    data = np.empty((len(names), samples))
+    for row, part in zip(data, names, strict=True):
+        row[:] = night.traces[part].x
     info = mne.create_info(list(names.values()), RATE_HZ, "misc", verbose="error")
-    raw = mne.io.RawArray(data, info, copy=None, verbose="error")
+    raw = mne.io.RawArray(data, info, verbose="error")
     output: dict[str, Any] = run_pneumo_analysis(
         raw, hypnogram, channel_map=channel_map, artifact_epochs=left_out, scoring_profile=night.profile
     )
@@ -212,10 +222,6 @@ def _run(night: EngineNight, hypnogram: list[str], left_out: list[int]) -> dict[
 def _breathing(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> None:
     """Take over apneas, hypopneas and RERAs."""
     breathing = output["respiratory"]
-    if not any(part in night.traces for part in FLOWS):
-        found.skipped["Apneas and hypopneas"] = "no usable channel of airflow"
-        found.skipped["RERA"] = "no usable channel of airflow"
-        return
     if not breathing.get("success"):
         found.skipped["Apneas and hypopneas"] = f"psgscoring failed on them: {breathing.get('error')}"
         found.skipped["RERA"] = "it needs the apneas and hypopneas"
@@ -223,7 +229,9 @@ def _breathing(night: EngineNight, output: dict[str, Any], found: EngineEvents) 
     for event in breathing["events"]:
         found.events.append(_breath_event(night, output, event))
     if Part.SPO2 not in night.traces:
-        found.skipped["Hypopneas without an arousal"] = "no usable SpO2 channel; a hypopnea needs a desaturation or an arousal"
+        arousals = _links_arousals(night.profile) and bool(output["arousal"].get("success"))
+        what = "Hypopneas without an arousal" if arousals else "Hypopneas"
+        found.skipped[what] = "no usable SpO2 channel; a hypopnea needs a desaturation or an arousal"
     if not {Part.THORAX, Part.ABDOMEN} & night.traces.keys():
         found.skipped["Types of apneas"] = "no usable channel of effort; apneas without a type are marked as obstructive"
     uncertain = sum(event["type"] == "uncertain" for event in breathing["events"])
@@ -277,9 +285,7 @@ def _reras(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> N
 
     psgscoring tells their onsets only, and also of those that are half within a hypopnea or end sooner.
     """
-    from psgscoring.constants import SCORING_PROFILES  # noqa: PLC0415
-
-    if not SCORING_PROFILES[night.profile].get("AROUSAL_LIMB_WIRED"):
+    if not _links_arousals(night.profile):
         found.skipped["RERA"] = f"the rules {night.profile} do not link arousals to breathing"
         return
     if not output["arousal"].get("success"):
@@ -308,11 +314,15 @@ def _reras(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> N
         found.rates["rera_index"] = (sum(_asleep(night, one.start_s) for one in taken) / hours, None, None)
 
 
+def _links_arousals(profile: str) -> bool:
+    """Return whether arousals bear on hypopneas and RERAs in a profile."""
+    from psgscoring.constants import SCORING_PROFILES  # noqa: PLC0415
+
+    return bool(SCORING_PROFILES[profile].get("AROUSAL_LIMB_WIRED"))
+
+
 def _arousals(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> None:
     eeg = [part for part in EEGS if part in night.traces]
-    if not eeg:
-        found.skipped["Arousals"] = "no usable EEG channel"
-        return
     arousal = output["arousal"]
     if not arousal.get("success"):
         found.skipped["Arousals"] = f"psgscoring failed on them: {arousal.get('error')}"

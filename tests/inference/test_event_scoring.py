@@ -124,6 +124,18 @@ def test_what_was_not_scored_is_said_with_the_reason(scored: EventScoring) -> No
     json.dumps(scored.provenance, allow_nan=False)
 
 
+def test_a_night_without_sleep_has_events_and_no_indices() -> None:
+    flow = Kind.FLOW, "", 25.0, breathing(1.0, [(300, 320)])
+    recording = HandMadeRecording({"Flow": flow}, 600.0)
+    unslept = np.array([Stage.WAKE] * 10 + [Stage.UNKNOWN] * 10, np.int8)
+    found = score_events(recording, Scoring(unslept), name="night")
+    assert named(found, EventName.OBSTRUCTIVE_APNEA) == [pytest.approx((300, 320), abs=3.0)]
+    assert found.indices == {}
+    assert "No epoch is scored as sleep: there are no indices." in found.provenance["warnings"]
+    assert found.skipped["Hypopneas"].startswith("no usable SpO2 channel")
+    assert found.provenance["looked_for"] == ["Central apnea", "Mixed apnea", "Obstructive apnea"]
+
+
 def test_cancelling_ends_the_process() -> None:
     before = set(psutil.Process().children(recursive=True))
 
