@@ -19,7 +19,8 @@ SERIES = 4
 """Movements that make a series."""
 RESPIRATORY_REACH_S = 0.5
 _ROUNDING_S = 1e-6
-_LEG = EventName.LEG_MOVEMENT.value
+_LEGS = frozenset({EventName.LEG_MOVEMENT.value, EventName.PLM.value})
+"""A movement that somebody marked as periodic is a leg movement; both marks of one movement are one."""
 _BREATHING = frozenset(name.value for name in RESPIRATORY)
 
 
@@ -29,7 +30,7 @@ def candidate_onsets(events: Sequence[Event], span: NightSpan) -> np.ndarray:
     They last 0.5 to 10 s and do not lie within 0.5 s of an apnea, hypopnea or RERA. Movements that begin less than 5 s after
     another (the other leg's, most often) are one with it.
     """
-    legs = sorted((event.start_s, event.stop_s) for event in events if event.name == _LEG)
+    legs = sorted((event.start_s, event.stop_s) for event in events if event.name in _LEGS)
     times = np.array(legs, dtype=np.float64).reshape(-1, 2)
     length_s = times[:, 1] - times[:, 0]
     fits = (length_s >= SHORTEST_S - _ROUNDING_S) & (length_s <= LONGEST_S + _ROUNDING_S)

@@ -136,7 +136,10 @@ DEFINITIONS: Mapping[str, Definition] = {
         "of an apnea, hypopnea or RERA (AASM).",
     ),
     "plmi": Definition(
-        "PLM index", LIMBS, "/h", "Periodic leg movements, found among the leg movements, per hour of TST (AASM)."
+        "PLM index",
+        LIMBS,
+        "/h",
+        "Periodic leg movements, found among those marked as leg movement or PLM, per hour of TST (AASM).",
     ),
     "plmi_marked": Definition(
         "PLM index, marked", LIMBS, "/h", f"Movements marked as periodic by who scored them, per hour of TST; one is {_IN_SLEEP}."

@@ -22,7 +22,7 @@ _FROM_EVENTS: dict[str, tuple[tuple[EventName, ...], str]] = {
     **dict.fromkeys(("rdi", "reras"), ((EventName.RERA,), f"no RERA is marked, {_NOT_LOOKED_FOR}")),
     **dict.fromkeys(("arousals", "arousal_index"), ((EventName.AROUSAL,), f"no arousal is marked, {_NOT_LOOKED_FOR}")),
     **dict.fromkeys(("odi3", "odi4"), ((EventName.DESATURATION,), f"no desaturation is marked, {_NOT_LOOKED_FOR}")),
-    **dict.fromkeys(("plms", "plmi"), ((EventName.LEG_MOVEMENT,), f"no leg movement is marked, {_NOT_LOOKED_FOR}")),
+    **dict.fromkeys(("plms", "plmi"), ((EventName.LEG_MOVEMENT, EventName.PLM), f"no leg movement is marked, {_NOT_LOOKED_FOR}")),
     "plmi_marked": ((EventName.PLM,), f"no movement is marked as periodic, {_NOT_LOOKED_FOR}"),
 }
 """What has to be marked, or looked for, and what is said where it is not."""

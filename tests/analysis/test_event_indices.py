@@ -132,7 +132,13 @@ def test_wake_within_a_series_ends_it_only_when_it_is_too_long() -> None:
 def test_marked_plm_are_counted_as_they_are() -> None:
     found = of(*(Event(at, at + 2, EventName.PLM) for at in (400, 500, 3100)))
     assert found["plmi_marked"].value == pytest.approx(2 * 60 / 45)
-    assert found["plmi"].value is None
+    assert found["plmi"].value == 0.0  # three movements, and far apart: no series
+
+
+def test_a_movement_marked_as_periodic_is_a_leg_movement_and_counts_once() -> None:
+    marked = [Event(at, at + 2, EventName.PLM) for at in (400, 420, 440)]
+    assert of(*marked, *legs(460))["plms"].value == 4
+    assert of(*marked, *legs(400, 420, 440, 460))["plms"].value == 4
 
 
 EVENTS = st.lists(
