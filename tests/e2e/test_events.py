@@ -12,6 +12,7 @@ import edfio
 import numpy as np
 import pytest
 from e2e.conftest import RunningApp, free_port, start_app, stop_app
+from e2e.pointer import CANVAS, drag, place, row_of
 
 from sleepfm.analysis.event_indices import counted_in_sleep, made_ready
 from sleepfm.analysis.night_span import night_span
@@ -27,11 +28,8 @@ pytestmark = pytest.mark.browser
 EPOCHS = 80
 SECONDS = EPOCHS * 30
 VIEWER = '[data-sleepfm="viewer"]'
-CANVAS = f"{VIEWER} .panel canvas"
 TABLE = '[data-sleepfm="events"]'
 ROWS = f"{TABLE} .events-body .event-row:not([hidden])"
-LEFT, RIGHT = 144, 12  # pixels beside the plot
-SPAN = 300.0  # seconds on the screen
 MANY = 10_000
 HOSTILE = '<img src=x onerror="document.title=1">'
 FORMULA = "=1+1"
@@ -107,37 +105,6 @@ def stored(app: RunningApp, study: str) -> list[Event]:
 
 def wait_stored(tab: Any) -> None:
     tab.wait_for_selector(f'{VIEWER}[data-unsaved="0"]')
-
-
-def row_of(tab: Any, label: str) -> float:
-    """Return the height at which a channel is drawn: where the gutter says that it is its name."""
-    y: float | None = tab.locator(CANVAS).evaluate(
-        """(canvas, label) => {
-          const { left, top, height } = canvas.getBoundingClientRect();
-          for (let y = 8; y < height - 30; y += 4) {
-            canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: left + 20, clientY: top + y }));
-            if (canvas.title.startsWith(`${label}:`)) return y + 6;
-          }
-          return null;
-        }""",
-        label,
-    )
-    assert y is not None, f"{label} is not on the screen"
-    return y
-
-
-def place(tab: Any, seconds: float, y: float) -> tuple[float, float]:
-    """Return where a time within the first five minutes is on the page."""
-    box = tab.locator(CANVAS).bounding_box()
-    return box["x"] + LEFT + seconds / SPAN * (box["width"] - LEFT - RIGHT), box["y"] + y
-
-
-def drag(tab: Any, y: float, start: float, stop: float, *, release: bool = True) -> None:
-    tab.mouse.move(*place(tab, start, y))
-    tab.mouse.down()
-    tab.mouse.move(*place(tab, stop, y), steps=4)
-    if release:
-        tab.mouse.up()
 
 
 def test_an_event_is_made_stretched_moved_renamed_deleted_and_comes_back(tab: Any, app: RunningApp) -> None:
