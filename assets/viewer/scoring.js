@@ -56,10 +56,8 @@ export class Scoring {
     const { document } = this;
     const [first] = this.night.scorings;
     Object.assign(first, { stages: document.stages, proposed: document.proposed, proposal: document.proposal });
-    if (this.isFollowing && change.by === "me" && (change.stages.length || change.events.length)) {
-      this.isFollowing = false;
-      this.follow(change);
-    }
+    if (change.nothingTo) this.viewer.say(`Nothing to ${change.nothingTo}.`);
+    if (change.turned) this.follow(change.turned);
     this.notice.refresh();
     this.bar.refresh();
     this.queue.refresh();
@@ -126,14 +124,12 @@ export class Scoring {
 
   turnBack(what) {
     if (!this.mayEdit()) return;
-    const before = this.document.events;
-    const known = new Map(before);
+    const known = new Map(this.document.events);
     const touched = this.document[what]();
     if (!touched) {
       this.viewer.say(`Nothing to ${what}.`);
       return;
     }
-    this.isFollowing = !touched.stages; // what it was, only the server knows
     if (touched.stages) this.follow(touched, known);
     this.viewer.say(what === "undo" ? "Undone" : "Done again");
   }

@@ -56,8 +56,10 @@ export class ReviewDocument {
   }
 
   /**
-   * Hear of every change: `listener({ stages, events, by })` with the epochs (1-based) and event ids that look different now, and
-   * who made it: "me", "others", or "state" when only what can be done or what is stored has changed. Returns how to stop.
+   * Hear of every change: `listener({ stages, events, by, turned, nothingTo })` with the epochs (1-based) and event ids that look
+   * different now, and who made it: "me", "others", or "state" when only what can be done or what is stored has changed. `turned`
+   * ({ stages, events }) is what an undo or redo was about when only the server knew; `nothingTo` is "undo" or "redo" when it knew
+   * of none. Returns how to stop.
    */
   onChange(listener) {
     this.listeners.add(listener);
@@ -232,9 +234,9 @@ export class ReviewDocument {
     this.kept.keep(this.pending, this.conflicts);
   }
 
-  tell({ stages = [], events = [], by }) {
+  tell({ stages = [], events = [], by, turned = null, nothingTo = "" }) {
     if (events.length) this.sorted = null;
-    for (const listener of this.listeners) listener({ stages, events, by });
+    for (const listener of this.listeners) listener({ stages, events, by, turned, nothingTo });
   }
 
   /** Lay the unconfirmed edits over what is confirmed; returns what looks different now. */
@@ -271,7 +273,11 @@ export class ReviewDocument {
 
   /** The edits to send next. One whose effect only the server knows goes alone: whether the next makes sense shows its answer. */
   nextBatch() {
-    while (this.pending.length && this.isPointless(this.pending[0])) this.pending.shift();
+    while (this.pending.length && this.isPointless(this.pending[0])) {
+      const { action } = this.pending.shift();
+      this.keep();
+      this.tell({ by: "state", nothingTo: action });
+    }
     const blind = this.pending.findIndex(({ shows }) => !shows);
     const count = blind < 0 ? this.pending.length : Math.max(1, blind);
     return this.pending.slice(0, Math.min(count, MAX_BATCH));
@@ -294,7 +300,7 @@ export class ReviewDocument {
       if (stop >= 0) this.fall(batch[stop], answer);
       this.pending = this.pending.filter(({ key }) => !stored.has(key));
       this.keep();
-      this.tell({ ...this.redraw(), by });
+      this.tell({ ...this.redraw(), by, turned: batch[0].shows ? null : ownLast(answer.changes, this.me) });
       this.send();
     } else if (status >= 500 || status === 200) {
       this.waitAndRetry(answer.error ?? `the app answered with status ${status}`);
@@ -407,6 +413,12 @@ function bare(event) {
 
 function isSame(one, other) {
   return one === other || JSON.stringify(bare(one)) === JSON.stringify(bare(other));
+}
+
+/** What the newest of one's own changes was about. */
+function ownLast(changes, me) {
+  const { stages = [], events = [] } = changes.findLast(({ by }) => by === me) ?? {};
+  return { stages: stages.map(([epoch]) => epoch), events: events.map(([id]) => id) };
 }
 
 /** Who last changed what an edit was about, and when. */
