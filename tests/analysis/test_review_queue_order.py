@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulated_posteriors import EPOCHS, simulated_night
 
 from sleepfm.analysis.night_numbers import NightNumbers
 from sleepfm.analysis.night_span import NightSpan, night_span
@@ -117,3 +118,26 @@ def test_what_was_looked_at_leaves_the_queue_and_so_do_epochs_without_probabilit
     assert queue(NIGHT, shares, looked=tuple(range(len(NIGHT)))) == []
     assert queue(NIGHT, sure(NIGHT)) == []
     assert queue(np.empty(0, np.int8), np.empty((0, 5))) == []
+
+
+def distance(stages: np.ndarray, truth: np.ndarray) -> float:
+    """Return how far the numbers of a scoring are from the true ones, in grains."""
+    found = NightNumbers.of([], None, night_span(EPOCHS)).compute(np.stack([stages, truth]))
+    values = {key: np.nan_to_num(found[key], nan=EPOCHS / 2) for key in GRAINS}
+    return sum(abs(float(values[key][0] - values[key][1])) / grain.size for key, grain in GRAINS.items())
+
+
+def test_forty_epochs_of_the_queue_bring_the_numbers_nearer_than_forty_doubtful_ones() -> None:
+    rng = np.random.default_rng(11)
+    left: dict[str, list[float]] = {"nothing": [], "doubtful": [], "queue": []}
+    for _ in range(25):
+        truth, shares = simulated_night(rng, 1.3)
+        stages = shares.argmax(axis=1).astype(np.int8)
+        doubtful = np.argsort((shares * np.log(shares + 1e-12)).sum(axis=1))[:40]
+        first = np.array([look.epoch - 1 for look in queue(stages, shares)])
+        for name, epochs in (("nothing", np.empty(0, np.int64)), ("doubtful", doubtful), ("queue", first)):
+            looked = stages.copy()
+            looked[epochs] = truth[epochs]
+            left[name].append(distance(looked, truth))
+    nothing, doubt, ours = (float(np.mean(one)) for one in left.values())
+    assert ours < 0.85 * doubt < 0.85 * nothing
