@@ -83,7 +83,17 @@ def choose_scoring(study: Study, stored: list[StoredScoring], reviews: dict[int,
         return printable(f"{by_id[number].label} ({state})")
 
     # a new scoring is another question: what was chosen before it came does not stand in its place
-    chosen = st.selectbox("Scoring", list(by_id), format_func=words, key=f"finish scoring {study.id} {sorted(by_id)}", width=240)
+    question = f"finish scoring {study.id} {sorted(by_id)}"
+    before = st.session_state.get(question)
+    chosen = st.selectbox(
+        "Scoring",
+        list(by_id),
+        index=list(by_id).index(before) if before in by_id else 0,
+        format_func=words,
+        key=f"{question} {[words(number) for number in by_id]}",  # one that was signed keeps its old words else
+        width=240,
+    )
+    st.session_state[question] = chosen
     return by_id[chosen]
 
 
@@ -237,14 +247,14 @@ def main() -> None:
             if one is None:
                 show_without_scoring(library, study)
                 return
-            if view == SIGN:
-                show_sign_off(library, study, one.id)
-                return
-            show_state(reviews.get(one.id), one)
+            if view != SIGN:  # which tells more of the same
+                show_state(reviews.get(one.id), one)
             if view == NUMBERS:
                 show_numbers(library, study, one)
             elif view == REPORT:
                 show_report(library, study, one)
+            elif view == SIGN:
+                show_sign_off(library, study, one.id)
             else:
                 export_choices(library, study, one, key=f"finish {one.id}")
         except SleepFMError as error:  # a file of the library is damaged, or the recording went: the line names it

@@ -21,6 +21,7 @@ from sleepfm.library.review_log import (
     log_entries,
     log_json,
     log_names,
+    scored_by_hand,
 )
 from sleepfm.library.reviews import (
     Review,
@@ -44,6 +45,8 @@ CONFIRMATION = "I have reviewed this scoring"
 ROWS = 50
 """Entries of the log on a page."""
 _CHANGES_SHOWN = 3
+_HASH_SHOWN = len("sha256 ") + 12
+"""Of the note of a signature; the files of the log have all of it."""
 _SAID = "sign-off said"
 _EVERYBODY, _EVERYTHING = "everybody", "everything"
 
@@ -62,7 +65,7 @@ def show_sign_off(library: Library, study: Study, scoring: int) -> None:
     trouble = file_trouble(library, content.review)
     if trouble:
         st.error(plain(trouble))
-    for remark in remarks(content):
+    for remark in remarks(content, int(scored_by_hand(library, scoring).sum())):
         st.markdown(f":material/info: {plain(remark)}")
     if content.review.state is not ReviewState.SIGNED and not trouble:
         _ask_to_lock(library, content.review)
@@ -98,14 +101,23 @@ def _show_state(library: Library, content: ReviewDocument) -> None:
         )
 
 
-def remarks(content: ReviewDocument) -> list[str]:
-    """Return what the signer should know, each a sentence; nothing of it stands in the way."""
+def remarks(content: ReviewDocument, by_hand: int) -> list[str]:
+    """Return what the signer should know, each a sentence; nothing of it stands in the way.
+
+    Parameters
+    ----------
+    by_hand
+        Epochs whose stage a person set or confirmed.
+    """
     unscored = int((content.stages == Stage.UNKNOWN).sum())
     changed = int((content.stages != content.proposed).sum())
     of_all = f"of {len(content.stages):,} epochs"
     found = [f"{unscored:,} {of_all} {'is' if unscored == 1 else 'are'} unscored."] if unscored else []
     if content.review.base is not None:
-        found.append(f"{changed:,} {of_all} {'has' if changed == 1 else 'have'} another stage than the proposal.")
+        found.append(
+            f"{by_hand:,} {of_all} {'was' if by_hand == 1 else 'were'} set or confirmed by hand; {changed:,}"
+            f" {'has' if changed == 1 else 'have'} another stage than the proposal."
+        )
     return [*found, *(f"{warning[:1].upper()}{warning[1:]}." for warning in content.review.warnings)]
 
 
@@ -126,7 +138,11 @@ def _ask_to_lock(library: Library, about: Review) -> None:
 def _ask_to_reopen(library: Library, about: Review) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         reason = st.text_input(
-            "Reason for reopening", key=f"reason {about.scoring} {about.version}", max_chars=1000, disabled=not may(Role.SCORER)
+            "Reason for reopening",
+            key=f"reason {about.scoring} {about.version}",
+            max_chars=1000,
+            disabled=not may(Role.SCORER),
+            width=560,
         )
         if action_button("Reopen", key=f"reopen {about.scoring}"):
             admin = may(Role.ADMIN)
@@ -209,7 +225,7 @@ def log_table(entries: list[LogEntry]) -> pd.DataFrame:
             "Who": plain(entry.user),
             "What": plain(entry.action if entry.concerns is None else f"{entry.action} of entry {entry.concerns}"),
             "From → to": plain(change_words(entry)),
-            "Note": plain(entry.note),
+            "Note": plain(f"{entry.note[:_HASH_SHOWN]}…" if entry.action == "sign" else entry.note),
         }
         for entry in entries
     ]

@@ -83,7 +83,7 @@ def texts(test: AppTest) -> str:
 def test_signing_is_confirmed_locks_shows_the_hash_and_reopening_wants_a_reason(library: Library, scoring: int) -> None:
     test = page(scoring)
     assert "1 of 10 epochs is unscored" in texts(test)
-    assert "1 of 10 epochs has another stage than the proposal" in texts(test)
+    assert "1 of 10 epochs was set or confirmed by hand; 1 has another stage than the proposal." in texts(test)
     assert [one.label for one in test.button] == ["Mark as reviewed", "Sign"]
     assert button(test, "Sign").disabled  # type: ignore[attr-defined]
     assert test.checkbox[0].label == "I have reviewed this scoring"
@@ -162,4 +162,4 @@ def test_an_entry_says_its_first_changes_and_how_many_more(library: Library, sco
     assert change_words(entry) == (
         "epoch 3: N2 → N2 (confirmed); epoch 4: N2 → ?; new → Arousal 1.00 to 2.50 s on C4; and 1 more"
     )
-    assert remarks(document(library, scoring))[0] == "2 of 10 epochs are unscored."
+    assert remarks(document(library, scoring), 3)[0] == "2 of 10 epochs are unscored."
