@@ -22,7 +22,7 @@ STRIP = {
     "plmi": "PLMI",
 }
 """The numbers of the strip by key, and what they are called where room is short."""
-_IN_PLACE_OF = {"odi3": "odi3_spo2", "plmi": "plmi_marked"}
+_IN_PLACE_OF = {"odi3": "odi3_spo2"}
 _KEPT_NIGHTS = 16
 _kept: OrderedDict[tuple[object, ...], NightStatistics] = OrderedDict()
 _lock = threading.Lock()
@@ -46,8 +46,8 @@ def study_statistics(library: Library, study: str, scoring: int) -> NightStatist
 def numbers(library: Library, study: str, scoring: int) -> dict[str, Any]:
     """Return {"version", "numbers": [{"key", "name", "value", "low", "high", "unit", "text"}]} of a scoring.
 
-    `text` is the number as people read it, or the reason why there is none. Where no desaturations or leg movements are marked,
-    the index from the SpO2 signal and the one of marked PLM stand in their place, under their own keys.
+    `text` is the number as people read it, or the reason why there is none. Where no desaturations are marked, the index from the
+    SpO2 signal stands in their place, under its own key.
 
     Raises
     ------
@@ -59,9 +59,9 @@ def numbers(library: Library, study: str, scoring: int) -> dict[str, Any]:
     version, statistics = _current(library, study, scoring)
     shown = []
     for key, name in STRIP.items():
-        item = statistics[key]
-        if item.value is None and statistics[_IN_PLACE_OF.get(key, key)].value is not None:
-            item = statistics[_IN_PLACE_OF[key]]
+        item, second = statistics[key], statistics[_IN_PLACE_OF.get(key, key)]
+        if item.value is None and second.value is not None:
+            item = second
         shown.append(
             {
                 "key": item.key,

@@ -130,7 +130,7 @@ def distance(stages: np.ndarray, truth: np.ndarray) -> float:
 def test_forty_epochs_of_the_queue_bring_the_numbers_nearer_than_forty_doubtful_ones() -> None:
     rng = np.random.default_rng(11)
     left: dict[str, list[float]] = {"nothing": [], "doubtful": [], "queue": []}
-    for _ in range(25):
+    for _ in range(15):
         truth, shares = simulated_night(rng, 1.3)
         stages = shares.argmax(axis=1).astype(np.int8)
         doubtful = np.argsort((shares * np.log(shares + 1e-12)).sum(axis=1))[:40]
