@@ -160,6 +160,7 @@ def the_log_tells_it(home: Path) -> None:
 
 def signed_and_locked(page: Any, home: Path, url: str) -> None:
     page.goto(f"{url}/finish?study={STUDY}")
+    page.get_by_text("Sign-off", exact=True).click()
     page.get_by_text("I have reviewed this scoring").click()
     page.get_by_role("button", name="Sign", exact=True).click()
     page.get_by_text(f"Signed by {ME}").first.wait_for()
