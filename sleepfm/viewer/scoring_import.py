@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from sleepfm.viewer.signed_in import current_user, require
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, STAGE_SHORT, Stage
 
 _UPLOAD, _PATH = "Upload a file", "A path on the app's machine"
+_PREFIX = "sleepfm-scoring-"
 _SHOWN_REMARKS = 12
 _STAGES = (*SCORED_STAGES, Stage.UNKNOWN)
 _MOST_CODES = 16
@@ -80,17 +82,9 @@ def _file(uploaded: Any, typed: str) -> Iterator[Path]:
         yield file
 
 
-_PREFIX = "sleepfm-scoring-"
-
-
 def _without_folder(message: str) -> str:
     """Return an error of an upload without the folder that its copy lay in."""
-    return "".join(part.partition("/")[2] if k else part for k, part in enumerate(_split(message)))
-
-
-def _split(message: str) -> list[str]:
-    marker = f"{Path(tempfile.gettempdir())}/{_PREFIX}"
-    return message.split(marker)
+    return re.sub(rf"\S*{_PREFIX}[^/\\]*[/\\]", "", message)
 
 
 def _codes(library: Library, study_id: str, file: Path, stated: Any) -> Mapping[int, Stage] | None:

@@ -9,12 +9,14 @@ What the format cannot hold: the start, and the further columns of events.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from sleepfm.errors import ScoringError
 from sleepfm.files import atomic_path
+from sleepfm.recording.scorings.codes import stages_of
 from sleepfm.recording.scorings.contents import Contents, Known, MarkCollector
 from sleepfm.recording.scorings.epochs import Stretch
 from sleepfm.recording.scorings.losses import losses
@@ -28,6 +30,7 @@ _COLUMNS = ("onset", "duration", "trial_type", "channel", "source")
 _PROBABILITIES = tuple(f"p_{STAGE_SHORT[stage]}" for stage in SCORED_STAGES)
 _LABELS = ("trial_type", "stage", "description")
 _MISSING = "n/a"
+_INTEGER = re.compile(r"-?\d{1,4}")
 
 
 def is_bids_events(head: str) -> bool:
@@ -36,13 +39,15 @@ def is_bids_events(head: str) -> bool:
     return {"onset", "duration"} <= names and bool(names & set(_LABELS))
 
 
-def read_bids_events(path: Path, _known: Known) -> Contents:
+def read_bids_events(path: Path, known: Known) -> Contents:
     """Read stages and events; a `trial_type` that is neither is left out and said.
 
     Raises
     ------
     ScoringError
         A number that is none, naming the line.
+    CodesNeededError
+        Integers in place of stages, and nobody said what they mean.
     """
     columns, rows = table_of(read_lines(path), path, delimiter="\t")
     label = next((name for name in _LABELS if name in columns), None)
@@ -50,16 +55,24 @@ def read_bids_events(path: Path, _known: Known) -> Contents:
         raise ScoringError(f"{path}: the first line must name the columns onset, duration and trial_type, separated by tabs")
     words, marks = StageWords(), MarkCollector("bids")
     stretches = []
+    integers = [row.cells.get(label, "") for row in rows]
+    if rows and all(_INTEGER.fullmatch(text) for text in integers):
+        coded = stages_of([int(text) for text in integers], known.codes, path)
+        return Contents(tuple(_stretch(row, stage) for row, stage in zip(rows, coded, strict=True)))
     for row in rows:
-        text, start_s = _cell(row, label), number(row, "onset")
-        lasts_s = number(row, "duration") if _cell(row, "duration") else 0.0
+        text = _cell(row, label)
         if is_stage_word(text):
-            stage = words.stage(text, row.where)
-            stretches.append(Stretch(start_s, start_s + lasts_s, stage, row.where, _probabilities(row)))
+            stretches.append(_stretch(row, words.stage(text, row.where)))
             continue
+        lasts_s = number(row, "duration") if _cell(row, "duration") else 0.0
         marks.source = _cell(row, "source") or "bids"
-        marks.add(text, start_s, lasts_s, row.where, channel=_cell(row, "channel"))
+        marks.add(text, number(row, "onset"), lasts_s, row.where, channel=_cell(row, "channel"))
     return Contents(tuple(stretches), tuple(marks.marks), warnings=(*words.said(), *marks.said()))
+
+
+def _stretch(row: Row, stage: Stage) -> Stretch:
+    start_s = number(row, "onset")
+    return Stretch(start_s, start_s + number(row, "duration"), stage, row.where, _probabilities(row))
 
 
 def write_bids_events(scoring: Scoring, path: Path, *, events: tuple[Event, ...]) -> list[str]:

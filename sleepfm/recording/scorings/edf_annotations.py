@@ -26,7 +26,7 @@ from sleepfm.recording.scorings.epochs import Stretch, bouts, onto_epochs
 from sleepfm.recording.scorings.losses import losses
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.recording.scorings.stage_names import StageWords
-from sleepfm.recording.scorings.xml_tree import parse_xml
+from sleepfm.recording.scorings.xml_notes import plain_texts
 from sleepfm.text import printable
 from sleepfm.vocabulary import EPOCH_S, EventName, Stage
 
@@ -56,8 +56,6 @@ EVENT_TEXTS: dict[str, str] = {
 }
 """The text each event is written with."""
 _STAGE_TEXT = re.compile(r"sleep stage\s+\S+|movement time", re.IGNORECASE)
-_MOST_XML = 4096
-"""Characters of an annotation that is XML: MASS's have some hundred."""
 _NIHON_KOHDEN = b"nihon_kohden"
 
 
@@ -77,7 +75,7 @@ def read_edf(path: Path, _known: Known) -> Contents:
         When it cannot be read as EDF or BDF.
     """
     with open_edf(path) as recording:
-        annotations, said = _plain_texts(recording.annotations())
+        annotations, said = plain_texts(recording.annotations())
         begins, dated = clock_of(recording.start)
         duration_s = recording.duration_s if recording.channels else None
     stretches, remarks = _stretches(annotations)
@@ -115,7 +113,7 @@ def stages_from_annotations(annotations: tuple[Annotation, ...], *, duration_s: 
     ScoringError
         When there is no stage among them, or two of them contradict each other.
     """
-    plain, said = _plain_texts(annotations)
+    plain, said = plain_texts(annotations)
     stretches, remarks = _stretches(plain)
     if not stretches:
         raise ScoringError(NO_STAGES)
@@ -202,31 +200,3 @@ _NEVER = float("inf")
 
 def _place(annotation: Annotation, number: int) -> str:
     return f"annotation {number} at {annotation.onset_s:g} s"
-
-
-def _plain_texts(annotations: tuple[Annotation, ...]) -> tuple[tuple[Annotation, ...], list[str]]:
-    """Return annotations with XML texts (EDF++) replaced by the name and channel of their element."""
-    plain, unread = [], 0
-    for annotation in annotations:
-        if not annotation.text.startswith("<"):
-            plain.append(annotation)
-            continue
-        named = _from_xml(annotation)
-        unread += named is None
-        if named is not None:
-            plain.append(named)
-    return tuple(plain), [f"{unread} annotation(s) hold XML that names nothing or cannot be read: left out"] if unread else []
-
-
-def _from_xml(annotation: Annotation) -> Annotation | None:
-    if len(annotation.text) > _MOST_XML:
-        return None
-    try:
-        tree = parse_xml(annotation.text.encode("utf-8", errors="replace"))
-    except ScoringError:
-        return None  # counted and said by the caller
-    for element in tree.root.iter():
-        text = element.get("name") or element.get("groupName")
-        if text:
-            return Annotation(annotation.onset_s, annotation.duration_s, text.strip(), element.get("channel"))
-    return None

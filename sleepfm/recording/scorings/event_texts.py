@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sleepfm.recording.recording import Annotation
 from sleepfm.recording.scorings.scoring import Event
+from sleepfm.recording.scorings.xml_notes import plain_texts
 from sleepfm.vocabulary import EventName
 
 _APNEA = r"ap(p?n[oöe]?[eéa]|n[eé])"
@@ -39,7 +40,7 @@ def event_name(text: str) -> EventName | None:
 def events_from_annotations(annotations: Sequence[Annotation], *, source: str = "recording") -> tuple[Event, ...]:
     """Return the events among annotations; one without a duration is a point in time."""
     events = []
-    for annotation in annotations:
+    for annotation in plain_texts(annotations)[0]:
         name = event_name(annotation.text)
         if name is not None:
             stop = annotation.onset_s + (annotation.duration_s or 0.0)

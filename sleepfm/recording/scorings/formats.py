@@ -179,6 +179,8 @@ def read_file(
         scoring = _scoring(contents, by_s, said, length_s, start)
         events, left_out = _within(contents.marks, by_s, length_s)
     warnings = scoring.warnings if scoring is not None else (*contents.warnings, *said)
+    if codes is not None and found not in _CODED:
+        left_out = [f"the codes that were given are not needed: {FORMAT_NAMES[found]} says what its stages are", *left_out]
     return ScoringFile(found, scoring, events, (*warnings, *left_out))
 
 
@@ -282,6 +284,7 @@ _WRITERS: dict[ScoringFormat, Callable[..., list[str]]] = {
     "bids": write_bids_events,
 }
 _STAGES_ONLY: frozenset[ScoringFormat] = frozenset({"sleepfm", "eannot", "usleep", "yasa"})
+_CODED: frozenset[ScoringFormat] = frozenset({"usleep", "yasa", "bids"})
 _PLACES = ("line ", "row ", "annotation ")
 
 

@@ -97,19 +97,9 @@ def read_luna_annot(path: Path, known: Known) -> Contents:
             stretches.append(Stretch(start_s, stop_s, stage, where, _probabilities(meta, where)))
         else:
             channel = cells.get("channel", "")
-            source = str(meta.pop("source", ""))
-            before = len(marks.marks)
-            marks.add(
-                label,
-                start_s,
-                stop_s - start_s,
-                where,
-                channel="" if channel in _NOTHING else spreadsheet_text(channel),
-                extra=meta,
-            )
-            if source and len(marks.marks) > before:
-                mark = marks.marks[-1]
-                marks.marks[-1] = type(mark)(_with_source(mark.event, source), where)
+            marks.source = str(meta.pop("source", "annot"))
+            cell = "" if channel in _NOTHING else spreadsheet_text(channel)
+            marks.add(label, start_s, stop_s - start_s, where, channel=cell, extra=meta)
     said = [*words.said(), *marks.said()]
     if lights_on:
         said.append(f"{lights_on} row(s) of class L (lights on) became Unknown")
@@ -267,10 +257,6 @@ def _probabilities(meta: dict[str, float | str], where: str) -> tuple[float, ...
     if len(numbers) != len(SCORED_STAGES):
         raise ScoringError(f"{where}: the probabilities {', '.join(_PROBABILITIES)} are not five numbers between 0 and 1")
     return numbers
-
-
-def _with_source(event: Event, source: str) -> Event:
-    return Event(event.start_s, event.stop_s, event.name, event.channel, source, event.extra)
 
 
 def _line(label: str, channel: str, start_s: float, stop_s: float, meta: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sleepfm.recording.opening import open_recording
+from sleepfm.recording.recording import Annotation
 from sleepfm.recording.scorings.event_texts import event_name, events_from_annotations
 from sleepfm.recording.scorings.formats import read_events
 from sleepfm.simulation.study import simulate
@@ -39,6 +40,38 @@ from sleepfm.vocabulary import EventName
 )
 def test_texts(text: str, name: EventName | None) -> None:
     assert event_name(text) is name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Apnée centrale", EventName.CENTRAL_APNEA),
+        ("Zentrale Apnoe", EventName.CENTRAL_APNEA),
+        ("apnea_mixed", EventName.MIXED_APNEA),
+        ("Apnea obstructiva", EventName.OBSTRUCTIVE_APNEA),
+        ("APNEA-OBSTRUCTIVE", EventName.OBSTRUCTIVE_APNEA),
+        ("Hypopnée", EventName.HYPOPNEA),
+        ("ipopnea", EventName.HYPOPNEA),
+        ("Hypopnea with arousal", EventName.HYPOPNEA),
+        ("Arousal resulting from hypopnea", EventName.AROUSAL),
+        ("Micro-éveil", EventName.AROUSAL),
+        ("Entsättigung", EventName.DESATURATION),
+        ("Ronflement", EventName.SNORE),
+        ("SpO2 artifact", EventName.ARTIFACT),
+        ("Éveil", None),
+        ("Unsure", None),
+        ("Apnea", None),
+    ],
+)
+def test_other_languages_and_programs(text: str, name: EventName | None) -> None:
+    """An apnea of no kind is none of the three: its kind is not guessed."""
+    assert event_name(text) is name
+
+
+def test_a_note_that_is_xml_counts_by_its_name() -> None:
+    texts = ['<Event name="Hypopnea" channel="Flow"/>', "<Event><arousal/>", '<note about="arousal"/>']
+    found = events_from_annotations([Annotation(float(k), 1.0, text) for k, text in enumerate(texts)])
+    assert [(event.name, event.channel) for event in found] == [("Hypopnea", "Flow")]
 
 
 def test_every_event_of_a_simulated_night_is_found_in_its_file_again(tmp_path: Path) -> None:

@@ -300,6 +300,14 @@ class TestIntegers:
     def test_stated_to_be_yasas(self, tmp_path: Path) -> None:
         assert stages_of(written(tmp_path, "0\n4\n-1\n-2\n3\n"), as_format="yasa") == [0, 4, -1, -1, 3]
 
+    def test_in_a_table(self, tmp_path: Path) -> None:
+        path = written(tmp_path, "onset\tduration\tstage\n0\t30\t0\n30\t60\t5\n")
+        with pytest.raises(CodesNeededError, match="found 0 1×, 5 1×"):
+            read_scoring(path)
+        assert stages_of(path, codes=parse_codes("0=W,5=R")) == [0, 4, 4]
+        named = written(tmp_path, "W\nN2\n", "words")
+        assert "the codes that were given are not needed" in read_file(named, codes=parse_codes("0=W")).warnings[0]
+
     def test_comments_may_state_other_codes(self, tmp_path: Path) -> None:
         path = written(tmp_path, "# 1: W, 2=N1, 3: N2, 4: N3, 5: REM\n1\n5\n4\n")
         assert stages_of(path) == [0, 4, 3]
