@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from starlette.middleware import Middleware
 from viewer.running_server import Answer, Server, serving
 
 from sleepfm.administration.roles import Role
+from sleepfm.home import Home, open_home
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
+from sleepfm.library.review_log import changes_since
 from sleepfm.library.reviews import begin, document, mark_reviewed
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.runs.database import connect
@@ -47,21 +50,37 @@ class SignedInAs:
         await self.app(scope, receive, send)
 
 
+@contextmanager
+def serving_home(home: Home) -> Iterator[Server]:
+    source = LibrarySource(home)
+    middleware = [Middleware(SameOriginMiddleware, prefix="/sleepfm/"), Middleware(SignedInAs)]
+    with serving(Starlette(routes=[*viewer_routes(source, ASSETS), *review_routes(source)], middleware=middleware)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return open_home(tmp_path_factory.mktemp("desk") / "home")
+
+
+@pytest.fixture(scope="module")
+def server(home: Home) -> Iterator[Server]:
+    with serving_home(home) as running:
+        yield running
+
+
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "home") as library:
-        library.add(write_edf(tmp_path / "night.edf", seconds=SECONDS, labels=("C4-M1",)))
-        library.store_hash("night", SHA)
+def library(home: Home) -> Iterator[Library]:
+    with Library(home) as library:
         yield library
 
 
 @pytest.fixture
-def server(library: Library) -> Iterator[Server]:
-    source = LibrarySource(library.home)
-    middleware = [Middleware(SameOriginMiddleware, prefix="/sleepfm/"), Middleware(SignedInAs)]
-    app = Starlette(routes=[*viewer_routes(source, ASSETS), *review_routes(source)], middleware=middleware)
-    with serving(app) as running:
-        yield running
+def night(library: Library, tmp_path: Path) -> str:
+    """Give a study of this test alone."""
+    study = library.add(write_edf(tmp_path / f"{tmp_path.name}.edf", seconds=SECONDS, labels=("C4-M1",)))
+    library.store_hash(study.id, SHA)
+    return study.id
 
 
 def asking(server: Server, path: str, body: Any = None, *, user: str = "ada:scorer", **headers: str) -> Answer:
@@ -74,8 +93,8 @@ def asking(server: Server, path: str, body: Any = None, *, user: str = "ada:scor
         return Answer(error.code, dict(error.headers), error.read())
 
 
-def edits(server: Server, scoring: int, *asked: dict[str, Any], version: int = 0, user: str = "ada:scorer") -> Answer:
-    path = f"/sleepfm/review/edits?study=night&scoring={scoring}"
+def edits(server: Server, night: str, scoring: int, *asked: dict[str, Any], version: int = 0, user: str = "ada:scorer") -> Answer:
+    path = f"/sleepfm/review/edits?study={night}&scoring={scoring}"
     return asking(server, path, {"version": version, "edits": list(asked)}, user=user)
 
 
@@ -83,23 +102,25 @@ def score(key: str, *changes: list[int]) -> dict[str, Any]:
     return {"key": key, "action": "score", "patch": {"stages": list(changes)}}
 
 
-def test_a_review_is_given_whole_edited_and_its_changes_told_to_others(server: Server, library: Library) -> None:
-    store_events(
+def test_a_review_is_given_whole_edited_and_its_changes_told_to_others(server: Server, library: Library, night: str) -> None:
+    number = store_events(
         library,
-        "night",
+        night,
         [Event(3, 4, "Snore")],
         engine="e",
         model="",
         provenance={"label": "e", "note": "", "source_sha256": SHA},
     )
-    scoring = begin(library, "night", scorer="ada", user="ada")
-    whole = asking(server, f"/sleepfm/review?study=night&scoring={scoring}").json()
+    scoring = begin(library, night, scorer="ada", user="ada")
+    whole = asking(server, f"/sleepfm/review?study={night}&scoring={scoring}").json()
     assert (whole["me"], whole["scorer"], whole["state"], whole["editable"], whole["undo"]) == ("ada", "ada", "open", True, False)
     assert whole["stages"] == whole["proposed"] == [-1] * EPOCHS
-    assert [(event["id"], event["name"], event["start"]) for event in whole["events"]] == [("s1-1", "Snore", 3)]
+    assert [(event["id"], event["name"], event["start"]) for event in whole["events"]] == [(f"s{number}-1", "Snore", 3)]
     event = {"start": 1.5, "stop": 2.5, "name": "Arousal", "channel": "C4", "source": "ada", "extra": {}}
     marked = {"key": "e", "action": "event", "patch": {"events": [["x1", None, event]]}}
-    answer = edits(server, scoring, score("a", [2, -1, 1]), marked, {"key": "u", "action": "undo"}, version=whole["version"])
+    answer = edits(
+        server, night, scoring, score("a", [2, -1, 1]), marked, {"key": "u", "action": "undo"}, version=whole["version"]
+    )
     told = answer.json()
     assert (answer.status, told["undo"], told["redo"]) == (200, True, True)
     assert [(one["by"], one["action"], one["stages"], one["events"]) for one in told["changes"]] == [
@@ -108,7 +129,7 @@ def test_a_review_is_given_whole_edited_and_its_changes_told_to_others(server: S
         ("ada", "undo", [], [["x1", None]]),
     ]
     seen = asking(
-        server, f"/sleepfm/review/changes?study=night&scoring={scoring}&since={whole['version']}", user="bob:viewer"
+        server, f"/sleepfm/review/changes?study={night}&scoring={scoring}&since={whole['version']}", user="bob:viewer"
     ).json()
     assert seen["changes"] == told["changes"]
     assert (seen["me"], seen["undo"], seen["editable"], seen["why_not"]) == (
@@ -117,47 +138,50 @@ def test_a_review_is_given_whole_edited_and_its_changes_told_to_others(server: S
         False,
         "this asks for the role “scorer”",
     )
-    assert edits(server, scoring, score("a", [2, -1, 1]), version=told["version"]).json()["changes"] == []  # sent again
+    assert edits(server, night, scoring, score("a", [2, -1, 1]), version=told["version"]).json()["changes"] == []  # sent again
 
 
-def test_the_overview_holds_the_review_and_its_events(server: Server, library: Library) -> None:
+def test_the_overview_holds_the_review_and_its_events(server: Server, library: Library, night: str) -> None:
     about = {"label": "YASA", "note": "", "source_sha256": SHA}
-    engine = library.store_scoring("night", Scoring(np.full(EPOCHS, 2, np.int8)), engine="yasa", model="", provenance=about)
-    store_events(library, "night", [Event(3, 4, "Snore", "Mic\x07")], engine="e", model="", provenance=about)
-    night = asking(server, f"/sleepfm/overview?study=night&upper={engine}").json()
-    assert [one["review"] for one in night["scorings"]] == [None]
-    assert [(event["name"], event["channel"]) for event in night["events"]] == [("Snore", "Mic\\x07")]
-    scoring = begin(library, "night", scorer="ada", user="ada", base=engine)
+    engine = library.store_scoring(night, Scoring(np.full(EPOCHS, 2, np.int8)), engine="yasa", model="", provenance=about)
+    store_events(library, night, [Event(3, 4, "Snore", "Mic\x07")], engine="e", model="", provenance=about)
+    shown = asking(server, f"/sleepfm/overview?study={night}&upper={engine}").json()
+    assert [one["review"] for one in shown["scorings"]] == [None]
+    assert [(event["name"], event["channel"]) for event in shown["events"]] == [("Snore", "Mic\\x07")]
+    scoring = begin(library, night, scorer="ada", user="ada", base=engine)
     edits(
         server,
+        night,
         scoring,
         {"key": "e", "action": "event", "patch": {"events": [["x", None, {"start": 1, "stop": 2, "name": "Arousal"}]]}},
     )
-    night = asking(server, f"/sleepfm/overview?study=night&upper={scoring}&lower={engine}").json()
-    assert night["scorings"][0]["review"]["scorer"] == "ada"
-    assert night["scorings"][1]["review"] is None
-    assert [event["name"] for event in night["events"]] == ["Arousal", "Snore"]
+    shown = asking(server, f"/sleepfm/overview?study={night}&upper={scoring}&lower={engine}").json()
+    assert shown["scorings"][0]["review"]["scorer"] == "ada"
+    assert shown["scorings"][1]["review"] is None
+    assert [event["name"] for event in shown["events"]] == ["Arousal", "Snore"]
 
 
-def test_a_conflict_is_409_and_a_lock_423_and_both_say_why(server: Server, library: Library) -> None:
-    scoring = begin(library, "night", scorer="ada", user="ada")
-    version = edits(server, scoring, score("b", [5, -1, 2]), user="bob:scorer").json()["version"]
-    answer = edits(server, scoring, score("1", [4, -1, 1]), score("2", [5, -1, 1]), score("3", [6, -1, 1]), version=version - 1)
+def test_a_conflict_is_409_and_a_lock_423_and_both_say_why(server: Server, library: Library, night: str) -> None:
+    scoring = begin(library, night, scorer="ada", user="ada")
+    version = edits(server, night, scoring, score("b", [5, -1, 2]), user="bob:scorer").json()["version"]
+    answer = edits(
+        server, night, scoring, score("1", [4, -1, 1]), score("2", [5, -1, 1]), score("3", [6, -1, 1]), version=version - 1
+    )
     told = answer.json()
     assert (answer.status, told["refused"]) == (409, ["2", "3"])
     assert told["error"].startswith("epoch 5 is N2: bob, ")
     assert [(one["by"], one["stages"]) for one in told["changes"]] == [("bob", [[5, 2]]), ("ada", [[4, 1]])]
     mark_reviewed(library, scoring, user="ada")
-    answer = edits(server, scoring, score("4", [6, -1, 1]))
+    answer = edits(server, night, scoring, score("4", [6, -1, 1]))
     assert (answer.status, answer.json()["error"]) == (423, "marked as reviewed; reopen it on the Finish page to change it")
     assert (answer.json()["state"], answer.json()["editable"]) == ("reviewed", False)
     assert document(library, scoring).stages.tolist() == [-1, -1, -1, 1, 2, -1, -1, -1, -1, -1]
 
 
-def test_who_only_looks_and_who_is_nobody_and_other_sites_change_nothing(server: Server, library: Library) -> None:
-    scoring = begin(library, "night", scorer="ada", user="ada")
-    assert edits(server, scoring, score("a", [1, -1, 1]), user="vera:viewer").status == 403
-    path, body = f"/sleepfm/review/edits?study=night&scoring={scoring}", {"version": 0, "edits": [score("a", [1, -1, 1])]}
+def test_who_only_looks_and_who_is_nobody_and_other_sites_change_nothing(server: Server, library: Library, night: str) -> None:
+    scoring = begin(library, night, scorer="ada", user="ada")
+    assert edits(server, night, scoring, score("a", [1, -1, 1]), user="vera:viewer").status == 403
+    path, body = f"/sleepfm/review/edits?study={night}&scoring={scoring}", {"version": 0, "edits": [score("a", [1, -1, 1])]}
     assert asking(server, path, body, Origin="https://elsewhere.example").status == 403
     assert asking(server, path, body, **{"Sec-Fetch-Site": "cross-site"}).status == 403
     assert asking(server, path).status == 405
@@ -182,43 +206,48 @@ BAD_BODIES: list[tuple[bytes, int, str]] = [
 ]
 
 
-def test_a_request_that_is_none_is_refused_in_one_line(server: Server, library: Library) -> None:
-    scoring = begin(library, "night", scorer="ada", user="ada")
+def test_a_request_that_is_none_is_refused_in_one_line(server: Server, library: Library, night: str) -> None:
+    scoring = begin(library, night, scorer="ada", user="ada")
     for body, status, words in BAD_BODIES:  # one server serves them all
-        answer = asking(server, f"/sleepfm/review/edits?study=night&scoring={scoring}", body)
+        answer = asking(server, f"/sleepfm/review/edits?study={night}&scoring={scoring}", body)
         assert (answer.status, words in answer.json()["error"]) == (status, True), (body[:99], answer.body)
-    assert document(library, scoring).review.version == 1
+    assert [entry.action for entry in changes_since(library, scoring, 0)] == ["begin"]
 
 
-def test_another_studys_review_or_none_is_refused(server: Server, library: Library, tmp_path: Path) -> None:
+def test_another_studys_review_or_none_is_refused(server: Server, library: Library, night: str, tmp_path: Path) -> None:
     library.add(write_edf(tmp_path / "other.edf", seconds=60, labels=("C4-M1",)))
-    scoring = begin(library, "night", scorer="ada", user="ada")
-    for query in (f"study=other&scoring={scoring}", "study=night&scoring=99", "study=night&scoring=x", f"scoring={scoring}"):
+    scoring = begin(library, night, scorer="ada", user="ada")
+    for query in (
+        f"study=other&scoring={scoring}",
+        f"study={night}&scoring=99999",
+        f"study={night}&scoring=x",
+        f"scoring={scoring}",
+    ):
         assert asking(server, f"/sleepfm/review?{query}").status == 400
         assert asking(server, f"/sleepfm/review/edits?{query}", {"version": 0, "edits": [score("a", [1, -1, 1])]}).status == 400
 
 
 def test_a_library_that_is_busy_for_long_is_worth_trying_again(
-    server: Server, library: Library, monkeypatch: pytest.MonkeyPatch
+    home: Home, library: Library, night: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sleepfm.runs.database._PATIENCE_S", 0.1)  # of connections that are opened from now on: the server's
-    scoring = begin(library, "night", scorer="ada", user="ada")
+    scoring = begin(library, night, scorer="ada", user="ada")
     other = connect(library.home.database)
-    other.execute("BEGIN IMMEDIATE")
-    answer = edits(server, scoring, score("a", [1, -1, 1]))
-    assert (answer.status, "try again" in answer.json()["error"]) == (503, True)
-    other.execute("COMMIT")
-    other.close()
-    assert edits(server, scoring, score("a", [1, -1, 1])).status == 200
+    with serving_home(home) as server, closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        answer = edits(server, night, scoring, score("a", [1, -1, 1]))
+        assert (answer.status, "try again" in answer.json()["error"]) == (503, True)
+        other.execute("COMMIT")
+        assert edits(server, night, scoring, score("a", [1, -1, 1])).status == 200
 
 
-def test_many_at_once_lose_nothing(server: Server, library: Library) -> None:
-    scoring = begin(library, "night", scorer="ada", user="ada")
+def test_many_at_once_lose_nothing(server: Server, library: Library, night: str) -> None:
+    scoring = begin(library, night, scorer="ada", user="ada")
     statuses: list[int] = []
 
     def one(name: str, epochs: range) -> None:
         for epoch in epochs:
-            statuses.append(edits(server, scoring, score(f"{name}-{epoch}", [epoch, -1, 2]), user=f"{name}:scorer").status)
+            statuses.append(edits(server, night, scoring, score(f"{name}-{epoch}", [epoch, -1, 2]), user=f"{name}:scorer").status)
 
     threads = [threading.Thread(target=one, args=(name, range(1, EPOCHS + 1))) for name in ("ada", "bob")]
     for thread in threads:
