@@ -15,6 +15,7 @@ from sleepfm.viewer.settings_backup import show_backup
 from sleepfm.viewer.settings_cluster import show_cluster
 from sleepfm.viewer.settings_general import show_compute, show_damaged, show_folders
 from sleepfm.viewer.settings_tidy import show_tidy
+from sleepfm.viewer.settings_uploads import show_uploads
 from sleepfm.viewer.sign_in_admin import show_users_and_audit
 from sleepfm.viewer.signed_in import User, require
 
@@ -49,9 +50,14 @@ def show(section: str, library: Library, user: User) -> None:
         if section not in WITHOUT_SETTINGS:
             return
         settings = AppSettings()
+
+    def folders() -> None:
+        show_folders(library, settings, user)
+        show_uploads(library, settings)
+
     draw: dict[str, Callable[[], None]] = {
         "Compute": lambda: show_compute(library, settings),
-        "Folders": lambda: show_folders(library, settings, user),
+        "Folders": folders,
         "Cluster": lambda: show_cluster(library, settings),
         "Users and audit": lambda: show_people(library, settings, user),
         "Backup": lambda: show_backup(library),

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from sleepfm.administration.app_settings import read_settings
 from sleepfm.administration.readable_folders import require_readable
 from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
@@ -142,6 +143,17 @@ def show_list(library: Library) -> None:
         st.caption(f"{found} studies")
 
 
+def say_how_uploads_are_stored(library: Library) -> None:
+    """Say below the box when what is dropped there does not stay as it is."""
+    try:
+        how = read_settings(library.home).uploads
+    except SleepFMError as error:
+        st.error(plain(str(error)))
+        return
+    if how != "as they are":
+        st.caption(f"Dropped files are stored {how} and under a new name; files named by their path stay as they are.")
+
+
 def show_adding(library: Library) -> None:
     """Offer to add recordings, by their path or dropped here."""
     with st.container(border=True):
@@ -155,6 +167,7 @@ def show_adding(library: Library) -> None:
         zone, choice = st.columns([8, 3], vertical_alignment="center")
         with zone:
             arrived = drop_zone(UPLOAD_PATH, key="upload")
+            say_how_uploads_are_stored(library)
         stage = choice.toggle(
             "Stage new studies at once", value=True, help="Uses the best engine there is; takes about half a minute a night."
         )

@@ -53,6 +53,9 @@ class AppSettings(BaseModel):
     folders
         The folders that the app may read recordings, scorings and tables from; None: everything that the account it runs
         under may read, which is for an app that only this machine reaches.
+    uploads
+        Whether names, codes and dates are taken out of an uploaded recording before it is stored; a file that is named by its
+        path is never changed.
     session_hours
         How long a sign-in lasts, in hours.
     """
@@ -64,6 +67,9 @@ class AppSettings(BaseModel):
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="Arithmetic of models when a job does not say")
     folders: tuple[Path, ...] | None = Field(default=None, description="Folders that the app may read")
     retention: Retention = Retention()
+    uploads: Literal["as they are", "de-identified", "de-identified but for age and sex"] = Field(
+        default="as they are", description="How uploaded recordings are stored"
+    )
     session_hours: float = Field(default=12.0, gt=0, le=24 * 31, description="How long a sign-in lasts (hours)")
     cluster: ClusterSettings = ClusterSettings()
 

@@ -16,10 +16,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from sleepfm.administration.app_settings import read_settings
 from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
 from sleepfm.library.library import Library
+from sleepfm.recording.deidentify import KEEPABLE, deidentify
 from sleepfm.viewer.signed_in import requiring
 
 UPLOAD_PATH = "/sleepfm/upload"
@@ -45,7 +47,7 @@ def upload_routes(home: Home) -> list[Route]:
             received = await _stream(request, target)
             if received != int(size):
                 raise SleepFMError(f"{name}: only {received} of {size} bytes arrived; drop the file again")
-            study = await run_in_threadpool(_add, home, target)
+            study = await run_in_threadpool(store_upload, home, target)
         except ClientDisconnect:
             await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
             return _refuse("the upload was cancelled", 499)
@@ -73,7 +75,22 @@ async def _stream(request: Request, target: Path) -> int:
     return received
 
 
-def _add(home: Home, path: Path) -> str:
+def store_upload(home: Home, path: Path) -> str:
+    """Add an uploaded recording and return the study's id; where the settings say so, only its de-identified copy stays.
+
+    The copy gets a name of its own: labs name files after people.
+
+    Raises
+    ------
+    SleepFMError
+        When it is no recording, or could not be de-identified: nothing of it may stay then.
+    """
+    how = read_settings(home).uploads
+    if how != "as they are":
+        copy = path.with_name(f"night-{secrets.token_hex(4)}{path.suffix.lower()}")
+        deidentify(path, copy, keep=() if how == "de-identified" else KEEPABLE)
+        path.unlink()
+        path = copy
     with Library(home) as library:
         return library.add(path).id
 
