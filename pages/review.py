@@ -20,7 +20,7 @@ from sleepfm.text import plain, printable
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
 from sleepfm.viewer.page_style import TIGHT
-from sleepfm.viewer.review_scoring import REFUSED, choose_scorings, show_other_scorer, show_score_button
+from sleepfm.viewer.review_scoring import REFUSED, choose_scorings, other_scorer_dialog, show_score_button
 from sleepfm.viewer.role_widgets import action_button, export_button, may, stop_button
 from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, export_name, export_scoring
 from sleepfm.viewer.scoring_import import scoring_import_dialog
@@ -103,6 +103,15 @@ def show_progress(library: Library, study: Study, *, revision: str) -> None:
 
 def show_export(library: Library, study: Study, scorings: list[StoredScoring]) -> None:
     """Offer the shown scorings as files; one by a simulated model, or a review without an edit, can be taken away again."""
+    if not may(Role.SCORER):
+        action_button("Export")
+        return
+    with st.popover("Export", disabled=not scorings, help=None if scorings else "Nothing to export: not staged yet"):
+        show_files(library, study, scorings)
+
+
+def show_files(library: Library, study: Study, scorings: list[StoredScoring]) -> None:
+    """Offer the scorings of the popover."""
     for one in scorings:
         if one.simulated_model:
             st.caption(plain(f"{simulated_warning(one.label, simulated_recording=study.simulated)} The file's name says so."))
@@ -150,9 +159,7 @@ def show_more(
     with st.popover("More", width="content", key=menu), st.container(width=310, gap="small"):
         about = {"study": study.id}
         st.page_link("pages/finish.py", label="Finish: numbers, report, signature", icon=":material/task:", query_params=about)
-        st.page_link(
-            "pages/agreement.py", label="Agreement of its scorings", icon=":material/compare_arrows:", query_params=about
-        )
+        st.page_link("pages/agreement.py", label="Agreement of scorings", icon=":material/compare_arrows:", query_params=about)
         if st.button("Channels", width="stretch", on_click=close_menu):
             show_channels(study.id)
         if stored and can_stage:
@@ -162,10 +169,10 @@ def show_more(
             "Add a scoring or events", icon=":material/upload_file:", width="stretch", on_click=close_menu
         ):
             scoring_import_dialog(study.id)
-        show_export(library, study, scorings)
-        if study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED):
-            with st.expander("Another scorer, or from nothing"):
-                show_other_scorer(library, study, stored, scorings)
+        if study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED) and action_button(
+            "Another scorer, or from nothing", icon=":material/group_add:", width="stretch", on_click=close_menu
+        ):
+            other_scorer_dialog(study.id, [one.id for one in scorings])
     return engine
 
 
@@ -291,6 +298,7 @@ def main() -> None:
             elif can_stage and not stored:
                 engine = choose_engine(library, study, is_staged=False)
             why_not = show_score_button(library, study, stored, scorings)
+            show_export(library, study, scorings)
             engine = show_more(library, study, stored, scorings, can_stage=can_stage) or engine
         show_notices(study, engine)
         show_viewer(

@@ -14,11 +14,12 @@ from sleepfm.library.study import Study, StudyStatus
 from sleepfm.text import printable
 from sleepfm.viewer.role_widgets import action_button, may
 from sleepfm.viewer.scoring_choice import shown_at_first
-from sleepfm.viewer.signed_in import current_user
+from sleepfm.viewer.signed_in import current_user, require
 
 REFUSED = "review refused"
 """Where the page finds what went wrong when somebody pressed a button."""
-NEW_NAME = "a new scorer's name"
+_NOTHING = 0
+"""Stands for no scoring among the numbers of scorings."""
 _WANTED = "hypnograms wanted"
 
 
@@ -72,36 +73,36 @@ def show_score_button(library: Library, study: Study, stored: Sequence[StoredSco
     else:
         busy = study.status in (StudyStatus.MISSING, StudyStatus.CHANGED)
         if action_button("Score", type="primary" if stored else "secondary", disabled=busy):
-            begin_review(library, study, name, shown[0] if shown else None)
+            begin_review(library, study.id, name, shown[0] if shown else None)
         words = "Score"
     if not may(Role.SCORER):
         return f"You look and do not score here: that asks for the role “{Role.SCORER}”."
     return f"Press “{words}” above to score this night yourself; what an engine said is never changed."
 
 
-def begin_review(library: Library, study: Study, scorer: str, base: StoredScoring | None) -> None:
+def begin_review(library: Library, study_id: str, scorer: str, base: StoredScoring | None) -> None:
     """Begin a review from a scoring (or from nothing), or go on with this scorer's, and show it above what it began from."""
     try:
-        number = begin(library, study.id, scorer=scorer, user=current_user().name, base=None if base is None else base.id)
+        number = begin(library, study_id, scorer=scorer, user=current_user().name, base=None if base is None else base.id)
     except SleepFMError as error:
         st.session_state[REFUSED] = str(error)
         st.rerun()
     _show(number, None if base is None else base.id)
 
 
-def show_other_scorer(library: Library, study: Study, stored: Sequence[StoredScoring], shown: Sequence[StoredScoring]) -> None:
-    """Offer to score under another name, or from nothing."""
-    bases = [*(one.id for one in shown), *(one.id for one in stored if one not in shown), None]
-    names = {one.id: printable(one.label) for one in stored}
-    scorer = st.text_input("Score under the name", value="consensus", key=f"{NEW_NAME} for {study.id}", max_chars=60)
-    base = st.selectbox(
-        "starting from",
-        bases,
-        format_func=lambda one: "nothing: every epoch not scored" if one is None else names[one],
-        key=f"base of a review of {study.id}",
-    )
-    if action_button("Begin", key="begin under a name", disabled=not scorer.strip(), width="stretch"):
-        begin_review(library, study, scorer.strip(), next((one for one in stored if one.id == base), None))
+@st.dialog("Another scorer, or from nothing")
+def other_scorer_dialog(study_id: str, shown: Sequence[int]) -> None:
+    """Begin a review under another name, or from nothing."""
+    require(Role.SCORER)
+    with Library.open() as library:
+        stored = {one.id: one for one in library.scorings(study_id)}
+        names = {one: printable(scoring.label) for one, scoring in stored.items()}
+        scorer = st.text_input("Score under the name", value="consensus", max_chars=60)
+        bases = [*(one for one in shown if one in stored), *(one for one in stored if one not in shown), _NOTHING]
+        base = st.selectbox("Starting from", bases, format_func=lambda one: names.get(one, "nothing: every epoch not scored"))
+        st.caption("Who begins under a name that is there already goes on with that scoring.")
+        if action_button("Begin", type="primary", disabled=not scorer.strip()):
+            begin_review(library, study_id, scorer.strip(), stored.get(base))
 
 
 def _begun_from(scoring: StoredScoring) -> int | None:

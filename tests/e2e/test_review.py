@@ -102,6 +102,7 @@ def test_another_study_starts_at_its_beginning_and_nothing_is_staged(page: Any, 
 
 def test_channels_are_listed_with_what_they_were_taken_for(page: Any, staged: RunningApp) -> None:
     open_study(page, staged, "?study=night")
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Channels").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("remembered for every study with the same montage").wait_for()
@@ -161,6 +162,7 @@ def test_the_channels_of_a_corrected_montage_can_be_looked_at_again(page: Any, s
     with Library.open(staged.home) as library:
         library.correct_channel("night", 3, Kind.ECG)
     open_study(page, staged, "?study=night&epoch=3", 3)
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Channels").click()
     page.get_by_text("remembered for every study").wait_for()
     assert page.get_by_role("alert").count() == 0

@@ -331,9 +331,9 @@ def test_a_reviewed_scoring_is_locked_and_says_so(tab: Any, app: RunningApp) -> 
 
 def test_a_second_scorer_begins_from_nothing(tab: Any, app: RunningApp) -> None:
     tab.get_by_role("button", name="More").click()
-    tab.get_by_text("Another scorer, or from nothing").click()
-    tab.get_by_label("starting from").fill("nothing")
-    tab.keyboard.press("Enter")
+    tab.get_by_role("button", name="Another scorer, or from nothing").click()
+    tab.get_by_label("Starting from").click()
+    tab.get_by_role("option", name="nothing: every epoch not scored").click()
     tab.get_by_role("button", name="Begin").click()
     tab.locator(VIEWER).get_by_text("Scoring for consensus").wait_for()
     with Library.open(app.home) as library:

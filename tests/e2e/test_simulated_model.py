@@ -58,6 +58,7 @@ def choose(page: Any, engine: str) -> None:
 def test_the_demo_night_is_staged_by_the_demo_model_beside_yasa(app: RunningApp, page: Any) -> None:
     page.set_default_timeout(SECONDS)
     viewer = open_review(page, app, SIMULATED)
+    page.get_by_role("button", name="More").click()
     assert page.get_by_label("Engine").input_value() == "Best engine"
     choose(page, "demo-staging (simulated)")
     page.locator(NOTICE).get_by_text(f"demo-staging was {WORDS}").wait_for()
@@ -67,6 +68,7 @@ def test_the_demo_night_is_staged_by_the_demo_model_beside_yasa(app: RunningApp,
     assert page.get_by_label("Upper hypnogram").input_value() == "YASA"
     assert page.get_by_label("Lower hypnogram").input_value() == "SleepFM (simulated)"
     viewer.locator(".chip").nth(1).wait_for()
+    viewer.click(position={"x": 600, "y": 500})  # the keys are the traces' again
     page.keyboard.press("ArrowRight")
     page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="2"]')
 
