@@ -17,7 +17,8 @@ from tests.make_edf import write_edf
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    ["inspect"], ["simulate"], ["convert"], ["embed"], ["stage"], ["run"], ["agree"], ["index"], ["similar"], ["bench"], ["app"],
+    ["inspect"], ["simulate"], ["convert"], ["embed"], ["stage"], ["events"], ["run"], ["agree"], ["index"], ["similar"], ["bench"],
+    ["app"],
     ["models", "list"], ["models", "import"], ["models", "fetch"], ["models", "export"],
     ["runs", "list"], ["runs", "show"], ["runs", "stop"], ["runs", "logs"],
 )  # fmt: skip
@@ -159,12 +160,14 @@ def test_run_writes_what_exists_and_says_what_it_skipped(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: Path
 ) -> None:
     home = ["--home", tmp_path / "home"]
-    found = run_json(capsys, "run", shared / "data/psg/ucddb018_eeg.edf", "--out", tmp_path / "o", *home)
+    steps = ["--steps", "convert,embed,stage"]
+    found = run_json(capsys, "run", shared / "data/psg/ucddb018_eeg.edf", "--out", tmp_path / "o", *steps, *home)
     folder = tmp_path / "o" / "ucddb018_eeg"
     assert found["id"] == "ucddb018_eeg"
     assert sorted(Path(file).name for file in found["files"]) == ["hypnogram.csv", "provenance.json", "signals.hdf5"]
     assert set(found["steps"]) == {"convert", "stage"}
     assert "encoder" in found["skipped"]["embed"]
+    assert found["skipped"]["events"] == "not asked for"
     provenance = json.loads((folder / "provenance.json").read_text("utf-8"))
     assert provenance["skipped"] == found["skipped"]
     assert provenance["stage"]["engine"] == "yasa"
@@ -187,14 +190,14 @@ def test_run_skips_what_lacks_its_channels_and_fails_when_nothing_comes_out(
 
 
 def test_run_never_mixes_two_recordings_or_two_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: Path) -> None:
-    home = ["--home", tmp_path / "home"]
+    home, steps = ["--home", tmp_path / "home"], ["--steps", "convert,embed,stage"]
     run_json(capsys, "models", "import", shared / "reference/vectors/model_base.pt", "--name", "base", *home)
     night = write_edf(tmp_path / "a" / "n.edf", seconds=330)
-    first = run_json(capsys, "run", night, "--out", tmp_path / "o", *home)
+    first = run_json(capsys, "run", night, "--out", tmp_path / "o", *steps, *home)
     assert (first["id"], "embed" in first["steps"]) == ("n", True)
     other = write_edf(tmp_path / "b" / "n.edf", seconds=330, seed=1)
-    assert run_json(capsys, "run", other, "--out", tmp_path / "o", *home)["id"] == "n-2"
-    again = run_json(capsys, "run", night, "--out", tmp_path / "o", "--home", tmp_path / "empty-home")
+    assert run_json(capsys, "run", other, "--out", tmp_path / "o", *steps, *home)["id"] == "n-2"
+    again = run_json(capsys, "run", night, "--out", tmp_path / "o", *steps, "--home", tmp_path / "empty-home")
     assert again["id"] == "n"
     assert sorted(Path(file).name for file in again["files"]) == ["hypnogram.csv", "provenance.json", "signals.hdf5"]
 
@@ -214,7 +217,10 @@ def test_run_embeds_with_the_encoder_on_the_shelf(capsys: pytest.CaptureFixture[
         "head": ("staging", "unknown", True),
     }
     made = run_json(capsys, "run", write_edf(tmp_path / "n.edf", seconds=660), "--out", tmp_path / "o", *home)
-    assert {"convert", "embed", "stage"} == set(made["steps"])
+    assert {"convert", "embed", "stage", "events", "statistics", "report"} == set(made["steps"])
+    told = json.loads((tmp_path / "o/n/provenance.json").read_text("utf-8"))["events"]
+    assert sum(told["counts"].values()) == len((tmp_path / "o/n/events.csv").read_text("utf-8").splitlines()) - 1
+    assert told["skipped"]["Leg movements"] == "no usable leg EMG channel"
     with h5py.File(tmp_path / "o/n/embeddings_5s.hdf5") as fine, h5py.File(tmp_path / "o/n/embeddings_5min.hdf5") as coarse:
         assert set(fine) == {"BAS", "RESP", "EKG", "EMG"}
         assert fine["BAS"].shape[0] == 132

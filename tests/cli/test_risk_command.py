@@ -94,10 +94,11 @@ def test_age_and_sex_are_asked(
 
 
 def test_a_run_has_the_step_where_it_may(capsys: pytest.CaptureFixture[str], night: Path, tmp_path: Path) -> None:
-    real = run_json(capsys, "run", night, *PERSON, "--out", tmp_path / "real")
+    steps = ("--steps", "stage,risk")
+    real = run_json(capsys, "run", night, *PERSON, "--out", tmp_path / "real", *steps)
     assert "to be named only" in real["skipped"]["risk"]  # no simulated model for a real recording
     (study,) = simulate(tmp_path / "cohort", studies=1, hours=0.1, seed=3)["studies"]
-    words = ("run", study["edf"], "--out", tmp_path / "out")
+    words = ("run", study["edf"], "--out", tmp_path / "out", *steps)
     code, _, err = run(capsys, *words, "--age", "300", "--sex", "male")
     assert code == 2
     assert "age 300" in err

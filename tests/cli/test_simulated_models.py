@@ -77,7 +77,7 @@ def test_staging_with_it_is_said_on_every_channel(capsys: pytest.CaptureFixture[
 
 def test_auto_and_run_leave_it_alone_on_a_real_recording(capsys: pytest.CaptureFixture[str], night: Path, tmp_path: Path) -> None:
     assert run_json(capsys, "stage", night, "--out", tmp_path / "x.csv")["engine"] == "yasa"
-    found = run_json(capsys, "run", night, "--out", tmp_path / "o")
+    found = run_json(capsys, "run", night, "--out", tmp_path / "o", "--steps", "embed,stage")
     assert "stage" in found["steps"]
     assert "demo-encoder" in found["skipped"]["embed"]
     assert WORDS in found["skipped"]["embed"]
@@ -86,6 +86,6 @@ def test_auto_and_run_leave_it_alone_on_a_real_recording(capsys: pytest.CaptureF
 
 def test_run_embeds_a_simulated_night_with_it_and_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     edf = simulate(tmp_path / "sim", 1, 0.1, 3)["studies"][0]["edf"]
-    found = run_json(capsys, "run", edf, "--out", tmp_path / "o")
+    found = run_json(capsys, "run", edf, "--out", tmp_path / "o", "--steps", "embed,stage")
     assert "embed" in found["steps"]
     assert found["warnings"] == [f"demo-encoder was {WORDS}."]
