@@ -33,7 +33,7 @@ def by_seconds(stages: list[int], offset_s: int, epochs: int) -> list[int]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(offset_s=st.integers(-170, 170), epochs=st.integers(8, 12), to=st.sampled_from(["edf", "nsrr"]))
 def test_any_offset_gives_what_counting_seconds_gives(
     tmp_path_factory: pytest.TempPathFactory, offset_s: int, epochs: int, to: str

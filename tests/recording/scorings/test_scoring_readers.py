@@ -368,7 +368,7 @@ def test_what_is_unusual_in_a_night_is_said() -> None:
     assert unusual(Scoring(np.array([0, 4], np.int8))) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from([
     "", "class\tstart\tstop\n", "0\n1\n", "W\nN1\n", REMLOGIC, "onset\tduration\ttrial_type\n", "onset,duration,label\n",
     "init_sec\tduration_sec\tstage\n", "a,b,c\n[],[],[]\n", PROFUSION, "<PSGAnnotation><ScoredEvents>", "Start,Stop,Event\n",
