@@ -17,8 +17,8 @@ from tests.make_edf import write_edf
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    ["inspect"], ["simulate"], ["convert"], ["embed"], ["stage"], ["events"], ["run"], ["agree"], ["index"], ["similar"], ["bench"],
-    ["app"],
+    ["inspect"], ["simulate"], ["convert"], ["embed"], ["stage"], ["events"], ["run"], ["agree"], ["index"], ["similar"],
+    ["bench"], ["app"],
     ["models", "list"], ["models", "import"], ["models", "fetch"], ["models", "export"],
     ["runs", "list"], ["runs", "show"], ["runs", "stop"], ["runs", "logs"],
 )  # fmt: skip
