@@ -11,7 +11,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
     """Looks at studies and results; changes nothing."""
     SCORER = "scorer"
-    """Also adds studies, stages them, corrects channels, exports, and asks for risks, neighbours and maps."""
+    """Also adds studies, stages, scores and signs them, corrects channels, exports, and asks for risks, neighbours and maps."""
     ADMIN = "admin"
     """Also models, training, runs, settings and users."""
 

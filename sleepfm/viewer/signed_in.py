@@ -30,7 +30,7 @@ from sleepfm.text import plain
 
 ROLE_WORDS = {
     Role.VIEWER: "looks at studies and results",
-    Role.SCORER: "also adds, stages and exports studies, and asks for risks, neighbours and maps",
+    Role.SCORER: "also adds, stages, scores, signs and exports studies, and asks for risks, neighbours and maps",
     Role.ADMIN: "does everything, models, training runs, settings and users included",
 }
 COOKIE = "sleepfm_session"

@@ -16,6 +16,8 @@ import pytest
 from make_edf import write_edf
 
 from sleepfm.administration.audit import entries
+from sleepfm.administration.backup import back_up
+from sleepfm.administration.restore import restore
 from sleepfm.errors import RequestError, ScoringError, SleepFMError
 from sleepfm.library.event_sets import event_sets, remove_events, store_events
 from sleepfm.library.library import Library
@@ -460,6 +462,20 @@ def test_labels_are_signed_ones_first_and_an_untouched_proposal_is_nobodys(libra
     score(library, first, 2, 0)
     sign(library, first, user="ada")
     assert first_places(library)["night"].mark != mark
+
+
+def test_a_backup_brings_reviews_their_log_and_the_sets_back(library: Library, tmp_path: Path) -> None:
+    store_events(library, "night", [Event(3, 4, "Snore")], engine="e", model="", provenance=SET)
+    scoring = begin(library, "night", scorer="ada", user="ada")
+    score(library, scoring, 1, 2)
+    sign(library, scoring, user="ada")
+    restore(back_up(library.home, tmp_path / "b.tar").path, tmp_path / "new")
+    with Library.open(tmp_path / "new") as restored:
+        assert is_as_signed(document(restored, scoring))
+        assert log_json(restored, scoring) == log_json(library, scoring)
+        assert [one.events for one in event_sets(restored, "night")] == [(Event(3, 4, "Snore"),)]
+        with pytest.raises(sqlite3.IntegrityError, match="only added to"):
+            restored.connection.execute("DELETE FROM edits")
 
 
 def test_sets_of_events_replace_their_own_kind_and_belong_to_the_bytes(library: Library) -> None:

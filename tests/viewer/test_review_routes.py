@@ -139,6 +139,10 @@ def test_a_review_is_given_whole_edited_and_its_changes_told_to_others(server: S
         "this asks for the role “scorer”",
     )
     assert edits(server, night, scoring, score("a", [2, -1, 1]), version=told["version"]).json()["changes"] == []  # sent again
+    numbers = asking(server, f"/sleepfm/review/numbers?study={night}&scoring={scoring}", user="bob:viewer")
+    assert {"TST", "AHI"} <= {one["name"] for one in numbers.json()["numbers"]}
+    queue = asking(server, f"/sleepfm/review/queue?study={night}&scoring={scoring}&epochs=3", user="bob:viewer")
+    assert len(queue.json()["epochs"]) <= 3
 
 
 def test_the_overview_holds_the_review_and_its_events(server: Server, library: Library, night: str) -> None:
