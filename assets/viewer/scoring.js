@@ -11,7 +11,7 @@ const EPOCH_S = 30;
 export class Scoring {
   /**
    * `viewer` is asked for: target (the epoch asked for), isSeen (its picture is on the screen or comes at once), go(epoch),
-   * step(), say(text), changed({ stages, events, by }) and select(selection).
+   * step(), say(text), changed({ stages, events }), select(selection) and stored(count), the number of edits that are not.
    */
   constructor(settings, viewer) {
     this.settings = settings;
@@ -38,6 +38,7 @@ export class Scoring {
       this.document = review && new ReviewDocument(review, { study: night.study, route });
       this.queue.open(night, this.document, route);
     }
+    this.viewer.stored(this.document?.unsaved ?? 0);
     this.bar.open(this.document, theme, route, eventSets);
     this.notice.open(this.document, theme);
     if (!this.document) return;
@@ -58,9 +59,11 @@ export class Scoring {
     Object.assign(first, { stages: document.stages, proposed: document.proposed, proposal: document.proposal });
     if (change.nothingTo) this.viewer.say(`Nothing to ${change.nothingTo}.`);
     if (change.turned) this.follow(change.turned);
+    if (change.news.length) this.viewer.say(this.newsWords(change.news));
     this.notice.refresh();
     this.bar.refresh();
     this.queue.refresh();
+    this.viewer.stored(document.unsaved);
     this.viewer.changed(change);
   }
 
@@ -242,6 +245,14 @@ export class Scoring {
   goInQueue(step) {
     const epoch = this.queue.move(step);
     if (epoch) this.viewer.go(epoch);
+  }
+
+  /** What others did since, in a line. */
+  newsWords(news) {
+    const { by, stages, events } = news.at(-1);
+    const [[epoch, stage] = []] = stages;
+    const what = epoch ? `epoch ${epoch} is ${this.nameOf(stage)} now${stages.length > 1 ? `, and ${stages.length - 1} more` : ""}` : events.length ? "events changed" : "changed the state";
+    return `${by}: ${what}${news.length > 1 ? ` (${news.length} changes)` : ""}`;
   }
 
   nameOf(stage) {

@@ -4,6 +4,7 @@
 // are laid under when they become known, and what was refused falls off and becomes a conflict that somebody decides.
 
 import { sendJson } from "./dom.js";
+import { bare, inverse, isSame, lastOfOthers, lay, ownLast } from "./scoring_patch.js";
 import { KeptEdits, newKey } from "./scoring_store.js";
 
 const POLL_MS = 10_000;
@@ -26,6 +27,7 @@ export class ReviewDocument {
     this.conflicts = []; // edits that were refused: { edit, by, at, error }
     this.done = []; // edits of this page that can be undone, the last one last
     this.undone = [];
+    this.news = []; // what others did and nobody here was told yet
     this.failure = null; // { message, retries } while edits cannot be stored
     this.tries = 0;
     this.take(review);
@@ -56,10 +58,10 @@ export class ReviewDocument {
   }
 
   /**
-   * Hear of every change: `listener({ stages, events, by, turned, nothingTo })` with the epochs (1-based) and event ids that look
+   * Hear of every change: `listener({ stages, events, by, turned, nothingTo, news })` with the epochs (1-based) and event ids that look
    * different now, and who made it: "me", "others", or "state" when only what can be done or what is stored has changed. `turned`
    * ({ stages, events }) is what an undo or redo was about when only the server knew; `nothingTo` is "undo" or "redo" when it knew
-   * of none. Returns how to stop.
+   * of none; `news` are other people's changes as the server gives them. Returns how to stop.
    */
   onChange(listener) {
     this.listeners.add(listener);
@@ -236,7 +238,8 @@ export class ReviewDocument {
 
   tell({ stages = [], events = [], by, turned = null, nothingTo = "" }) {
     if (events.length) this.sorted = null;
-    for (const listener of this.listeners) listener({ stages, events, by, turned, nothingTo });
+    const news = this.news.splice(0);
+    for (const listener of this.listeners) listener({ stages, events, by, turned, nothingTo, news });
   }
 
   /** Lay the unconfirmed edits over what is confirmed; returns what looks different now. */
@@ -359,7 +362,6 @@ export class ReviewDocument {
     this.takeState(answer);
     if (answer.version <= this.version) return "state";
     let by = "me";
-    this.news = [];
     for (const change of answer.changes) {
       for (const [epoch, to] of change.stages ?? []) this.base.stages[epoch - 1] = to;
       for (const [id, to] of change.events ?? []) {
@@ -387,45 +389,4 @@ export class ReviewDocument {
   address(what) {
     return `${this.route}${what && `/${what}`}?${new URLSearchParams({ study: this.study, scoring: this.scoring })}`;
   }
-}
-
-/** Lay what an edit shows over stages and events; returns what was touched. */
-function lay({ stages, events }, target) {
-  for (const [epoch, , to] of stages) target.stages[epoch - 1] = to;
-  for (const [id, , to] of events) {
-    if (to) target.events.set(id, { id, ...to });
-    else target.events.delete(id);
-  }
-  return { stages: stages.map(([epoch]) => epoch), events: events.map(([id]) => id) };
-}
-
-function inverse({ stages, events }) {
-  const turned = ([what, from, to]) => [what, to, from];
-  return { stages: stages.map(turned), events: events.map(turned) };
-}
-
-/** An event as a patch holds it. */
-function bare(event) {
-  if (!event) return null;
-  const { start, stop, name, channel, source, extra } = event;
-  return { start, stop, name, channel, source, extra: extra ?? {} };
-}
-
-function isSame(one, other) {
-  return one === other || JSON.stringify(bare(one)) === JSON.stringify(bare(other));
-}
-
-/** What the newest of one's own changes was about. */
-function ownLast(changes, me) {
-  const { stages = [], events = [] } = changes.findLast(({ by }) => by === me) ?? {};
-  return { stages: stages.map(([epoch]) => epoch), events: events.map(([id]) => id) };
-}
-
-/** Who last changed what an edit was about, and when. */
-function lastOfOthers(edit, changes = [], me) {
-  const epochs = new Set((edit.shows?.stages ?? []).map(([epoch]) => epoch));
-  const ids = new Set((edit.shows?.events ?? []).map(([id]) => id));
-  const concerns = (change) => (change.stages ?? []).some(([epoch]) => epochs.has(epoch)) || (change.events ?? []).some(([id]) => ids.has(id));
-  const found = changes.findLast((change) => change.by !== me && concerns(change)) ?? changes.findLast(concerns);
-  return { by: found?.by ?? "", at: found?.at ?? "" };
 }

@@ -252,6 +252,7 @@ class Viewer {
       act: (action) => this.act(action),
       select: (selection) => this.overview.select(selection),
       changed: (change) => this.edited(change),
+      stored: (unsaved) => { this.root.dataset.unsaved = String(unsaved); },
     };
   }
 
@@ -265,7 +266,6 @@ class Viewer {
   edited({ stages, events }) {
     const { document } = this.scoring;
     const { night } = this;
-    this.root.dataset.unsaved = String(document.unsaved);
     if (events.length) night.events = document.eventList;
     if (!stages.length && !events.length) return;
     if (night.scorings.length > 1) night.to_review = disagreements(...night.scorings, night.stageNames);

@@ -35,6 +35,7 @@ from sleepfm.administration.sessions import Session, Sessions
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
 from sleepfm.runs.database import connect
+from sleepfm.viewer.review_routes import CHANGES_PATH
 from sleepfm.viewer.runs_routes import CURVES_PATH
 from sleepfm.viewer.same_origin import HEALTH_PATH, READING
 from sleepfm.viewer.sign_in import STREAMLITS_LOGIN, SignIn
@@ -92,7 +93,7 @@ class Gate:
             words = {"error": f"this asks for the role “{Role.SCORER}”"}
             await JSONResponse(words, status_code=403)(scope, receive, send)
         else:
-            if path != CURVES_PATH:  # an open page asks for these by itself
+            if path not in (CURVES_PATH, CHANGES_PATH):  # an open page asks for these by itself
                 await self._note(token, session)
             await self.app(scope, receive, send)
 

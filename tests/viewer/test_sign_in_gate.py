@@ -408,12 +408,16 @@ def test_a_page_that_only_asks_for_news_by_itself_does_not_keep_its_user_signed_
             assert (seen != before) is moved
 
 
-def test_the_curves_of_an_open_page_do_not_keep_its_user_signed_in(client: TestClient, home: Home) -> None:
+def test_what_an_open_page_asks_for_by_itself_does_not_keep_its_user_signed_in(client: TestClient, home: Home) -> None:
     signed_in_as(client, "anna")
     before = (datetime.now(UTC) - timedelta(minutes=30)).isoformat(timespec="microseconds")
     with closing(connect(home.database)) as connection:
         connection.execute("UPDATE sessions SET seen_at = ?", (before,))
-        for path, moved in (("/sleepfm/runs/curves?run=1", False), ("/sleepfm/overview?study=x", True)):
+        for path, moved in (
+            ("/sleepfm/runs/curves?run=1", False),
+            ("/sleepfm/review/changes?study=x&scoring=1&since=0", False),
+            ("/sleepfm/overview?study=x", True),
+        ):
             assert client.get(path).status_code == 200
             assert (connection.execute("SELECT seen_at FROM sessions").fetchone()[0] != before) is moved
 
