@@ -10,8 +10,8 @@ from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.engines import EngineChoice, engine_choices
-from sleepfm.library.event_sets import event_sets
-from sleepfm.library.jobs import submit_staging, submit_study
+from sleepfm.library.event_sets import event_sets, newest_set
+from sleepfm.library.jobs import submit_events, submit_staging, submit_study
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.study import Study, StudyStatus
 from sleepfm.models.shelf import Shelf
@@ -19,6 +19,7 @@ from sleepfm.runs.table import OPEN_STATES
 from sleepfm.text import plain, printable
 from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
+from sleepfm.viewer.event_words import set_warnings, set_words
 from sleepfm.viewer.page_style import TIGHT
 from sleepfm.viewer.review_scoring import REFUSED, choose_scorings, other_scorer_dialog, show_score_button
 from sleepfm.viewer.role_widgets import action_button, export_button, may, stop_button
@@ -165,6 +166,9 @@ def show_more(
         if stored and can_stage:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 engine = choose_engine(library, study, is_staged=True)
+            if action_button("Score events", icon=":material/air:", width="stretch", on_click=close_menu):
+                submit_events(library, study.id, scoring=(scorings or stored)[0].id)
+                st.rerun()
         if can_stage and action_button(
             "Add a scoring or events", icon=":material/upload_file:", width="stretch", on_click=close_menu
         ):
@@ -211,6 +215,7 @@ def revision_of(library: Library, identifier: str) -> str:
         sorted(library.spectrograms(identifier)),
         library.quality_file(identifier).is_file(),
         [stored.id for stored in library.scorings(identifier)],
+        newest_set(library, identifier),
     )
     return str(seen)
 
@@ -301,6 +306,7 @@ def main() -> None:
             show_export(library, study, scorings)
             engine = show_more(library, study, stored, scorings, can_stage=can_stage) or engine
         show_notices(study, engine)
+        sets = event_sets(library, study.id)
         show_viewer(
             study,
             visit,
@@ -308,12 +314,18 @@ def main() -> None:
             revision=revision,
             unscored=words_without_scoring(library, study),
             why_not=why_not,
-            sets={one.id: printable(one.label) for one in event_sets(library, study.id)},
+            sets={one.id: printable(one.label) for one in sets},
         )
         made_by = " · ".join(f"{one.label}: {one.note}" for one in scorings) or "Not staged yet"
         warnings = [f"{one.label}: {warning}" for one in scorings for warning in one.provenance.get("warnings", [])]
+        events = ""
+        if sets:
+            events = f"{plain(set_words(sets[0]))}. Events from a program are proposals too.  \n"
+            warnings += [f"{sets[0].label}: {warning}" for warning in set_warnings(sets[0])]
         remarks = "  \n".join(f":material/warning: {plain(warning)}" for warning in warnings)
-        st.caption(f"{plain(made_by)}. Stages from an engine are proposals until a person has reviewed them.  \n{remarks}")
+        st.caption(
+            f"{plain(made_by)}. Stages from an engine are proposals until a person has reviewed them.  \n{events}{remarks}"
+        )
 
 
 main()

@@ -114,6 +114,12 @@ def event_sets(library: Library, identifier: str) -> list[StoredEvents]:
     return stored
 
 
+def newest_set(library: Library, identifier: str) -> int | None:
+    """Return the number of a study's newest set without reading any, None where there is none."""
+    number = library.connection.execute("SELECT max(id) FROM event_sets WHERE study = ?", (identifier,)).fetchone()[0]
+    return None if number is None else int(number)
+
+
 def remove_events(library: Library, identifier: str, number: int) -> None:
     """Forget a set; nothing happens when it is gone already."""
     gone = library.connection.execute(
