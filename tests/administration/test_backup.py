@@ -100,7 +100,7 @@ def test_what_comes_back_is_what_was_there_at_its_new_place(home: Home, tmp_path
     new = open_home(tmp_path / "elsewhere" / "new")
     before, after = tree(home.root), tree(new.root)
     kept = set(before) - {name for name in before if "library.sqlite" in name or name.endswith(".lock")}
-    kept = {name for name in kept if not name.endswith((".npz", "envelopes.bin")) or name.endswith("quality.npz")}
+    kept = {name for name in kept if not name.endswith((".npz", "envelopes.bin")) or name.endswith(("quality.npz", "vitals.npz"))}
     assert {name: before[name] for name in kept - {"uploads/cd34/unused.edf"}} == {
         name: sha for name, sha in after.items() if "library.sqlite" not in name
     }
