@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from sleepfm.analysis.agreement import Agreement, agree
+from sleepfm.cli.agreement import agree_folders, batch_text
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import command, positive_float, positive_int
 from sleepfm.cli.scorings import add_codes, codes_of
 from sleepfm.errors import RequestError
 from sleepfm.recording.scorings.formats import read_scoring
-from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT
+from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT, Stage
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,8 +60,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         does="compare two scorings epoch by epoch; Unknown in either is left out",
         example="sleepfm agree hypnogram.csv expert.csv",
     )
-    agree.add_argument("a", type=Path, metavar="A")
+    agree.add_argument("a", type=Path, metavar="A", help="a scoring, or a folder of them (then B is one too)")
     agree.add_argument("b", type=Path, metavar="B")
+    agree.add_argument("--subjects", type=Path, metavar="CSV", help="of folders: whose nights they are (Study ID, Subject ID)")
     add_codes(agree)
 
 
@@ -94,6 +97,8 @@ def _simulate(options: argparse.Namespace, console: Console) -> int:
 
 def _agree(options: argparse.Namespace, console: Console) -> int:
     codes = codes_of(options)
+    if options.a.is_dir() or options.b.is_dir():
+        return _agree_folders(options, console, codes)
     a = read_scoring(options.a, codes=codes)
     b = read_scoring(options.b, codes=codes, start=a.start)  # two that know their clock times are compared at the same ones
     for path, scoring in ((options.a, a), (options.b, b)):
@@ -104,6 +109,19 @@ def _agree(options: argparse.Namespace, console: Console) -> int:
         console.say(warning)
     console.result(found.as_dict(), _agreement_text(found))
     return 0
+
+
+def _agree_folders(options: argparse.Namespace, console: Console, codes: dict[int, Stage] | None) -> int:
+    if not (options.a.is_dir() and options.b.is_dir()):
+        raise RequestError(f"{options.a} and {options.b}: give two scorings or two folders")
+    read = partial(read_scoring, codes=codes)
+    found = agree_folders(options.a, options.b, read, subjects=options.subjects, progress=console.progress)
+    for remark in found.remarks:
+        console.say(remark)
+    for night, why in found.failed.items():
+        console.say(f"{night} failed: {why}")
+    console.result(found.as_dict(), batch_text(found, _agreement_text))
+    return 1 if found.failed else 0
 
 
 def _agreement_text(found: Agreement) -> str:
