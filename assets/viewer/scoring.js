@@ -44,7 +44,7 @@ export class Scoring {
     if (!this.document) return;
     if (isSame) this.document.catchUp(review);
     else this.document.onChange((change) => this.changed(change));
-    this.changed({ stages: [], events: [], by: "state" });
+    this.changed({ stages: [], events: [], by: "state", turned: null, nothingTo: "", news: [] });
   }
 
   close() {
