@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from make_edf import write_edf
 
 from sleepfm.administration.audit import entries
@@ -211,6 +213,46 @@ EVENT = {"start": 1.0, "stop": 2.0, "name": "Arousal"}
 def test_a_patch_that_does_not_fit_is_refused_with_the_reason(patch: Any, words: str) -> None:
     with pytest.raises(ScoringError, match=words):
         parse_patch(patch, epochs=EPOCHS, duration_s=SECONDS)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 12)
+    | st.floats()
+    | st.sampled_from(("x", "Arousal", "Lights on", "\x00", "é" * 50)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(("start", "stop", "name", "extra")), inner),
+    max_leaves=12,
+)
+NEARLY_EVENTS = st.fixed_dictionaries(
+    {"start": st.floats(-20, 400), "stop": st.floats(0, 400), "name": st.sampled_from(("Arousal", "Lights on"))},
+    optional={"channel": st.text(max_size=3), "extra": st.dictionaries(st.text(max_size=3), st.floats() | st.text(max_size=3))},
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "stages": JSON | st.lists(st.lists(st.integers(-3, 12), min_size=3, max_size=3), max_size=3),
+            "events": JSON
+            | st.lists(
+                st.tuples(st.sampled_from(("x", "y", "")), JSON | NEARLY_EVENTS, st.none() | NEARLY_EVENTS).map(list), max_size=3
+            ),
+        },
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_asked_is_refused_in_words_or_fits(asked: dict[str, Any]) -> None:
+    try:
+        patch = parse_patch(asked, epochs=EPOCHS, duration_s=SECONDS)
+    except ScoringError:
+        return
+    assert len(patch) >= 1
+    assert all(1 <= epoch <= EPOCHS and {before, after} <= set(range(-1, 5)) for epoch, before, after in patch.stages)
+    there = [event for _, before, after in patch.events for event in (before, after) if event is not None]
+    assert all(0 <= event.start_s <= event.stop_s <= SECONDS for event in there)
+    json.dumps(patch.as_json(), allow_nan=False).encode()
 
 
 def test_a_patch_comes_back_from_json_as_it_was_and_its_inverse_takes_it_back() -> None:

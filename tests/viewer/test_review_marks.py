@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sleepfm.recording.scorings.scoring import Scoring
@@ -38,3 +40,13 @@ def test_certain_and_unscored_epochs_are_not_marked() -> None:
 
 def test_nothing_to_go_by_marks_nothing() -> None:
     assert review_marks([]) == review_marks([named("A", [0, 1])]) == review_marks([named("A", [-1], [0.5])]) == []
+
+
+def test_an_epoch_that_a_person_gave_another_stage_is_decided() -> None:
+    proposal = named("A", [2] * 40, [0.99] * 40)
+    assert proposal.scoring.probabilities is not None
+    proposal.scoring.probabilities[7] = [0.3, 0.1, 0.4, 0.1, 0.1]
+    reviewed = replace(proposal, scoring=replace(proposal.scoring, stages=proposal.scoring.stages.copy()), by_person=True)
+    assert [mark.epoch for mark in review_marks([reviewed])] == [8]
+    reviewed.scoring.stages[7] = 0
+    assert review_marks([reviewed]) == []

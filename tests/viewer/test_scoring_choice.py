@@ -11,7 +11,7 @@ from sleepfm.library.library import StoredScoring
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.viewer.scoring_choice import shown_at_first
 
-YASA, DEMO, OWN = "yasa", "sleepfm", "file"
+YASA, DEMO, OWN, ADA = "yasa", "sleepfm", "file", "person"
 
 
 def stored(number: int, engine: str) -> StoredScoring:
@@ -30,6 +30,8 @@ def stored(number: int, engine: str) -> StoredScoring:
         ([(3, YASA), (2, DEMO), (1, OWN)], 3, None),
         ([(2, DEMO), (1, OWN)], 2, None),
         ([(1, OWN)], 1, None),
+        ([(5, ADA), (2, YASA), (1, OWN)], 5, None),
+        ([(2, YASA), (1, OWN), (5, ADA)], 5, None),  # begun from nothing: it does not count yet, and somebody is at work on it
     ],
 )
 def test_what_a_simulated_model_made_last_stands_below(there: list[tuple[int, str]], upper: int, lower: int | None) -> None:
