@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sleepfm.administration.audit import record
-from sleepfm.administration.readable_folders import require_readable_here
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
@@ -42,14 +41,13 @@ def read_for_study(
     Raises
     ------
     RequestError
-        No such study or file, a file outside the folders that the app may read, or one that is too large.
+        No such study or file, or one that is too large. Whether a path that was typed may be read is for the caller to ask.
     CodesNeededError
         Integers whose meaning nobody said; it has their counts.
     ScoringError, RecordingError
         What is wrong with the file, naming the line.
     """
     study = library.study(identifier)
-    require_readable_here(library.home, file)
     if file.is_file() and file.stat().st_size > MOST_MB << 20:
         raise RequestError(
             f"{file} is larger than {MOST_MB} MB: a recording perhaps, whose scoring `sleepfm convert-scoring` takes out"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from sleepfm.administration.readable_folders import require_readable
 from sleepfm.administration.roles import Role
-from sleepfm.errors import SleepFMError
+from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.library.imported_scorings import MOST_MB, read_for_study, remarks, store_imported
 from sleepfm.library.library import Library
 from sleepfm.recording.scorings.codes import CodesNeededError
@@ -26,6 +27,8 @@ from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, STAGE_SHORT, Stage
 
 _UPLOAD, _PATH = "Upload a file", "A path on the app's machine"
 _PREFIX = "sleepfm-scoring-"
+_HEADER = ".hea"
+_LONGEST_NAME = 120
 _SHOWN_REMARKS = 12
 _STAGES = (*SCORED_STAGES, Stage.UNKNOWN)
 _MOST_CODES = 16
@@ -41,9 +44,15 @@ def scoring_import_dialog(study_id: str) -> None:
     )
     way = st.segmented_control("Where it lies", (_UPLOAD, _PATH), default=_UPLOAD, required=True, key="scoring way")
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    uploaded, typed = None, ""
+    uploaded: list[Any] = []
+    typed = ""
     if way == _UPLOAD:
-        uploaded = left.file_uploader("Scoring or events file", max_upload_size=MOST_MB, key=f"scoring file of {study_id}")
+        uploaded = left.file_uploader(
+            "Scoring or events file; of a WFDB record its header (.hea) too",
+            accept_multiple_files=True,
+            max_upload_size=MOST_MB,
+            key=f"scoring file of {study_id}",
+        )
     else:
         typed = left.text_input("Path of the file", placeholder="/data/night-nsrr.xml", key=f"scoring path of {study_id}")
     stated = right.selectbox(
@@ -54,11 +63,11 @@ def scoring_import_dialog(study_id: str) -> None:
         placeholder="by its content",
         key=f"scoring format of {study_id}",
     )
-    if uploaded is None and not typed.strip():
+    if not uploaded and not typed.strip():
         return
     with Library.open() as library:
         try:
-            with _file(uploaded, typed) as file:
+            with _file(library, uploaded, typed) as file:
                 codes = _codes(library, study_id, file, stated)
                 read = read_for_study(library, study_id, file, as_format=stated, codes=codes)
                 if _show(read):
@@ -71,15 +80,30 @@ def scoring_import_dialog(study_id: str) -> None:
 
 
 @contextmanager
-def _file(uploaded: Any, typed: str) -> Iterator[Path]:
-    """Give a path to read: of an upload a copy that is gone afterwards."""
-    if uploaded is None:
-        yield Path(typed.strip().strip('"')).expanduser()
+def _file(library: Library, uploaded: Sequence[Any], typed: str) -> Iterator[Path]:
+    """Give a path to read: of an upload a copy that is gone afterwards.
+
+    Raises
+    ------
+    RequestError
+        When several files were uploaded that are not one scoring and its header, or a path leads outside the folders that the
+        app may read.
+    """
+    if not uploaded:
+        path = require_readable(library.home, typed.strip().strip('"'))
+        require_readable(library.home, path.with_suffix(_HEADER))  # a WFDB annotation's reader opens it too
+        yield path
         return
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
-        file = Path(folder) / (PurePosixPath(uploaded.name.replace("\\", "/")).name or "scoring")
-        file.write_bytes(uploaded.getvalue())
-        yield file
+        files = []
+        for one in uploaded:
+            file = Path(folder) / (PurePosixPath(one.name.replace("\\", "/")).name[-_LONGEST_NAME:] or "scoring")
+            file.write_bytes(one.getvalue())
+            files.append(file)
+        scorings = [file for file in files if file.suffix.lower() != _HEADER]
+        if len(scorings) != 1:
+            raise RequestError("upload one scoring, and beside it at most the header (.hea) of its WFDB record")
+        yield scorings[0]
 
 
 def _without_folder(message: str) -> str:

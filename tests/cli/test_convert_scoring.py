@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from sleepfm.cli.main import main
-from sleepfm.recording.scorings.events_csv import read_events_csv
-from sleepfm.recording.scorings.formats import read_file, read_scoring
+from sleepfm.recording.scorings.formats import read_events, read_file, read_scoring
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ def test_events_from_elsewhere_and_beside(nsrr: Path, tmp_path: Path, capsys: py
     assert json.loads(capsys.readouterr().out)["warnings"] == [
         "1 × 'Stage 4 sleep' became N3 (stage 4 of Rechtschaffen and Kales) (first: line 1, scored event 3)"
     ]
-    assert [event.name for event in read_events_csv(beside)] == ["Arousal", "Snore"]
+    assert [event.name for event in read_events(beside)] == ["Arousal", "Snore"]
     assert main(["convert-scoring", str(nsrr), str(csv), "--json"]) == 0
     assert "1 event(s) are not in the file: the format holds stages only" in json.loads(capsys.readouterr().out)["warnings"]
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from make_edf import write_edf
 from streamlit.testing.v1 import AppTest
+from wfdb_files import annotation_bytes
 
+from sleepfm.administration.app_settings import AppSettings, write_settings
 from sleepfm.library.event_sets import event_sets
 from sleepfm.library.library import Library
 from sleepfm.vocabulary import Stage
@@ -73,6 +75,37 @@ def test_integers_are_asked_for(library: Library, tmp_path: Path) -> None:
         box.set_value(stage).run()
     next(button for button in page.button if button.label == "Add").click().run()
     assert [one.scoring.stages.tolist() for one in library.scorings("night")] == [[0, 0, 2, 4]]
+
+
+def uploaded(*files: tuple[str, bytes, str]) -> AppTest:
+    page = AppTest.from_string(PAGE, default_timeout=30).run()
+    page.button[0].click().run()
+    page.file_uploader[0].set_value(list(files)).run()
+    assert not page.exception
+    return page
+
+
+@pytest.mark.usefixtures("library")
+def test_an_upload_of_a_wfdb_record_brings_its_header_along() -> None:
+    """Annotations without a time resolution need the header's rate; messages do not tell where the copy lay."""
+    scoring = ("slp01.st", annotation_bytes([(1, "W"), (30 * 250, "2 HA")], resolution=None), "")
+    assert "slp01.st: does not say its time resolution" in said(alone := uploaded(scoring))
+    assert "sleepfm-scoring-" not in said(alone)
+    page = uploaded(("slp01.hea", b"slp01 1 250 30000\nslp01.dat 16 1/uV 16 0 0 0 0 EEG\n", ""), scoring)
+    assert "WFDB annotations" in said(page)
+    stages = next(frame.value for frame in page.dataframe if "Stage" in frame.value)
+    assert stages["Epochs"].tolist() == [1, 0, 1, 0, 0, 2]
+    assert "upload one scoring" in said(uploaded(scoring, ("b.txt", b"0", "")))
+
+
+def test_only_folders_that_the_app_may_read(library: Library, tmp_path: Path) -> None:
+    secret = tmp_path / "elsewhere" / "s.csv"
+    secret.parent.mkdir()
+    secret.write_text("Start,Stop,StageName\n0,30,Wake\n")
+    write_settings(library.home, AppSettings(folders=(tmp_path / "allowed",)))
+    assert "outside the folders that the app may read" in said(opened(secret))
+    page = uploaded(("s.csv", secret.read_bytes(), "text/csv"))
+    assert "Add" in [button.label for button in page.button]
 
 
 @pytest.mark.usefixtures("library")

@@ -25,15 +25,6 @@ def is_events_csv(head: str) -> bool:
     return set(COLUMNS[:3]) <= {cell.strip() for cell in first.split(",")}
 
 
-def read_events_csv(path: Path) -> tuple[Event, ...]:
-    """Return the events of an events CSV in its order; errors are those of `read_events_table`."""
-    try:
-        return tuple(mark.event for mark in read_events_table(path).marks)
-    except ScoringError as error:
-        message = str(error)
-        raise ScoringError(message if message.startswith(str(path)) else f"{path}, {message}") from None
-
-
 def read_events_table(path: Path) -> Contents:
     """Read an events CSV.
 

@@ -1,6 +1,8 @@
 """The SleepFM scoring CSV: `Start,Stop,StageName,StageNumber` in seconds, ours with probabilities behind.
 
 Published files have rows of 5 s or one row a bout, trailing commas, a repeated first row and further columns; all are read.
+
+What the format cannot hold: events (they have a CSV of their own) and the start.
 """
 
 from __future__ import annotations
