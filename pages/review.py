@@ -10,7 +10,7 @@ from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.engines import EngineChoice, engine_choices
-from sleepfm.library.event_sets import set_labels, newest_set
+from sleepfm.library.event_sets import event_sets, newest_set
 from sleepfm.library.jobs import submit_events, submit_staging, submit_study
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.study import Study, StudyStatus
@@ -306,7 +306,7 @@ def main() -> None:
             show_export(library, study, scorings)
             engine = show_more(library, study, stored, scorings, can_stage=can_stage) or engine
         show_notices(study, engine)
-        sets = event_sets(library, study.id)
+        sets = event_sets(library, study.id, read=False)
         show_viewer(
             study,
             visit,

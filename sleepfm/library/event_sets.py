@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,35 +82,11 @@ def store_events(
     return number
 
 
-def event_sets(library: Library, identifier: str) -> list[StoredEvents]:
-    """Return the sets of a study, the newest first.
+def event_sets(library: Library, identifier: str, *, read: bool = True) -> list[StoredEvents]:
+    """Return the sets of a study, the newest first; with `read` false without their events, which takes no time.
 
     One whose file was deleted is left out, and so are those made from other bytes than the study's file has now.
     """
-    stored = []
-    for row, file in _rows(library, identifier):
-        provenance = json.loads(row["provenance"])
-        stored.append(
-            StoredEvents(
-                id=row["id"],
-                events=read_events(file),
-                engine=row["engine"],
-                model=row["model"],
-                label=provenance["label"],
-                note=provenance["note"],
-                created_at=datetime.fromisoformat(row["created_at"]),
-                provenance=provenance,
-            )
-        )
-    return stored
-
-
-def set_labels(library: Library, identifier: str) -> dict[int, str]:
-    """Return number and label of the sets that `event_sets` gives, without reading any."""
-    return {row["id"]: json.loads(row["provenance"])["label"] for row, _ in _rows(library, identifier)}
-
-
-def _rows(library: Library, identifier: str) -> list[tuple[sqlite3.Row, Path]]:
     if library.study(identifier).status is StudyStatus.CHANGED:
         return []
     rows = library.connection.execute(
@@ -119,8 +94,24 @@ def _rows(library: Library, identifier: str) -> list[tuple[sqlite3.Row, Path]]:
         " WHERE e.study = ? ORDER BY e.id DESC",
         (identifier,),
     ).fetchall()
-    files = [_folder(library, identifier) / row["file"] for row in rows]
-    return [(row, file) for row, file in zip(rows, files, strict=True) if file.is_file()]
+    stored = []
+    for row in rows:
+        file = _folder(library, identifier) / row["file"]
+        if file.is_file():
+            provenance = json.loads(row["provenance"])
+            stored.append(
+                StoredEvents(
+                    id=row["id"],
+                    events=read_events(file) if read else (),
+                    engine=row["engine"],
+                    model=row["model"],
+                    label=provenance["label"],
+                    note=provenance["note"],
+                    created_at=datetime.fromisoformat(row["created_at"]),
+                    provenance=provenance,
+                )
+            )
+    return stored
 
 
 def newest_set(library: Library, identifier: str) -> int | None:
