@@ -19,6 +19,9 @@ from sleepfm.library import job_dataset
 from sleepfm.library.follow_up import store_outcomes
 from sleepfm.library.job_dataset import make_dataset
 from sleepfm.library.library import Library
+from sleepfm.library.review_edits import Edit, apply_edits
+from sleepfm.library.review_patch import Patch
+from sleepfm.library.reviews import begin, sign
 from sleepfm.library.training_data import LibraryChoice, dataset, dataset_parameters, datasets
 from sleepfm.progress import silent
 from sleepfm.recording.scorings.events_csv import write_events
@@ -51,6 +54,10 @@ def parameters(library: Library, name: str = "set", **more: Any) -> dict[str, An
 def test_a_dataset_holds_all_that_a_training_configuration_names(library: Library, tmp_path: Path) -> None:
     write_events([Event(31.0, 45.0, EventName.HYPOPNEA)], tmp_path / "b_events.csv")
     store_outcomes(library, {"a": {"SIM-01": (True, 2.5)}, "b": {"SIM-01": (False, 4.0)}})
+    reviewed = begin(library, "c", scorer="ada", user="ada", base=library.scorings("c")[0].id)
+    by_hand = Patch(((5, -1, 4),), (("x", None, Event(61.0, 75.0, EventName.CENTRAL_APNEA)),))
+    apply_edits(library, reviewed, [Edit("1", "score", by_hand)], user="ada")
+    sign(library, reviewed, user="ada")
     made = make_dataset(library.home, parameters(library), silent)
     assert (made["studies"], made["labelled"], made["failed"]) == (4, 3, [])
     one = dataset(library.home, "set")
@@ -64,6 +71,9 @@ def test_a_dataset_holds_all_that_a_training_configuration_names(library: Librar
             assert file[name]["BAS"]["C4-M1"].shape == (SECONDS * 128,)
     assert np.array_equal(read_scoring(LabelFiles([one.scorings]).scoring("a")).stages, [0, 2, 2, 3, -1])
     assert [event.name for event in read_events(LabelFiles([one.events]).events("b"))] == [EventName.HYPOPNEA]
+    assert np.array_equal(read_scoring(LabelFiles([one.scorings]).scoring("c")).stages, [0, 2, 2, 3, 4])
+    assert [event.name for event in read_events(LabelFiles([one.events]).events("c"))] == [EventName.CENTRAL_APNEA]
+    assert one.about["studies"]["c"]["scoring"]["state"] == "signed"
     assert one.is_event is not None
     assert one.demographics is not None
     assert one.is_event.read_text().splitlines() == ["Study ID,SIM-01", "a,1", "b,0", "c,", "d,"]

@@ -12,6 +12,7 @@ import pytest
 from sleepfm.errors import RequestError
 from sleepfm.library.library import Library
 from sleepfm.library.model_use import StudyUse, made_by, remove_unused, uses
+from sleepfm.library.reviews import begin
 from sleepfm.models.card import Task
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.recording.scorings.scoring import Scoring
@@ -93,6 +94,15 @@ def test_studies_are_found_by_the_weights_that_stand_in_what_was_made(library: L
     assert uses(library, entry(library, "risky")).studies == (StudyUse("a", ("assessed",)),)
     with pytest.raises(RequestError, match="stager is used by 1 study, and stays"):
         remove_unused(library, "stager")
+
+
+def test_a_review_keeps_the_model_that_it_began_from(library: Library) -> None:
+    put_scoring(library, "a", "stager", "base")
+    proposal = library.scorings("a")[0].id
+    begin(library, "a", scorer="ada", user="ada", base=proposal)
+    library.remove_scoring("a", proposal)
+    assert uses(library, entry(library, "stager")).studies == (StudyUse("a", ("staged",)),)
+    assert uses(library, entry(library, "base")).studies == (StudyUse("a", ("staged",)),)
 
 
 def test_an_encoder_is_used_by_its_heads_and_retired_ones_count(library: Library) -> None:
