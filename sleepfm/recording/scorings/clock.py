@@ -61,7 +61,7 @@ def shift_s(contents: Contents, start: datetime | None, duration_s: float | None
     Raises
     ------
     ScoringError
-        When the two cannot be of one night: they do not meet, or start further apart than the scoring is long.
+        When the two cannot be of one night: they have no second in common.
     """
     recorded, dated = clock_of(start)
     if contents.begins is None:
@@ -83,7 +83,7 @@ def shift_s(contents: Contents, start: datetime | None, duration_s: float | None
     ours, theirs = _shown(contents.begins, dated=both_dated), _shown(recorded, dated=both_dated)
     ends_s = max([s.stop_s for s in contents.stretches] + [m.event.stop_s for m in contents.marks], default=0.0)
     length_s = ends_s if duration_s is None else duration_s
-    if abs(apart_s) > ends_s or apart_s >= length_s or apart_s + ends_s <= 0:
+    if apart_s >= length_s or apart_s + ends_s <= 0:
         raise ScoringError(
             f"the scoring begins at {ours} and the recording at {theirs}, {_apart(apart_s)} apart: "
             "it is of another night, or one of the two clocks is wrong; give the scoring of this recording"

@@ -13,7 +13,7 @@ import numpy as np
 
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.recording.scorings.bids_events import is_bids_events, read_bids_events, write_bids_events
-from sleepfm.recording.scorings.clock import shift_s
+from sleepfm.recording.scorings.clock import ANONYMOUS, shift_s
 from sleepfm.recording.scorings.contents import Contents, Known, Mark, require_stretch
 from sleepfm.recording.scorings.edf_annotations import NO_STAGES, is_nihon_kohden, read_edf, write_edf
 from sleepfm.recording.scorings.epochs import moved, onto_epochs
@@ -311,8 +311,9 @@ def _scoring(contents: Contents, by_s: float, said: list[str], length_s: float |
         )
     scoring = onto_epochs(stretches, duration_s=length_s, scorer="", warnings=[*contents.warnings, *said])
     begins = start
-    if start is None and contents.begins is not None and contents.dated:
+    if start is None and contents.begins is not None:
         begins = contents.begins - timedelta(seconds=by_s)
+        begins = begins if contents.dated else datetime.combine(ANONYMOUS, begins.time())
     return replace(scoring, start=begins)
 
 
@@ -373,7 +374,7 @@ def _format_of(path: Path, head: bytes) -> ScoringFormat | None:
     root = root_tag(head)
     if root is not None:
         return {NSRR_ROOT: "nsrr", PROFUSION_ROOT: "profusion"}.get(root)  # type: ignore[return-value]
-    text = decoded(head)
+    text = decoded(head, cut=len(head) == _HEAD_BYTES)
     if "\x00" not in text:
         found = next((name for name, fits in _TEXTS if fits(text)), None)
         if found is not None:

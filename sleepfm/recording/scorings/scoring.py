@@ -25,7 +25,8 @@ class Scoring:
     warnings
         What was done to make the file fit (clipped, resampled epochs), each a sentence.
     start
-        Local clock time at which the first epoch begins, where a file says so; None otherwise.
+        Local clock time at which the first epoch begins, where a file says so; None otherwise. Where it says the time of day
+        alone, the date is EDF+'s anonymous one (1 January 1985).
     """
 
     stages: np.ndarray

@@ -13,6 +13,7 @@ from sleepfm.errors import RequestError, ScoringError
 
 _MOST_BYTES = 128 << 20
 """The tables of the largest cohorts have some 40 MB."""
+_LONGEST_CHARACTER = 4
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins so (OWASP, CSV injection)."""
 
@@ -61,14 +62,20 @@ def read_lines(path: Path) -> str:
     return text
 
 
-def decoded(raw: bytes) -> str:
-    """Return the text of bytes by their byte order mark, else as UTF-8, else as Latin-1 (which never fails)."""
+def decoded(raw: bytes, *, cut: bool = False) -> str:
+    """Return the text of bytes by their byte order mark, else as UTF-8, else as Latin-1 (which never fails).
+
+    `cut` says that they end anywhere in a file, perhaps within a character.
+    """
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16", errors="replace")
+    plain = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        return plain.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if cut and error.start >= len(plain) - _LONGEST_CHARACTER:
+            return plain[: error.start].decode("utf-8")
+        return plain.decode("latin-1")
 
 
 def spreadsheet_safe(text: str) -> str:

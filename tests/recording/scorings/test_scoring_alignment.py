@@ -93,6 +93,29 @@ def test_without_a_date_the_time_of_day_counts(tmp_path: Path) -> None:
     assert any("begins at 00:00:30, 60 s after the recording (23:59:30)" in said for said in scoring.warnings)
 
 
+def test_a_nap_within_a_long_recording_is_of_this_night(tmp_path: Path) -> None:
+    """A scoring that is shorter than it begins late still lies within the recording."""
+    path = tmp_path / "x.edf"
+    write_scoring(scoring_of(STAGES), path, to="edf", start=START + timedelta(hours=2))
+    scoring = read_scoring(path, start=START, duration_s=3 * 3600)
+    assert scoring.stages[240:246].tolist() == STAGES
+    assert (scoring.stages[:240] == -1).all()
+    assert any(
+        "begins at 2024-04-01 00:00:00, 2 h after the recording (2024-03-31 22:00:00)" in said
+        or "begins at 2024-04-01 00:00:00, 120 min after" in said
+        for said in scoring.warnings
+    )
+
+
+def test_a_time_of_day_alone_is_kept_without_a_date(tmp_path: Path) -> None:
+    path = tmp_path / "x.annot"
+    path.write_text("N1 23:59:30 00:00:00\nN2 00:00:00 00:00:30\n")
+    scoring = read_scoring(path)
+    assert scoring.start == datetime(1985, 1, 1, 23, 59, 30)
+    write_scoring(scoring, tmp_path / "x.edf", to="edf", start=scoring.start)
+    assert read_scoring(tmp_path / "x.edf", start=datetime(2024, 3, 31, 23, 59), duration_s=90).stages.tolist() == [-1, 1, 2]
+
+
 def test_a_header_that_nobody_filled_in_is_no_clock(tmp_path: Path) -> None:
     path = tmp_path / "x.edf"
     write_scoring(scoring_of(STAGES), path, to="edf")  # the date anonymous, the time 00:00:00

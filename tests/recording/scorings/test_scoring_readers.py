@@ -335,6 +335,15 @@ class TestIntegers:
             parse_codes(text)
 
 
+def test_a_character_that_the_first_look_cuts_in_two(tmp_path: Path) -> None:
+    """The format is judged by the file's first 64 KiB, which may end within a character of UTF-8."""
+    header = "\ufeffonset\tduration\ttrial_type\n0\t30\tN2\n"
+    for shift in range(4):
+        filler = "x" * shift + "é" * 40_000
+        path = written(tmp_path, f"{header}30\t1\t{filler}\n30\t30\tR\n")
+        assert (detect_format(path), stages_of(path)) == ("bids", [2, 4])
+
+
 def test_usleeps_tables(tmp_path: Path) -> None:
     assert stages_of(written(tmp_path, "init_sec\tduration_sec\tstage\n0\t60\tWAKE\n60\t30\tREM\n")) == [0, 0, 4]
     assert stages_of(written(tmp_path, "0,60,WAKE\n60,30,N3\n90,30,UNKNOWN\n")) == [0, 0, 3, -1]
