@@ -94,11 +94,11 @@ def show_progress(library: Library, study: Study, *, revision: str) -> None:
                 st.rerun()
             left = "" if now.progress is None else time_left_words(now.seconds_left)
             row = st.container(horizontal=True, vertical_alignment="center", width="content")
-            row.progress(now.progress or 0.0, plain(f"{now.message or 'waiting'}{left}"), width=225)
+            row.progress(now.progress or 0.0, plain(f"{now.message or 'waiting'}{left}"), width=160)
             if now.job is not None:
                 stop_button(fresh.jobs, fresh.jobs.get(now.job), place=row)
 
-    with st.container(width=330):  # a fragment would take the whole row
+    with st.container(width=265):  # a fragment would take the whole row
         progress()
 
 
@@ -228,7 +228,7 @@ def words_without_scoring(library: Library, study: Study) -> str:
         return "Not staged yet: the recording is being looked through"
     if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
         return "Not staged"
-    return "Not staged yet: press Stage to score this night"
+    return "Not staged yet: press Stage for an engine's scoring, Score to do it yourself"
 
 
 def show_notices(study: Study, engine: EngineChoice | None) -> None:

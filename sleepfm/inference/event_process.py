@@ -120,8 +120,7 @@ class _Pace:
 
     def words(self) -> str:
         """Return what is being done."""
-        step = self._steps[self._at][0]
-        return step if self._at == 0 else f"psgscoring: {step}"
+        return self._steps[self._at][0]
 
 
 def _work(theirs: Connection) -> None:

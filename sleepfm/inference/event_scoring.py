@@ -19,6 +19,7 @@ from sleepfm.inference.psgscoring_engine import EngineEvents, EngineNight, profi
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.quality import QualityReport, assess
 from sleepfm.recording.recording import Recording
+from sleepfm.recording.scorings.event_texts import events_from_annotations
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.signals.desaturations import desaturations
 from sleepfm.signals.vitals import Vitals, measure_vitals
@@ -132,7 +133,8 @@ def score_events(
     """Score respiratory events, desaturations, arousals and leg movements of a night with psgscoring, in a process of its own.
 
     An epoch that a gap touches, or in which no airflow channel has a usable signal, is left out: nothing is scored there and it
-    counts as no time. Events are marked in every stage; the indices count those that begin in sleep.
+    counts as no time. Events are marked in every stage; the indices count those that begin in sleep. What the recording itself
+    marks and psgscoring does not score (lights off and on, snoring, artefacts) goes along.
 
     Parameters
     ----------
@@ -184,6 +186,7 @@ def score_events(
             skipped=dict.fromkeys(("Apneas and hypopneas", "RERA", "Arousals", "Leg movements"), "no usable channel")
         )
     _add_desaturations(found, vitals, night)
+    found.events += [event for event in events_from_annotations(recording.annotations()) if event.name not in _SCORED]
     events = sorted(_within(found.events, recording.duration_s), key=lambda event: (event.start_s, event.stop_s))
     indices = {
         key: EventIndex(round(value, 2), *(None if one is None else round(one, 2) for one in interval))

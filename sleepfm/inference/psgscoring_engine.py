@@ -30,7 +30,7 @@ from sleepfm.recording.scorings.scoring import Event
 from sleepfm.vocabulary import EPOCH_S, EventName, Stage
 
 Tell = Callable[[str], None]
-"""Is told the name of the step that begins (see `STEPS`)."""
+"""Is told the name of the step that begins (`BREATHING`, …)."""
 
 _ROLES = {
     Part.NASAL_PRESSURE: "flow_pressure",
@@ -61,14 +61,15 @@ _RERA_LASTS_S = (10.0, 60.0)
 
 BREATHING, ARMS, CHANNELS, AROUSALS, DERIVATION, REST, AWAKE, MOVEMENTS = (
     "apneas and hypopneas",
-    "the same by stricter and looser rules",
+    "by stricter and looser rules",
     "signal quality",
     "arousals",
-    "arousals in one more EEG",
-    "the rest of the rules",
-    "apneas and hypopneas outside sleep",
+    "arousals in the next EEG",
+    "further rules",
+    "breathing outside sleep",
     "leg movements",
 )
+"""The steps, in words for a narrow place."""
 _BEGINNINGS = {
     "[pneumo 1/9]": BREATHING,
     "[pneumo 1a/11]": ARMS,

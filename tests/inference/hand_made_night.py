@@ -31,7 +31,9 @@ class HandMadeRecording:
         duration_s: float,
         gaps: Sequence[tuple[float, float]] = (),
         transducers: Mapping[str, str] | None = None,
+        marks: tuple[Annotation, ...] = (),
     ) -> None:
+        self._marks = marks
         self.duration_s = duration_s
         self.gaps = tuple(gaps)
         self._functions = [signal for *_, signal in signals.values()]
@@ -65,7 +67,7 @@ class HandMadeRecording:
         raise NotImplementedError
 
     def annotations(self) -> tuple[Annotation, ...]:
-        return ()
+        return self._marks
 
     def close(self) -> None:
         pass

@@ -24,6 +24,7 @@ from sleepfm.inference.event_scoring import EventScoring, score_events
 from sleepfm.inference.event_signals import EEGS, LEG_RATE_HZ, RATE_HZ, Part, Trace, event_traces, region
 from sleepfm.progress import silent
 from sleepfm.recording.quality import assess
+from sleepfm.recording.recording import Annotation
 from sleepfm.recording.scorings.formats import read_events
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.signals.vitals import measure_vitals
@@ -49,7 +50,8 @@ def night(**signals: tuple[Kind, str, float, Callable[[np.ndarray], np.ndarray]]
         "L tib": (Kind.LEG_EMG, "µV", 256.0, kicks(KICKS)),
         "R tib": (Kind.LEG_EMG, "mV", 200.0, lambda t: kicks([852.0], seed=9)(t) / 1000),
     }
-    return HandMadeRecording(usual | signals, DURATION_S, gaps=[(650.0, 680.0)])
+    marks = Annotation(60, None, "Lights off"), Annotation(300, 12, "Hypopnea"), Annotation(900, None, "Lights on")
+    return HandMadeRecording(usual | signals, DURATION_S, gaps=[(650.0, 680.0)], marks=marks)
 
 
 def stages() -> Scoring:
@@ -67,7 +69,7 @@ def scored() -> EventScoring:
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    assert {f"psgscoring: {step}" for step in (engine.BREATHING, engine.MOVEMENTS)} <= {words for _, words in told}
+    assert {"starting psgscoring", engine.BREATHING, engine.AWAKE, engine.MOVEMENTS} <= {words for _, words in told}
     return found
 
 
@@ -91,6 +93,12 @@ def test_a_desaturation_is_marked_from_the_level_before(scored: EventScoring) ->
     assert (fall.start_s, fall.stop_s) == (424.0, 440.0)
     assert fall.extra == {"Desaturation": 4.0, "NadirSpO2": 92.0}
     assert fall.channel == "Finger"
+
+
+def test_lights_that_the_recording_marks_go_along_and_what_is_scored_anew_does_not(scored: EventScoring) -> None:
+    own = [(event.start_s, event.name, event.source) for event in scored.events if event.source == "recording"]
+    assert own == [(60.0, EventName.LIGHTS_OFF, "recording"), (900.0, EventName.LIGHTS_ON, "recording")]
+    assert EventName.LIGHTS_OFF.value not in scored.counts
 
 
 def test_legs_move_when_they_move_and_on_their_own_channel(scored: EventScoring) -> None:
