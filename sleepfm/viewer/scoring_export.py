@@ -62,6 +62,7 @@ FORMS: dict[str, ExportForm] = {
     "bids": ExportForm("BIDS events.tsv", "bids", "_events.tsv", "text/tab-separated-values", _ALL),
 }
 """What is offered, the commonest first."""
+_WITH_EVENTS = frozenset({None, "edf", "nsrr", "annot", "bids"})
 ExportFormat = str
 """One of the keys of `FORMS`."""
 SUFFIXES: dict[str, str] = {key: form.suffix for key, form in FORMS.items()}
@@ -123,5 +124,5 @@ def current_export(home: Home, study_id: str, scoring: int, to: ExportFormat) ->
         stored = next((one for one in library.scorings(study_id) if one.id == scoring), None)
         if stored is None:
             raise RequestError("this scoring is not there any more; reload the page")
-        events = scored_night(library, study_id, scoring).events
+        events = scored_night(library, study_id, scoring).events if FORMS[to].to in _WITH_EVENTS else ()
         return export_scoring(stored.as_stated(), to, library.study(study_id).start, events)
