@@ -33,6 +33,7 @@ from sleepfm.text import printable
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Stage
 
 _MOST_SCORER, _MOST_REASON = 60, 1000
+_AUDITED = {"mark as reviewed": "mark review as reviewed", "sign": "sign review", "reopen": "reopen review"}
 _FROM_THE_BASE = ("engine", "model", "label", "note", "version", "weights_sha256", "encoder", "encoder_sha256", "trained_on")
 _WHOLE = re.compile(r"\S(?:.*\S)?", re.DOTALL)
 
@@ -144,6 +145,8 @@ def begin(library: Library, study: str, *, scorer: str, user: str, base: int | N
     name = scorer.strip()
     if not name or len(name) > _MOST_SCORER or printable(name) != name:
         raise RequestError(f"a scorer's name has 1 to {_MOST_SCORER} letters, not {printable(scorer)[:80]!r}")
+    if name.casefold() in AUTOMATIC_ENGINES:
+        raise RequestError(f"{name} is a program's name; score under a person's")
     library.require_unchanged(study)
     known = library.study(study)
     if known.sha256 is None:
@@ -449,7 +452,7 @@ def _change_state(
         record(
             library.connection,
             user,
-            f"{action} review" if action != "mark as reviewed" else "review reviewed",
+            _AUDITED[action],
             about.study,
             detail,
         )
@@ -488,10 +491,12 @@ def is_as_signed(content: ReviewDocument) -> bool:
 def durably(connection: sqlite3.Connection) -> Iterator[None]:
     """Run the block as one transaction that is on the disk when it ends: a power cut takes nothing of it back."""
     connection.execute("PRAGMA synchronous = FULL")  # else a write-ahead log is only brought to the disk now and then
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: through the disk's own cache too; elsewhere nothing
     try:
         with transaction(connection):
             yield
     finally:
+        connection.execute("PRAGMA fullfsync = OFF")
         connection.execute("PRAGMA synchronous = NORMAL")
 
 

@@ -136,6 +136,11 @@ def test_a_scorer_has_a_name_that_can_be_read(library: Library, name: str) -> No
         begin(library, "night", scorer=name, user="ada")
 
 
+def test_nobody_scores_under_a_programs_name(library: Library) -> None:
+    with pytest.raises(RequestError, match="YASA is a program's name"):
+        begin(library, "night", scorer="YASA", user="ada")
+
+
 def test_nothing_begins_on_a_file_that_is_not_known_or_not_there(library: Library, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="no scoring 99 any more"):
         begin(library, "night", scorer="ada", user="ada", base=99)
@@ -356,6 +361,20 @@ def test_what_was_acknowledged_is_there_after_a_kill_in_the_midst(library: Libra
     assert library.connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
+def test_a_full_disk_is_said_and_what_was_stored_before_stands(library: Library) -> None:
+    scoring = begin(library, "night", scorer="ada", user="ada")
+    score(library, scoring, 1, 1)
+    library.connection.execute("PRAGMA max_page_count = 1")  # no more pages than there are
+    event = Event(1, 2, "Arousal", extra={str(n): "x" * 200 for n in range(20)})
+    many = Patch(events=tuple((f"e{n}", None, event) for n in range(20)))
+    with pytest.raises(SleepFMError, match="free some space"):
+        apply_edits(library, scoring, [Edit("s", "score", Patch(((2, -1, 1),))), Edit("e", "event", many)], user="ada")
+    library.connection.execute("PRAGMA max_page_count = 1000000")
+    assert document(library, scoring).stages.tolist() == [1] + [-1] * 9
+    assert apply_edits(library, scoring, [Edit("e", "event", many)], user="ada").refused == ()
+    assert len(document(library, scoring).events) == 20
+
+
 def test_edits_go_to_the_disk_before_they_are_acknowledged(library: Library) -> None:
     scoring = begin(library, "night", scorer="ada", user="ada")
     seen: list[str] = []
@@ -400,7 +419,7 @@ def test_reviewed_and_signed_lock_and_reopening_wants_a_reason_and_the_right_per
     ]  # fmt: skip
     assert told[0][2] == "the wrong night"
     assert [entry.action for entry in entries(library.connection, subject="night")] == [
-        "reopen review", "sign review", "reopen review", "review reviewed", "begin review",
+        "reopen review", "sign review", "reopen review", "mark review as reviewed", "begin review",
     ]  # fmt: skip
 
 
