@@ -9,7 +9,7 @@ from pathlib import Path
 from sleepfm.administration.audit import record
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.library.event_sets import store_events
-from sleepfm.library.library import Library
+from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.study import OWN_SCORING
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.scorings.formats import FORMAT_NAMES, ScoringFile, ScoringFormat, read_file, unusual
@@ -56,6 +56,11 @@ def read_for_study(
     if read.scoring is None and not read.events:
         raise ScoringError(f"{file}: holds neither stages nor events of this recording")
     return read
+
+
+def was_imported(scoring: StoredScoring) -> bool:
+    """Whether somebody added a scoring from a file: it can be taken away again."""
+    return "file_sha256" in scoring.provenance
 
 
 def remarks(read: ScoringFile) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from make_edf import write_edf
 from sleepfm.administration.audit import entries
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.library.event_sets import event_sets
-from sleepfm.library.imported_scorings import MOST_MB, read_for_study, remarks, store_imported
+from sleepfm.library.imported_scorings import MOST_MB, read_for_study, remarks, store_imported, was_imported
 from sleepfm.library.library import Library
 from sleepfm.library.study import OWN_SCORING
 from sleepfm.library.training_labels import label_sources
@@ -63,6 +63,8 @@ def test_stages_and_events_are_stored_with_where_they_came_from(library: Library
     ]
     last = entries(library.connection)[0]
     assert (last.user, last.action, last.subject) == ("ada", "add scoring", study)
+
+    assert was_imported(scoring)
 
     again = store_imported(library, study, read_for_study(library, study, file), file=file, user="ada")
     assert [one.id for one in library.scorings(study)] == [again.scoring]
