@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sleepfm.administration.audit import record
 from sleepfm.errors import RequestError, ScoringError
-from sleepfm.library.event_sets import store_events
+from sleepfm.library.event_sets import event_sets, remove_events, store_events
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.study import OWN_SCORING
 from sleepfm.recording.fingerprint import fingerprint
@@ -26,6 +26,28 @@ class Imported:
 
     scoring: int | None
     events: int | None
+
+
+@dataclass(frozen=True)
+class AddedFile:
+    """A file that somebody added to a study.
+
+    Attributes
+    ----------
+    name
+        The file's.
+    note
+        Its format, and who added it.
+    stored
+        What it became.
+    n_events
+        How many events it holds.
+    """
+
+    name: str
+    note: str
+    stored: Imported
+    n_events: int
 
 
 def read_for_study(
@@ -102,3 +124,26 @@ def store_imported(library: Library, identifier: str, read: ScoringFile, *, file
     found = {"file": name, "format": read.format, "stages": scoring is not None, "events": len(read.events)}
     record(library.connection, user, "add scoring", identifier, found)
     return Imported(scoring, events)
+
+
+def added_files(library: Library, identifier: str) -> list[AddedFile]:
+    """Return the files that were added to a study, the newest first."""
+    scorings = {one.model: one for one in library.scorings(identifier) if was_imported(one)}
+    events = {one.model: one for one in event_sets(library, identifier) if "file_sha256" in one.provenance}
+    found = []
+    for name in dict.fromkeys((*scorings, *events)):
+        scoring, event_set = scorings.get(name), events.get(name)
+        either = scoring or event_set
+        assert either is not None
+        stored = Imported(scoring.id if scoring else None, event_set.id if event_set else None)
+        found.append((either.created_at, AddedFile(name, either.note, stored, len(event_set.events) if event_set else 0)))
+    return [added for _, added in sorted(found, key=lambda one: one[0], reverse=True)]
+
+
+def remove_added(library: Library, identifier: str, added: AddedFile, *, user: str) -> None:
+    """Take a file's stages and events away again; a review that was begun from them keeps what it has."""
+    if added.stored.scoring is not None:
+        library.remove_scoring(identifier, added.stored.scoring)
+    if added.stored.events is not None:
+        remove_events(library, identifier, added.stored.events)
+    record(library.connection, user, "remove added scoring", identifier, {"file": added.name, "events": added.n_events})

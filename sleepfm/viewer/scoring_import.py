@@ -16,7 +16,7 @@ import streamlit as st
 from sleepfm.administration.readable_folders import require_readable
 from sleepfm.administration.roles import Role
 from sleepfm.errors import RequestError, SleepFMError
-from sleepfm.library.imported_scorings import MOST_MB, read_for_study, remarks, store_imported
+from sleepfm.library.imported_scorings import MOST_MB, added_files, read_for_study, remarks, remove_added, store_imported
 from sleepfm.library.library import Library
 from sleepfm.recording.scorings.codes import CodesNeededError
 from sleepfm.recording.scorings.formats import FORMAT_NAMES, READABLE, ScoringFile
@@ -63,9 +63,10 @@ def scoring_import_dialog(study_id: str) -> None:
         placeholder="by its content",
         key=f"scoring format of {study_id}",
     )
-    if not uploaded and not typed.strip():
-        return
     with Library.open() as library:
+        if not uploaded and not typed.strip():
+            _show_added(library, study_id)
+            return
         try:
             with _file(library, uploaded, typed) as file:
                 codes = _codes(library, study_id, file, stated)
@@ -77,6 +78,19 @@ def scoring_import_dialog(study_id: str) -> None:
             return  # what was asked has no answer yet
         except SleepFMError as error:
             st.error(plain(_without_folder(str(error))))
+
+
+def _show_added(library: Library, study_id: str) -> None:
+    """List what was added before, to take it away again."""
+    for added in added_files(library, study_id):
+        holds = ["stages"] if added.stored.scoring is not None else []
+        holds += [f"{added.n_events} events"] if added.n_events else []
+        about = plain(f"{added.note}; {', '.join(holds)}")
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{plain(added.name)}**: {about}", width="content")
+            if action_button("Remove", icon=":material/delete:", key=f"remove added {added.name}"):
+                remove_added(library, study_id, added, user=current_user().name)
+                st.rerun()
 
 
 @contextmanager

@@ -14,7 +14,15 @@ from make_edf import write_edf
 from sleepfm.administration.audit import entries
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.library.event_sets import event_sets
-from sleepfm.library.imported_scorings import MOST_MB, read_for_study, remarks, store_imported, was_imported
+from sleepfm.library.imported_scorings import (
+    MOST_MB,
+    added_files,
+    read_for_study,
+    remarks,
+    remove_added,
+    store_imported,
+    was_imported,
+)
 from sleepfm.library.library import Library
 from sleepfm.library.study import OWN_SCORING
 from sleepfm.library.training_labels import label_sources
@@ -70,6 +78,12 @@ def test_stages_and_events_are_stored_with_where_they_came_from(library: Library
     assert [one.id for one in library.scorings(study)] == [again.scoring]
     assert [one.id for one in event_sets(library, study)] == [again.events]
 
+    (added,) = added_files(library, study)
+    assert (added.name, added.note, added.stored, added.n_events) == ("expert.annot", "Luna .annot, added by ada", again, 2)
+    remove_added(library, study, added, user="bob")
+    assert (library.scorings(study), event_sets(library, study), added_files(library, study)) == ([], [], [])
+    assert entries(library.connection)[0].action == "remove added scoring"
+
 
 def test_a_programs_scoring_is_not_taken_for_a_persons(library: Library, study: str, tmp_path: Path) -> None:
     file = written(tmp_path, [0, 2, 2, 3], probable=True)
@@ -106,3 +120,4 @@ def test_events_alone_are_a_set_without_a_scoring(library: Library, study: str, 
     assert (stored.scoring, remarks(read)) == (None, ())
     assert library.scorings(study) == []
     assert json.dumps(event_sets(library, study)[0].provenance)
+    assert [(one.stored, one.n_events) for one in added_files(library, study)] == [(stored, 1)]

@@ -62,6 +62,14 @@ def test_what_a_file_says_is_seen_before_it_is_added(library: Library, tmp_path:
     assert [one.scoring.stages.tolist() for one in library.scorings("night")] == [[0, 0, 2, 3]]
     assert [event.name for event in event_sets(library, "night")[0].events] == ["Hypopnea"]
 
+    page = AppTest.from_string(PAGE, default_timeout=30).run()
+    page.button[0].click().run()
+    assert "BIDS events.tsv, added by" in said(page)
+    assert "stages, 1 events" in said(page)
+    next(button for button in page.button if button.label == "Remove").click().run()
+    assert not page.exception
+    assert (library.scorings("night"), event_sets(library, "night")) == ([], [])
+
 
 def test_integers_are_asked_for(library: Library, tmp_path: Path) -> None:
     path = tmp_path / "h.txt"
