@@ -187,23 +187,28 @@ def _show_log(library: Library, content: ReviewDocument) -> None:
         page = st.number_input(
             f"Page of {pages:,}", 1, pages, 1, key=f"log page {about.scoring} {asked} {epoch} {pages}", width=130
         )
-        stem = f"{about.study}_{printable(about.scorer)}_log"
-        for name, make, kind in (("CSV", log_csv, "text/csv"), ("JSON", log_json, "application/json")):
-            export_button(
-                f"Log as {name}",
-                _made_when_asked(library.home, about.scoring, make),
-                f"{stem}.{name.lower()}",
-                kind,
-                key=f"log {name} {about.scoring}",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        log_buttons(library.home, about)
     entries = log_entries(library, about.scoring, **asked, epoch=epoch, limit=ROWS, offset=(page - 1) * ROWS)
     if not entries:
         st.caption("No entry is of these.")
         return
     st.table(log_table(entries), border="horizontal", hide_index=True, alt="Log of the scoring")
     st.caption(plain(f"{count:,} entries, the newest first; times in UTC. Nothing is ever taken out of this log."))
+
+
+def log_buttons(home: Home, about: Review) -> None:
+    """Draw the buttons that take the whole log of a review along."""
+    stem = f"{about.study}_{printable(about.scorer)}_log"
+    for name, make, kind in (("CSV", log_csv, "text/csv"), ("JSON", log_json, "application/json")):
+        export_button(
+            f"Log as {name}",
+            _made_when_asked(home, about.scoring, make),
+            f"{stem}.{name.lower()}",
+            kind,
+            key=f"log {name} {about.scoring}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def _made_when_asked(home: Home, scoring: int, make: Callable[[Library, int], bytes]) -> Callable[[], bytes]:

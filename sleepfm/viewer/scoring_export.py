@@ -14,12 +14,14 @@ import streamlit as st
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.library.library import Library, StoredScoring
+from sleepfm.library.reviews import review
 from sleepfm.library.scored_night import scored_night
 from sleepfm.library.study import Study
 from sleepfm.recording.scorings.events_csv import write_events
 from sleepfm.recording.scorings.formats import ScoringFormat, write_scoring
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.text import plain
+from sleepfm.viewer.finish_sign import log_buttons
 from sleepfm.viewer.role_widgets import export_button
 
 
@@ -109,7 +111,10 @@ def export_choices(library: Library, study: Study, one: StoredScoring, *, key: s
             icon=":material/download:",
             on_click="ignore",
         )
-    st.caption(plain(f"Holds {FORMS[to].holds}. Names nobody."))
+        if one.by_person:
+            log_buttons(library.home, review(library, one.id))
+    log = " The log says who scored what." if one.by_person else ""
+    st.caption(plain(f"Holds {FORMS[to].holds}. Names nobody.{log}"))
 
 
 def current_export(home: Home, study_id: str, scoring: int, to: ExportFormat) -> bytes:
