@@ -128,7 +128,8 @@ def _work(theirs: Connection) -> None:
     os.dup2(2, 1)  # what a library prints is no answer of ours
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
     warnings.simplefilter("ignore")
-    os.environ.setdefault("PSGSCORING_UNET_THREADS", str(min(4, os.cpu_count() or 1)))
+    for name in [name for name in os.environ if name.startswith("PSGSCORING_")]:
+        del os.environ[name]  # they change its rules, and nothing in what comes out would say so
 
     def send(what: str, said: Any) -> None:
         theirs.send((what, said))

@@ -23,7 +23,7 @@ from sleepfm.recording.scorings.event_texts import events_from_annotations
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.signals.desaturations import desaturations
 from sleepfm.signals.vitals import Vitals, measure_vitals
-from sleepfm.vocabulary import EPOCH_S, EventName, Stage
+from sleepfm.vocabulary import EPOCH_S, EventName, Kind, Stage
 
 ENGINE = "psgscoring"
 DEFAULT_PROFILE = "aasm_v3_breath"
@@ -193,6 +193,8 @@ def score_events(
         for key, (value, *interval) in found.rates.items()
     }
     hours = float(((stages > Stage.WAKE) & ~left_out).sum()) * EPOCH_S / 3600
+    if any(channel.kind is Kind.PAP for channel in recording.channels):
+        found.remarks.append("There are channels of a PAP device: the indices may mix hours with and without therapy.")
     provenance = _provenance(found, night, vitals, scoring, hours) | {
         "indices": {key: asdict(index) for key, index in indices.items()},
         "seconds": round(time.monotonic() - started, 1),

@@ -282,7 +282,7 @@ def _breath_event(night: EngineNight, output: dict[str, Any], event: Mapping[str
 
 
 def _reras(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> None:
-    """Take over RERAs as the AASM manual has them: of at least 10 s, ended by an arousal, apart from any apnea or hypopnea.
+    """Take over RERAs as the AASM manual has them: of at least 10 s, ended by an arousal, apart from any other.
 
     psgscoring tells their onsets only, and also of those that are half within a hypopnea or end sooner.
     """
@@ -300,11 +300,11 @@ def _reras(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> N
     arousals = sorted(float(one["onset_s"]) for one in output["arousal"]["events"])
     scored = [event for event in found.events if event.name in _BREATHS]
     channel = _label(night, output["meta"]["flow_channels"]["hypopnea_sensor"])
-    taken = []
-    for onset_s in (float(at_s) for at_s in breathing.get("rera_onsets_s", [])):
+    taken: list[Event] = []
+    for onset_s in sorted(float(at_s) for at_s in breathing.get("rera_onsets_s", [])):
         arousal_s = next((at_s for at_s in arousals if at_s > onset_s), onset_s)
         stop_s = ends.get(round(onset_s, 1), arousal_s)
-        alone = not any(onset_s < other.stop_s and other.start_s < stop_s for other in scored)
+        alone = not any(onset_s < other.stop_s and other.start_s < stop_s for other in (*scored, *taken[-1:]))
         if _RERA_LASTS_S[0] <= stop_s - onset_s <= _RERA_LASTS_S[1] and alone and not _at(night.unusable, onset_s):
             taken.append(Event(onset_s, stop_s, EventName.RERA, channel, source_name(night.profile)))
     found.events += taken
