@@ -6,11 +6,11 @@ from functools import partial
 import streamlit as st
 
 from sleepfm.administration.roles import Role
-from sleepfm.errors import RequestError, SleepFMError
-from sleepfm.home import Home
+from sleepfm.errors import SleepFMError
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.engines import EngineChoice, engine_choices
 from sleepfm.library.event_sets import event_sets, newest_set
+from sleepfm.library.imported_scorings import was_imported
 from sleepfm.library.jobs import submit_events, submit_staging, submit_study
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.study import Study, StudyStatus
@@ -21,9 +21,9 @@ from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
 from sleepfm.viewer.event_words import set_warnings, set_words
 from sleepfm.viewer.page_style import TIGHT
-from sleepfm.viewer.review_scoring import REFUSED, choose_scorings, other_scorer_dialog, show_score_button
+from sleepfm.viewer.review_scoring import REFUSED, choose_scorings, joined_reviews, other_scorer_dialog, show_score_button
 from sleepfm.viewer.role_widgets import action_button, export_button, may, stop_button
-from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, export_name, export_scoring
+from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, current_export, export_name
 from sleepfm.viewer.scoring_import import scoring_import_dialog
 from sleepfm.viewer.signed_in import require
 from sleepfm.viewer.similar_words import window_of
@@ -103,7 +103,7 @@ def show_progress(library: Library, study: Study, *, revision: str) -> None:
 
 
 def show_export(library: Library, study: Study, scorings: list[StoredScoring]) -> None:
-    """Offer the shown scorings as files; one by a simulated model, or a review without an edit, can be taken away again."""
+    """Offer the shown scorings as files; of a simulated model, added or never edited ones can be taken away again."""
     if not may(Role.SCORER):
         action_button("Export")
         return
@@ -119,7 +119,7 @@ def show_files(library: Library, study: Study, scorings: list[StoredScoring]) ->
         for to, words in EXPORTS:
             export_button(
                 words if len(scorings) == 1 else f"{words}, {printable(one.label)}",
-                partial(current_file, library.home, study.id, one.id, to),
+                partial(current_export, library.home, study.id, one.id, to),
                 file_name=export_name(
                     study.id,
                     one.engine,
@@ -132,7 +132,7 @@ def show_files(library: Library, study: Study, scorings: list[StoredScoring]) ->
                 on_click="ignore",
                 width="stretch",
             )
-        if (one.simulated_model or one.by_person) and action_button(
+        if (one.simulated_model or one.by_person or was_imported(one)) and action_button(
             "Remove this scoring", icon=":material/delete:", key=f"remove {one.id}", width="stretch"
         ):
             try:
@@ -140,15 +140,6 @@ def show_files(library: Library, study: Study, scorings: list[StoredScoring]) ->
             except SleepFMError as error:
                 st.session_state[REFUSED] = str(error)
             st.rerun()
-
-
-def current_file(home: Home, study_id: str, scoring: int, to: ExportFormat) -> bytes:
-    """Return a scoring as a file, as it is when somebody asks: a review may have been edited since the page was drawn."""
-    with Library(home) as library:
-        stored = next((one for one in library.scorings(study_id) if one.id == scoring), None)
-        if stored is None:
-            raise RequestError("this scoring is not there any more; reload the page")
-        return export_scoring(stored.as_stated(), to, library.study(study_id).start)
 
 
 def show_more(
@@ -263,6 +254,7 @@ def show_viewer(
             revision=revision,
             unscored=unscored,
             why_not=why_not,
+            joined=joined_reviews(),
             event_sets=sets,
             may_export=may(Role.SCORER),
             similar=go_to_similar,

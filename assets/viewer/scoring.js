@@ -24,8 +24,11 @@ export class Scoring {
     this.root = element("div", { className: "scoring" }, [this.bar.root, this.notice.root, this.queue.root]);
   }
 
-  /** A night was opened: its first scoring is scored when it is a person's. `why` says why nothing can be when it is not. */
-  open(night, theme, { route, why, eventSets }) {
+  /**
+   * A night was opened: its first scoring is scored when it is a person's. `why` says why nothing can be when it is not; `joined` are
+   * the scorings of other names that were begun or gone on with on this page.
+   */
+  open(night, theme, { route, why, eventSets, joined }) {
     this.night = night;
     this.theme = theme;
     this.why = why;
@@ -35,13 +38,14 @@ export class Scoring {
     this.select(null);
     if (!isSame) {
       this.document?.close();
-      this.document = review && new ReviewDocument(review, { study: night.study, route });
+      this.document = review && new ReviewDocument(review, { study: night.study, route, isMine: joined.includes(review.scoring) });
       this.queue.open(night, this.document, route);
     }
     this.viewer.stored(this.document?.unsaved ?? 0);
     this.bar.open(this.document, theme, route, eventSets);
     this.notice.open(this.document, theme);
     if (!this.document) return;
+    if (isSame && joined.includes(review.scoring)) this.document.join();
     if (isSame) this.document.catchUp(review);
     else this.document.onChange((change) => this.changed(change));
     this.changed({ stages: [], events: [], by: "state", turned: null, nothingTo: "", news: [] });
@@ -93,7 +97,7 @@ export class Scoring {
 
   /** Whether edits can be made; says why not when they cannot. */
   mayEdit() {
-    const why = this.document ? (this.document.editable ? "" : this.document.whyNot || "This review is locked.") : this.why;
+    const why = this.document ? (this.document.editable ? "" : `Read only: ${this.document.whyNot}`) : this.why;
     if (why) this.viewer.say(why);
     return !why;
   }
@@ -188,7 +192,8 @@ export class Scoring {
   }
 
   decide(how) {
-    if (how === "retry") this.document.hurry({ again: true });
+    if (how === "join") this.document.join();
+    else if (how === "retry") this.document.hurry({ again: true });
     else if (how === "discard") this.document.discard();
     else this.document.decide({ mine: how === "mine" });
   }

@@ -13,12 +13,14 @@ const MAX_BATCH = 200;
 
 export class ReviewDocument {
   /**
-   * `review` is the server's object (GET /sleepfm/review); `study` its study's id; `route` the address of the review routes.
+   * `review` is the server's object (GET /sleepfm/review); `study` its study's id; `route` the address of the review routes; `isMine`
+   * whether its user has said that they edit a scoring that bears another's name.
    *
    * stages: Int8 numbers, one an epoch. events: Map id → { id, start, stop, name, channel, source, extra }. Both are only read
    * outside; `apply` changes them.
    */
-  constructor(review, { study, route }) {
+  constructor(review, { study, route, isMine = false }) {
+    this.isMine = isMine || review.scorer === review.me || review.undo || review.redo;
     this.study = study;
     this.route = route;
     this.scoring = String(review.scoring);
@@ -71,6 +73,22 @@ export class ReviewDocument {
   /** Edits that are not stored: on their way, waiting for the server, or refused and not decided. */
   get unsaved() {
     return this.pending.length + this.conflicts.length;
+  }
+
+  /** Whether edits are taken now; `whyNot` says why not. */
+  get editable() {
+    return this.isOpen && this.isMine;
+  }
+
+  get whyNot() {
+    if (!this.isOpen) return this.reason;
+    return this.isMine ? "" : `this is the scoring of ${this.scorer}. Press Score above for one of your own`;
+  }
+
+  /** Its user wants to edit this scoring, which bears another's name. */
+  join() {
+    this.isMine = true;
+    this.tell({ by: "state" });
   }
 
   get canUndo() {
@@ -204,8 +222,8 @@ export class ReviewDocument {
   takeState(answer) {
     this.server = { undo: answer.undo ?? this.server?.undo, redo: answer.redo ?? this.server?.redo };
     this.state = answer.state ?? this.state;
-    this.editable = answer.editable ?? this.editable;
-    this.whyNot = answer.why_not ?? this.whyNot ?? "";
+    this.isOpen = answer.editable ?? this.isOpen;
+    this.reason = answer.why_not ?? this.reason ?? "";
   }
 
   make(edit) {
@@ -348,9 +366,9 @@ export class ReviewDocument {
     try {
       const { status, answer } = await sendJson(`${this.address("changes")}&since=${this.version}`);
       if (status !== 200 || this.sending || this.pending.length || this.closed) return;
-      const before = JSON.stringify([this.version, this.state, this.editable, this.server]);
+      const before = JSON.stringify([this.version, this.state, this.isOpen, this.server]);
       const by = this.lay(answer);
-      if (before !== JSON.stringify([this.version, this.state, this.editable, this.server])) this.tell({ ...this.redraw(), by });
+      if (before !== JSON.stringify([this.version, this.state, this.isOpen, this.server])) this.tell({ ...this.redraw(), by });
     } catch {
       // the app is away: nothing waits to be stored, and the next edit says so
     }

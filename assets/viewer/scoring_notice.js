@@ -45,7 +45,8 @@ export class ScoringNotice {
       const answers = [["Try again", { decide: "retry" }], [`Drop ${pending.length === 1 ? "it" : "them"}`, { decide: "discard" }]];
       return { state: "refused", words: `${count}: ${failure.message}. Kept in this browser until you decide.`, answers };
     }
-    if (!document.editable && document.whyNot) return { state: "locked", words: document.whyNot, answers: [] };
+    if (document.isOpen && !document.editable) return { state: "locked", words: `Read only: ${document.whyNot}.`, answers: [["Edit this one", { decide: "join" }]] };
+    if (!document.editable) return { state: "locked", words: `Read only: ${document.whyNot}`, answers: [] };
     return null;
   }
 

@@ -122,7 +122,8 @@ class Viewer {
     this.root.classList.add("open");
     this.settings.openNight(night);
     this.panel.open(night, theme);
-    this.scoring.open(night, theme, { route: this.data.routes.review, why: this.data.why_not, eventSets: this.data.event_sets });
+    const { routes, why_not: why, event_sets: eventSets, joined } = this.data;
+    this.scoring.open(night, theme, { route: routes.review, why, eventSets, joined });
     this.events.open(night, this.scoring.document, theme);
     this.table.open(night, theme, { mayExport: this.data.may_export });
     this.overview.open(night, theme, this.data.routes.spectrogram, this.events);

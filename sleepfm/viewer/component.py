@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from urllib.parse import urlencode
 
@@ -41,6 +41,7 @@ def trace_viewer(
     revision: str = "",
     unscored: str = "",
     why_not: str = "Nothing can be scored here.",
+    joined: Collection[int] = (),
     event_sets: Mapping[int, str] = MappingProxyType({}),
     may_export: bool = False,
     similar: Callable[[int, str | None], None] = lambda _epoch, _modality: None,
@@ -66,6 +67,8 @@ def trace_viewer(
         What stands in place of the hypnogram when there is no scoring.
     why_not
         Why the keys score nothing when the upper scoring is no review; a review says that itself.
+    joined
+        Reviews under another name that this user has begun or gone on with on the page; others are read only until they say so.
     event_sets
         Number and name of each stored set of events, whose events a review can take.
     may_export
@@ -94,6 +97,7 @@ def trace_viewer(
             "below": SPACE_BELOW_PX,
             "unscored": unscored,
             "why_not": why_not,
+            "joined": [str(one) for one in joined],
             "event_sets": [{"id": number, "name": name} for number, name in event_sets.items()],
             "may_export": may_export,
         },

@@ -21,6 +21,7 @@ REFUSED = "review refused"
 _NOTHING = 0
 """Stands for no scoring among the numbers of scorings."""
 _WANTED = "hypnograms wanted"
+_JOINED = "reviews begun here"
 
 
 def choose_scorings(study: Study, stored: Sequence[StoredScoring]) -> list[StoredScoring]:
@@ -105,6 +106,12 @@ def other_scorer_dialog(study_id: str, shown: Sequence[int]) -> None:
             begin_review(library, study_id, scorer.strip(), stored.get(base))
 
 
+def joined_reviews() -> set[int]:
+    """Return the reviews that were begun, or gone on with, on this page."""
+    found: set[int] = st.session_state.get(_JOINED, set())
+    return found
+
+
 def _begun_from(scoring: StoredScoring) -> int | None:
     base = scoring.provenance.get("base") if scoring.by_person else None
     return None if not base else base.get("id")
@@ -112,4 +119,5 @@ def _begun_from(scoring: StoredScoring) -> int | None:
 
 def _show(upper: int, lower: int | None) -> None:
     st.session_state[_WANTED] = (upper, lower)
+    st.session_state[_JOINED] = {*joined_reviews(), upper}
     st.rerun()

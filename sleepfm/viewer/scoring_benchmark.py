@@ -30,12 +30,13 @@ from sleepfm.viewer.paging_benchmark import (
     turn_pages,
     write_paging_recording,
 )
+from sleepfm.viewer.signed_in import local_user
 from sleepfm.vocabulary import EPOCH_S, EventName
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-SCORER = "benchmark"
+ENGINE = "benchmark"
 _SHA256 = "0" * 64
 _NAMES = (EventName.HYPOPNEA, EventName.OBSTRUCTIVE_APNEA, EventName.AROUSAL, EventName.DESATURATION, EventName.LEG_MOVEMENT)
 _KEYS = "123rw"
@@ -150,7 +151,8 @@ def _begin(library: Library, recording: Path) -> tuple[str, int]:
     shares_e5 = rng.dirichlet(np.ones(5), epochs).astype(np.float32)
     about = {"label": "Engine", "note": "", "source_sha256": _SHA256}
     base = library.store_scoring(study.id, Scoring(stages_e, shares_e5), engine="yasa", model="", provenance=about)
-    return study.id, begin(library, study.id, scorer=SCORER, user=SCORER, base=base)
+    me = local_user().name
+    return study.id, begin(library, study.id, scorer=me, user=me, base=base)
 
 
 def _add_events(library: Library, study: str, scoring: int, count: int) -> None:
@@ -160,12 +162,12 @@ def _add_events(library: Library, study: str, scoring: int, count: int) -> None:
     onsets = np.sort(rng.uniform(0, duration_s - 40, count)).round(1)
     lengths = rng.uniform(3, 30, count).round(1)
     events = [
-        Event(float(onset), float(onset + length), _NAMES[number % len(_NAMES)], "C3-M2", SCORER)
+        Event(float(onset), float(onset + length), _NAMES[number % len(_NAMES)], "C3-M2", ENGINE)
         for number, (onset, length) in enumerate(zip(onsets, lengths, strict=True))
     ]
     about = {"label": "Events", "note": "", "source_sha256": _SHA256}
-    number = store_events(library, study, events, engine=SCORER, model="", provenance=about)
-    apply_edits(library, scoring, [Edit("take", "take events", events=number)], user=SCORER)
+    number = store_events(library, study, events, engine=ENGINE, model="", provenance=about)
+    apply_edits(library, scoring, [Edit("take", "take events", events=number)], user=local_user().name)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import getpass
 from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
@@ -25,6 +26,7 @@ from sleepfm.vocabulary import EventName
 
 pytestmark = pytest.mark.browser
 
+ME = getpass.getuser()
 EPOCHS = 80
 SECONDS = EPOCHS * 30
 VIEWER = '[data-sleepfm="viewer"]'
@@ -73,7 +75,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
             library.store_scoring(study, Scoring(stages), engine="engine", model="", provenance=about)
         store_events(library, "crowded", many_events(), engine="psgscoring", model="", provenance=about)
         for name in ("night", "crowded"):
-            begin(library, name, scorer="A. Scorer", user="local", base=library.scorings(name)[0].id)
+            begin(library, name, scorer=ME, user=ME, base=library.scorings(name)[0].id)
     running = start_app(folder / "home", free_port())
     yield running
     stop_app(running)
@@ -123,7 +125,7 @@ def test_an_event_is_made_stretched_moved_renamed_deleted_and_comes_back(tab: An
         wait_stored(tab)
         (event,) = stored(app, "night")
         assert event.start_s * 10 == pytest.approx(round(event.start_s * 10))
-        assert event.source == "A. Scorer"
+        assert event.source == ME
         return event.name, event.channel, event.start_s, event.stop_s
 
     drag(tab, y, 60, 80)

@@ -341,3 +341,23 @@ def test_a_second_scorer_begins_from_nothing(tab: Any, app: RunningApp) -> None:
         assert set(document(library, number).stages.tolist()) == {-1}
     tab.get_by_role("button", name="Go on scoring").click()
     tab.locator(VIEWER).get_by_text(f"Scoring as {ME}").wait_for()
+
+
+def test_somebody_elses_scoring_is_not_edited_by_accident(tab: Any, app: RunningApp) -> None:
+    with Library.open(app.home) as library:
+        number = begin(library, STUDY, scorer="anna", user="anna", base=library.scorings(STUDY)[-1].id)
+    viewer = open_at(tab, app, 20)
+    tab.get_by_label("Upper hypnogram").click()
+    tab.get_by_role("option", name="anna").click()
+    viewer.get_by_text("anna: read only").wait_for()
+    viewer.click(position={"x": 600, "y": 500})
+    tab.keyboard.press("r")
+    viewer.get_by_text("this is the scoring of anna").first.wait_for()
+    wait_drawn(tab, 20)
+    viewer.get_by_role("button", name="Edit this one").click()
+    tab.keyboard.press("r")
+    wait_drawn(tab, 21)
+    wait_stored(tab)
+    with Library.open(app.home) as library:
+        assert int(document(library, number).stages[19]) == 4
+        assert log_entries(library, number)[0].user == ME
