@@ -19,6 +19,7 @@ KIND_WORDS: dict[str, str] = {
     "demo-cohort": "Demo cohort",
     "diagnostics": "Diagnostics",
     "embedding": "Embedding",
+    "events": "Event scoring",
     "finetune": "Fine-tuning",
     "import": "Import",
     "index": "Index",
