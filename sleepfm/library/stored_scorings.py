@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,30 +65,40 @@ def scoring_places(library: Library, which: str = "1", values: tuple[str, ...] =
     which, values
         A condition on `r` (scorings), `s` (studies) and `w` (reviews), and what stands for its question marks.
     """
-    rows = library.connection.execute(
-        "SELECT r.id, r.study, r.engine, r.model, r.file, json_extract(r.provenance, '$.label') AS label, w.version, w.state"
-        " FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
-        f" LEFT JOIN reviews w ON w.scoring = r.id WHERE {which} ORDER BY r.study, {SCORINGS_IN_ORDER}",
-        values,
-    )
-    for row in rows:
-        about = (row["id"], row["study"], row["engine"], row["model"], str(row["label"]))
-        if row["version"] is not None:
-            yield ScoringPlace(*about, None, row["version"], row["state"])
-            continue
-        file = library.home.studies / row["study"] / "scorings" / row["file"]
-        try:
-            yield ScoringPlace(*about, file, file.stat().st_mtime_ns, None)
-        except FileNotFoundError:
-            continue
+    for row in _rows(library, which, values):
+        place = _place(library, row)
+        if place is not None:
+            yield place
 
 
 def first_places(library: Library, which: str = "1", values: tuple[str, ...] = ()) -> dict[str, ScoringPlace]:
     """Return of each study the scoring that counts among those that meet a condition, by study id."""
     first: dict[str, ScoringPlace] = {}
-    for place in scoring_places(library, which, values):
-        first.setdefault(place.study, place)
+    for row in _rows(library, which, values):
+        # of ten thousand studies only the files that count are looked for
+        if row["study"] not in first and (place := _place(library, row)) is not None:
+            first[place.study] = place
     return first
+
+
+def _rows(library: Library, which: str, values: tuple[str, ...]) -> sqlite3.Cursor:
+    return library.connection.execute(
+        "SELECT r.id, r.study, r.engine, r.model, r.file, json_extract(r.provenance, '$.label') AS label, w.version, w.state"
+        " FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
+        f" LEFT JOIN reviews w ON w.scoring = r.id WHERE {which} ORDER BY r.study, {SCORINGS_IN_ORDER}",
+        values,
+    )
+
+
+def _place(library: Library, row: sqlite3.Row) -> ScoringPlace | None:
+    about = (row["id"], row["study"], row["engine"], row["model"], str(row["label"]))
+    if row["version"] is not None:
+        return ScoringPlace(*about, None, row["version"], row["state"])
+    file = library.home.studies / row["study"] / "scorings" / row["file"]
+    try:
+        return ScoringPlace(*about, file, file.stat().st_mtime_ns, None)
+    except FileNotFoundError:
+        return None
 
 
 def stages_at(library: Library, place: ScoringPlace) -> np.ndarray:
