@@ -195,7 +195,8 @@ def add(library: Library, job: Job, state: BatchState) -> None:
     user = require(Role.SCORER)
     added, failed = add_results(library, batch_folder(library.home, job), state)
     record(library.connection, user.name, "add batch to library", job.id, {"studies": len(added)})
-    words = f"{len(added)} studies are in the library." if added else "Nothing could be added."
+    counted = "1 study is" if len(added) == 1 else f"{len(added)} studies are"
+    words = f"{counted} in the library." if added else "Nothing could be added."
     if failed:
         words += f" {len(failed)} could not be added; {failed[0]['error']}"
     st.session_state[SAID] = ("error" if failed else "success", words)

@@ -60,15 +60,18 @@ def scorers(library: Library) -> list[Scorer]:
         " GROUP BY CASE r.engine WHEN ? THEN ? ELSE r.engine || ' ' || r.model END",
         (OWN_SCORING, OWN_SCORING),
     ).fetchall()
-    ordered = sorted(rows, key=lambda row: (row["engine"] != PERSON, -row["studies"], row["label"]))
-    return [
-        Scorer(
-            scorer_key(row["engine"], row["model"]),
-            "Scoring that came with the recording" if row["engine"] == OWN_SCORING else row["label"],
-            row["studies"],
+    found = [
+        (
+            row["engine"] != PERSON,
+            Scorer(
+                scorer_key(row["engine"], row["model"]),
+                "Scoring that came with the recording" if row["engine"] == OWN_SCORING else row["label"],
+                row["studies"],
+            ),
         )
-        for row in ordered
+        for row in rows
     ]
+    return [one for _, one in sorted(found, key=lambda each: (each[0], -each[1].studies, each[1].label.casefold()))]
 
 
 def scored_night(library: Library, study: str, stored: StoredScoring, sets: Sequence[StoredEvents] | None = None) -> ScoredNight:
