@@ -8,7 +8,7 @@ import streamlit as st
 from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.inference.simulated_models import simulated_warning
-from sleepfm.library.engines import EngineChoice, engine_choices
+from sleepfm.library.engines import EngineChoice, engine_choices, event_choices
 from sleepfm.library.event_sets import event_sets, newest_set
 from sleepfm.library.imported_scorings import was_imported
 from sleepfm.library.jobs import submit_events, submit_staging, submit_study
@@ -80,6 +80,20 @@ def choose_engine(library: Library, study: Study, *, is_staged: bool) -> EngineC
             st.session_state[REFUSED] = str(error)
         st.rerun()
     return chosen
+
+
+def score_events(library: Library, study: Study, stages: StoredScoring) -> None:
+    """Let events be scored with these stages; where the shelf has a breathing model, with its second opinion."""
+    choices = event_choices(Shelf(library.home.models))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        chosen = choices[0]
+        if len(choices) > 1:
+            chosen = st.selectbox(
+                "Engine for events", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=185
+            )
+        if action_button("Score events", on_click=close_menu):
+            submit_events(library, study.id, scoring=stages.id, breathing_model=chosen.model)
+            st.rerun()
 
 
 def show_progress(library: Library, study: Study, *, revision: str) -> None:
@@ -157,9 +171,7 @@ def show_more(
         if stored and can_stage:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 engine = choose_engine(library, study, is_staged=True)
-            if action_button("Score events", icon=":material/air:", width="stretch", on_click=close_menu):
-                submit_events(library, study.id, scoring=(scorings or stored)[0].id)
-                st.rerun()
+            score_events(library, study, (scorings or stored)[0])
         if can_stage and action_button(
             "Add a scoring or events", icon=":material/upload_file:", width="stretch", on_click=close_menu
         ):

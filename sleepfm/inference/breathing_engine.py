@@ -76,7 +76,8 @@ def choose_breathing(shelf: Shelf, model: str | None) -> ShelfEntry | None:
         When the named model is none.
     """
     if model is None:
-        return shelf.pick(Task.BREATHING)
+        real = shelf.pick(Task.BREATHING)
+        return real if real is not None and real.card.encoder is not None else None
     entry = shelf.get(model)
     if entry.card.task is not Task.BREATHING:
         raise RequestError(f"{model} is a model for {entry.card.task.value}, not for breathing")

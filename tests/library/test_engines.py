@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sleepfm.library.engines import EngineChoice, engine_choices
+from sleepfm.library.engines import EngineChoice, engine_choices, event_choices
 from sleepfm.models.shelf import Shelf
 from tests.library.simulated_models import bundle
 
@@ -38,3 +38,21 @@ def test_real_models_come_before_simulated_ones_and_unknown_ones_say_so(tmp_path
 
 def test_without_a_model_only_what_is_always_there_is_offered(tmp_path: Path) -> None:
     assert [one.engine for one in engine_choices(Shelf(tmp_path / "models", tmp_path / "nothing"))] == ["auto", "yasa"]
+
+
+def test_events_have_a_simulated_second_opinion_only_by_its_name_and_a_real_one_by_themselves(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "assets" / "models"
+    shelf = Shelf(tmp_path / "models", shipped)
+    assert event_choices(shelf) == [
+        EngineChoice("psgscoring", None, "psgscoring"),
+        EngineChoice("psgscoring", "demo-breathing", "psgscoring, demo-breathing (simulated)", simulated=True),
+    ]
+    folder = shelf.export("demo-breathing", tmp_path / "mesa-breathing")
+    card = shelf.get("demo-breathing").card.model_copy(update={"name": "mesa-breathing", "trained_on": "MESA"})
+    (folder / "model.json").write_text(card.model_dump_json())
+    shelf.root.mkdir(exist_ok=True)
+    folder.rename(shelf.root / "mesa-breathing")
+    assert [(one.label, one.model) for one in event_choices(shelf)] == [
+        ("psgscoring, mesa-breathing", None),
+        ("psgscoring, demo-breathing (simulated)", "demo-breathing"),
+    ]
