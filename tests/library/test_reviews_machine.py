@@ -200,5 +200,5 @@ def test_two_people_undo_and_redo_their_own_and_the_log_tells_it(tmp_path: Path)
     class Machine(TwoPeople):
         folder = tmp_path
 
-    found = settings(max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+    found = settings(max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Machine, settings=found)  # type: ignore[no-untyped-call]
