@@ -311,6 +311,7 @@ class Viewer {
     this.overview.moveCursor(epoch, view);
     this.toolbar.showEpoch(epoch);
     this.opinion.follow(epoch);
+    this.root.dataset.drawnSpan = String(view.stop - view.start); // seconds on the screen
     this.root.dataset.drawnEpoch = String(epoch);
     return true;
   }

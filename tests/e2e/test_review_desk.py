@@ -75,7 +75,7 @@ def wait_stored(page: Any) -> None:
 def five_minutes(page: Any, epoch: int) -> None:
     wait_drawn(page, epoch)
     page.locator(VIEWER).get_by_label("Time on the screen").select_option("5 min")
-    page.wait_for_timeout(200)
+    page.wait_for_selector(f'{VIEWER}[data-drawn-span="300"]')
 
 
 def test_a_night_is_scored_over_a_killed_server_and_signed(apps: list[RunningApp], home: Path, page: Any) -> None:
