@@ -89,7 +89,7 @@ def score_events(library: Library, study: Study, stages: StoredScoring) -> None:
         chosen = choices[0]
         if len(choices) > 1:
             chosen = st.selectbox(
-                "Engine for events", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=185
+                "Scored by", choices, format_func=lambda one: one.label, label_visibility="collapsed", width=185
             )
         if action_button("Score events", on_click=close_menu):
             submit_events(library, study.id, scoring=stages.id, breathing_model=chosen.model)

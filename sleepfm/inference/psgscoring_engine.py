@@ -349,6 +349,8 @@ def _arousals(night: EngineNight, output: dict[str, Any], found: EngineEvents) -
         found.rates["arousal_index"] = (taken / hours, None, None)
     detector = str(summary.get("detector") or ("lgbm" if summary.get("lgbm_available") else "rules"))
     found.about["arousal_detector"] = detector
+    if summary.get("unet_fallback_reason") and Part.EOG in night.traces and Part.CHIN in night.traces:
+        found.about["arousal_network"] = "not used: psgscoring's network for arousals needs onnxruntime, which is not installed"
     if detector == "rules":
         found.remarks.append("Arousals were found by psgscoring's rules alone, without its classifier.")
     if Part.CHIN not in night.traces:
