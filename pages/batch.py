@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -8,9 +9,11 @@ import streamlit as st
 from sleepfm.administration.audit import record
 from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
+from sleepfm.home import Home
 from sleepfm.inference.steps import STEPS
 from sleepfm.library.batch_adding import add_results
 from sleepfm.library.batch_state import BatchState, failures_csv, read_state, results_csv
+from sleepfm.library.export_check import without_identity
 from sleepfm.library.job_batch import DEFAULT_STEPS, batch_folder, submit_batch
 from sleepfm.library.library import Library
 from sleepfm.runs.dispatcher import ensure_running
@@ -167,9 +170,19 @@ def show_actions(library: Library, job: Job, state: BatchState) -> None:
     with st.container(horizontal=True):
         for name, path, kind in offered_files(batch_folder(library.home, job), made[one]):
             export_button(
-                printable(name), path.read_bytes, f"{one}_{name}", kind, icon=":material/download:", on_click="ignore",
+                printable(name),
+                partial(taken_out, library.home, Path(made[one].file), path),
+                f"{one}_{name}",
+                kind,
+                icon=":material/download:",
+                on_click="ignore",
                 key=f"file {job.id} {one} {name}",
-            )  # fmt: skip
+            )
+
+
+def taken_out(home: Home, recording: Path, file: Path) -> bytes:
+    """Return a file that is downloaded, when it names nobody."""
+    return without_identity(home, recording, file.read_bytes(), file.name)
 
 
 def go_on(library: Library, job: Job) -> None:

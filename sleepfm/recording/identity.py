@@ -33,6 +33,7 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 ANONYMOUS_DATE = date(1985, 1, 1)
 """What EDF+ writers put where the date is not to be known (EDF+ clause 2.1.3.2: the earliest that the field can hold)."""
 _EMPTY_WORDS = """
+mrn pid hospital clinic case
 male female man woman unknown anonymous anonymised anonymized deidentified patient subject study startdate birthdate name
 none null nan test demo night sleep psg simulated edf bdf xxx xxxx not available undefined unnamed recording date code sex
 age year years the and for von van der den des del dos las los mrs dr prof
@@ -129,8 +130,13 @@ class Identity:
         return {text.encode(code): said for text, said in texts.items() for code in ("utf-8", "utf-16-le")}
 
 
-def identity_of(path: Path) -> Identity:
+def identity_of(path: Path, *, with_the_night: bool = True) -> Identity:
     """Read the identity from a recording's header: EDF, BDF or WFDB.
+
+    Parameters
+    ----------
+    with_the_night
+        Whether the dates of the recording itself count: not for exports that are laid over it by clock time.
 
     Raises
     ------
@@ -139,7 +145,7 @@ def identity_of(path: Path) -> Identity:
     """
     if is_wfdb_header(path):
         with open_recording(path, allow_empty=True) as recording:
-            return identity_of_fields(recording.patient, "", start=recording.start)
+            return identity_of_fields(recording.patient, "", start=recording.start, with_the_night=with_the_night)
     source = Source(path, mapped=False)
     try:
         header = parse_header(lambda offset, length: source.read_up_to(offset, length).tobytes(), source.size, str(path))
@@ -147,10 +153,10 @@ def identity_of(path: Path) -> Identity:
     finally:
         source.close()
     start = header.start or read_start(day, "00.00.00", header.recording)[0]
-    return identity_of_fields(header.patient, header.recording, start=start)
+    return identity_of_fields(header.patient, header.recording, start=start, with_the_night=with_the_night)
 
 
-def identity_of_fields(patient: str, recording: str, *, start: datetime | None) -> Identity:
+def identity_of_fields(patient: str, recording: str, *, start: datetime | None, with_the_night: bool = True) -> Identity:
     """Return the identity that a header's two free fields and its start hold.
 
     Parameters
@@ -160,14 +166,16 @@ def identity_of_fields(patient: str, recording: str, *, start: datetime | None) 
     recording
         "Startdate dd-MMM-yyyy code technician equipment" (EDF+ clause 2.1.3.4), or whatever else; what is said of the equipment
         in the EDF+ form names nobody.
+    with_the_night
+        As for `identity_of`.
     """
     words, numbers, technical = set[str](), set[str](), set[str]()
     dates = set[date]()
     if start is not None:
-        dates.add(start.date())
+        dates |= {start.date()} if with_the_night else set()
         for clock in (f"{start:%H.%M.%S}", f"{start:%H:%M:%S}"):  # some repeat the time of day, which may look like a date
             patient, recording = patient.replace(clock, " "), recording.replace(clock, " ")
-    dates.update(_dates_in(f"{patient}\n{recording}"))
+    dates.update(_dates_in(f"{patient}\n{recording}" if with_the_night else patient))
     fields = recording.split()
     if fields and fields[0].casefold() == "startdate":
         recording = " ".join(fields[2:4])

@@ -13,6 +13,7 @@ import streamlit as st
 
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
+from sleepfm.library.export_check import without_identity
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.reviews import review
 from sleepfm.library.scored_night import scored_night
@@ -124,10 +125,14 @@ def current_export(home: Home, study_id: str, scoring: int, to: ExportFormat) ->
     ------
     RequestError
         When the scoring is not there any more.
+    SleepFMError
+        When a word or birthdate of the recording's header stands in the file, as in the label of an event's channel.
     """
     with Library(home) as library:
         stored = next((one for one in library.scorings(study_id) if one.id == scoring), None)
         if stored is None:
             raise RequestError("this scoring is not there any more; reload the page")
         events = scored_night(library, study_id, scoring).events if FORMS[to].to in _WITH_EVENTS else ()
-        return export_scoring(stored.as_stated(), to, library.study(study_id).start, events)
+        study = library.study(study_id)
+        content = export_scoring(stored.as_stated(), to, study.start, events)
+        return without_identity(library.home, study.path, content, f"{study_id}{SUFFIXES[to]}", scorer=stored.label)
