@@ -231,7 +231,7 @@ def words_without_scoring(library: Library, study: Study) -> str:
         return "Not staged yet: the recording is being looked through"
     if study.status in (StudyStatus.MISSING, StudyStatus.CHANGED):
         return "Not staged"
-    return "Not staged yet: press Stage for an engine's scoring, Score to do it yourself"
+    return "Not staged yet: press Stage for a proposal, or Score to do it yourself"
 
 
 def show_notices(study: Study, engine: EngineChoice | None) -> None:
