@@ -151,11 +151,10 @@ def deidentify(
                 file.write(fixed + table)
                 for block in _records(source, header, rule, tally, part(progress, 0.0, 0.8)):
                     file.write(block)
-            progress(0.8, "searching the copy for names and dates")
             with open_edf(temporary) as copy:
                 if len(copy.channels) != declared:
                     raise RecordingError(f"{path}: the copy has {len(copy.channels)} of {declared} channels; it was not written")
-            if found := traces_of(temporary, identity):
+            if found := traces_of(temporary, identity, part(progress, 0.8, 1.0)):
                 raise SleepFMError(f"{out}: was not written, for the copy {left_words(found)}")
     finally:
         source.close()

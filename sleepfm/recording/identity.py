@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sleepfm.errors import RecordingError, SleepFMError
+from sleepfm.progress import Progress, silent
 from sleepfm.recording._header import FIXED_BYTES, Header, parse_header
 from sleepfm.recording._signal_header import SIGNAL_BYTES, split_table
 from sleepfm.recording._source import Source
@@ -51,7 +52,7 @@ _STRICT_NUMBER = re.compile(rb"\s*[-+]?\d*\.?\d*(?:[eE][-+]?\d{1,3})?\s*")
 _TAL_TIMES = re.compile(rb"[+-]\d+(?:[.,]\d*)?(?:\x15\d+(?:[.,]\d*)?)?(?=\x14)")
 _PADDING = re.compile(rb"\x00+")
 _TEXT_BYTES = 64 << 20
-_BLOCK = 32 << 20
+_BLOCK = 8 << 20
 _MOST_NAMED = 5
 _DATA_URI = re.compile(r"base64,[A-Za-z0-9+/=]+")
 _PDF_STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
@@ -121,13 +122,15 @@ class Identity:
     @cached_property
     def long_bytes(self) -> dict[bytes, str]:
         """Byte strings, lower case, that are long enough to be looked for among signals, and what each of them is."""
-        texts = {word: word for word in (*self.words, *self.numbers) if len(word) >= _LONG}
+        long = [word for word in (*self.words, *self.numbers) if len(word) >= _LONG]
+        # where a word is not, no longer one that holds it can be
+        shortest = [word for word in long if not any(other in word and other != word for other in long)]
+        found = {word.encode(code): word for word in shortest for code in ("utf-8", "utf-16-le")}
         for day in self.dates:
-            written = f"{day:%d.%m.%Y}"
-            for pattern in ("%d.%m.%Y", "%d-%m-%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d", "%Y%m%d", "%d%m%Y"):
-                texts[day.strftime(pattern)] = written
-            texts[f"{day.day:02}-{MONTHS[day.month - 1]}-{day.year}"] = written
-        return {text.encode(code): said for text, said in texts.items() for code in ("utf-8", "utf-16-le")}
+            month = f"{day.day:02}-{MONTHS[day.month - 1]}-{day.year}"
+            patterns = ("%d.%m.%Y", "%d-%m-%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d", "%Y%m%d", "%d%m%Y")
+            found |= {text.encode(): f"{day:%d.%m.%Y}" for text in (month, *map(day.strftime, patterns))}
+        return found
 
 
 def identity_of(path: Path, *, with_the_night: bool = True) -> Identity:
@@ -214,7 +217,7 @@ def left_words(found: Sequence[str]) -> str:
     )
 
 
-def traces_of(file: Path, identity: Identity) -> list[str]:
+def traces_of(file: Path, identity: Identity, progress: Progress = silent) -> list[str]:
     """Return what of an identity a file holds, in its texts and, of what is long enough, anywhere among its bytes."""
     if not identity:
         return []
@@ -232,16 +235,17 @@ def traces_of(file: Path, identity: Identity) -> list[str]:
             known = identity if header else identity.without_words(_SAID_BY_REPORTS)
             found |= dict.fromkeys(known.traces_in(_DATA_URI.sub(" ", text), header=header))
     if header:
-        found |= dict.fromkeys(_among_bytes(file, identity))
+        found |= dict.fromkeys(_among_bytes(file, identity, progress))
     return list(found)
 
 
-def _among_bytes(file: Path, identity: Identity) -> Iterator[str]:
+def _among_bytes(file: Path, identity: Identity, progress: Progress) -> Iterator[str]:
     """Give what is found anywhere in a file, case ignored; block by block, so that a night needs no memory."""
     wanted = identity.long_bytes
     overlap = max((len(one) for one in wanted), default=1) - 1
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         for start in range(0, len(whole), _BLOCK):
+            progress(start / len(whole), "searching the copy for names and dates")
             block = whole[start : start + _BLOCK + overlap].lower()
             yield from (said for raw, said in wanted.items() if raw in block)
 
