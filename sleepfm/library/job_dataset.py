@@ -30,7 +30,7 @@ from sleepfm.inference.cache import key
 from sleepfm.inference.night import Night
 from sleepfm.library import facts, follow_up
 from sleepfm.library.library import Library
-from sleepfm.library.reviews import read_events as read_review_events
+from sleepfm.library.review_store import read_events as read_review_events
 from sleepfm.library.stored_scorings import ScoringPlace, scoring_at
 from sleepfm.library.study import Study
 from sleepfm.library.training_data import (

@@ -19,7 +19,9 @@ from sleepfm.library.event_sets import event_sets
 from sleepfm.library.library import Library
 from sleepfm.library.review_log import last_change, stack_top
 from sleepfm.library.review_patch import LIGHTS, Patch
-from sleepfm.library.reviews import Review, add_to_log, durably, events_of_set, put_events, read_events, review, why_locked
+from sleepfm.library.review_proposal import events_of_set
+from sleepfm.library.review_store import add_to_log, durably, put_events, read_events
+from sleepfm.library.reviews import Review, review, why_locked
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.text import printable
 from sleepfm.vocabulary import STAGE_SHORT, Stage

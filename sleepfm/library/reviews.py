@@ -10,9 +10,8 @@ import hashlib
 import json
 import re
 import sqlite3
-import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,19 +21,17 @@ import numpy as np
 
 from sleepfm.administration.audit import record
 from sleepfm.errors import RequestError, ScoringError
-from sleepfm.library.event_sets import StoredEvents, event_sets
 from sleepfm.library.library import Library, StoredScoring
-from sleepfm.library.review_patch import Patch, event_json, fitting
-from sleepfm.library.study import AUTOMATIC_ENGINES, PERSON, SCORINGS_IN_ORDER, Study, StudyStatus
-from sleepfm.recording.scorings.event_texts import events_from_annotations
+from sleepfm.library.review_patch import Patch, event_json
+from sleepfm.library.review_proposal import base_of, first_events, proposal_words, proposed_stages, whole_epochs
+from sleepfm.library.review_store import add_to_log, durably, put_events, read_events
+from sleepfm.library.study import AUTOMATIC_ENGINES, PERSON, SCORINGS_IN_ORDER, StudyStatus
 from sleepfm.recording.scorings.scoring import Event
-from sleepfm.runs.database import transaction
 from sleepfm.text import printable
-from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Stage
+from sleepfm.vocabulary import SCORED_STAGES
 
 _MOST_SCORER, _MOST_REASON = 60, 1000
 _AUDITED = {"mark as reviewed": "mark review as reviewed", "sign": "sign review", "reopen": "reopen review"}
-_FROM_THE_BASE = ("engine", "model", "label", "note", "version", "weights_sha256", "encoder", "encoder_sha256", "trained_on")
 _WHOLE = re.compile(r"\S(?:.*\S)?", re.DOTALL)
 
 
@@ -108,14 +105,6 @@ class ReviewDocument:
     events: dict[str, Event]
 
 
-def proposal_words(base: dict[str, Any]) -> str:
-    """Return the name of the scoring that a review was begun from, with its version or model."""
-    label = str(base.get("label") or base.get("engine", ""))
-    if base.get("engine") not in AUTOMATIC_ENGINES:
-        return label
-    return f"{label} {base.get('model') or base.get('version') or ''}".rstrip()
-
-
 # begin
 
 
@@ -153,9 +142,9 @@ def begin(library: Library, study: str, *, scorer: str, user: str, base: int | N
         raise ScoringError(f"{study} is still being looked through; it can be scored in a moment")
     stored = _stored(library, study, base)
     epochs = whole_epochs(known.duration_s)
-    proposed, probabilities = _proposal(stored, epochs)
-    events, events_from, warnings = _first_events(library, known, stored)
-    about = None if stored is None else _base(stored)
+    proposed, probabilities = proposed_stages(stored, epochs)
+    events, events_from, warnings = first_events(library, known, stored)
+    about = None if stored is None else base_of(stored)
     note = f"begun from {proposal_words(about)}" if about else "begun from nothing"
     provenance = {
         "engine": PERSON,
@@ -201,11 +190,6 @@ def begin(library: Library, study: str, *, scorer: str, user: str, base: int | N
     return scoring
 
 
-def whole_epochs(duration_s: float) -> int:
-    """Return how many whole epochs a recording of this length (s) has."""
-    return int(duration_s / EPOCH_S + 1e-6)
-
-
 def _stored(library: Library, study: str, base: int | None) -> StoredScoring | None:
     if base is None:
         return None
@@ -213,59 +197,6 @@ def _stored(library: Library, study: str, base: int | None) -> StoredScoring | N
         if stored.id == base:
             return stored
     raise RequestError(f"{study} has no scoring {base} any more; choose another to begin from")
-
-
-def _proposal(stored: StoredScoring | None, epochs: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return (epoch,) int8 and (epoch, 5) float32, Unknown and NaN where the scoring says nothing."""
-    stages_e = np.full(epochs, Stage.UNKNOWN, np.int8)
-    if stored is None:
-        return stages_e, None
-    covered = min(epochs, len(stored.scoring.stages))
-    stages_e[:covered] = stored.scoring.stages[:covered]
-    if stored.scoring.probabilities is None:
-        return stages_e, None
-    shares_e5 = np.full((epochs, len(SCORED_STAGES)), np.nan, np.float32)
-    shares_e5[:covered] = stored.scoring.probabilities[:covered]
-    return stages_e, shares_e5
-
-
-def _base(stored: StoredScoring) -> dict[str, Any]:
-    said = {name: stored.provenance[name] for name in _FROM_THE_BASE if name in stored.provenance}
-    return {"id": stored.id, "engine": stored.engine, "model": stored.model} | said
-
-
-def _first_events(library: Library, study: Study, stored: StoredScoring | None) -> tuple[dict[str, Event], str, list[str]]:
-    """Return the events that a review begins with by id, where they are from, and what was done to make them fit."""
-    if stored is not None and stored.engine == PERSON:
-        return document(library, stored.id).events, stored.label, []
-    sets = event_sets(library, study.id)
-    if sets:
-        events, warnings = events_of_set(sets[0], study.duration_s)
-        return events, sets[0].label, warnings
-    with closing(library.recording(study.id)) as recording:
-        found = events_from_annotations(recording.annotations())
-    events, warnings = _fitted(found, "a", study.duration_s)
-    return events, "the recording's annotations" if events else "", warnings
-
-
-def events_of_set(stored: StoredEvents, duration_s: float) -> tuple[dict[str, Event], list[str]]:
-    """Return the events of a set by the ids that they have in a review, and what was done to make them fit."""
-    return _fitted(stored.events, f"s{stored.id}-", duration_s)
-
-
-def _fitted(found: Iterable[Event], prefix: str, duration_s: float) -> tuple[dict[str, Event], list[str]]:
-    events: dict[str, Event] = {}
-    outside = cut = 0
-    for number, event in enumerate(found, 1):
-        kept = fitting(event, duration_s)
-        if kept is None:
-            outside += 1
-            continue
-        cut += kept.stop_s < event.stop_s or kept.start_s > event.start_s
-        events[f"{prefix}{number}"] = kept
-    warnings = [f"{outside} events lie outside the recording and were left out"] if outside else []
-    warnings += [f"{cut} events reach beyond the recording and were cut at its ends"] if cut else []
-    return events, warnings
 
 
 # look up
@@ -343,21 +274,6 @@ def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute("COMMIT")
-
-
-def read_events(connection: sqlite3.Connection, scoring: int, identifier: str | None = None) -> dict[str, Event]:
-    """Return the events of a review by id, in order of onset; only one of them when its id is given."""
-    which = "" if identifier is None else " AND id = ?"
-    rows = connection.execute(
-        "SELECT id, start_s, stop_s, name, channel, source, extra FROM review_events WHERE scoring = ?"
-        f"{which} ORDER BY start_s, stop_s, id",
-        (scoring,) if identifier is None else (scoring, identifier),
-    ).fetchall()
-    extras = json.loads(f"[{','.join(row['extra'] for row in rows)}]")  # read at once: ten thousand texts one by one take long
-    return {
-        one: Event(start, stop, name, channel, source, extra)
-        for (one, start, stop, name, channel, source, _), extra in zip(rows, extras, strict=True)
-    }
 
 
 def why_not_editable(library: Library, scoring: int) -> str:
@@ -482,61 +398,3 @@ def content_sha256(content: ReviewDocument) -> str:
 def is_as_signed(content: ReviewDocument) -> bool:
     """Whether a signed review still holds what was signed."""
     return content.review.signed_sha256 == content_sha256(content)
-
-
-# what the edits use too
-
-
-@contextmanager
-def durably(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run the block as one transaction that is on the disk when it ends: a power cut takes nothing of it back."""
-    connection.execute("PRAGMA synchronous = FULL")  # else a write-ahead log is only brought to the disk now and then
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: through the disk's own cache too; elsewhere nothing
-    try:
-        with transaction(connection):
-            yield
-    finally:
-        connection.execute("PRAGMA fullfsync = OFF")
-        connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def put_events(connection: sqlite3.Connection, scoring: int, events: Iterable[tuple[str, Event]]) -> None:
-    """Write events into a review, new ones and changed ones; within a transaction."""
-    connection.executemany(
-        "INSERT OR REPLACE INTO review_events (scoring, id, start_s, stop_s, name, channel, source, extra)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (scoring, one, event.start_s, event.stop_s, event.name, event.channel, event.source, json.dumps(event.extra))
-            for one, event in events
-        ),
-    )
-
-
-def add_to_log(
-    connection: sqlite3.Connection,
-    scoring: int,
-    study: str,
-    *,
-    user: str,
-    action: str,
-    patch: Patch | None = None,
-    concerns: int | None = None,
-    note: str = "",
-    key: str | None = None,
-) -> int:
-    """Add an entry to the log of a review and return its number; within a transaction."""
-    cursor = connection.execute(
-        "INSERT INTO edits (scoring, study, key, at, user, action, concerns, patch, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            scoring,
-            study,
-            key or uuid.uuid4().hex,
-            datetime.now(UTC).isoformat(),
-            user,
-            action,
-            concerns,
-            json.dumps((patch or Patch()).as_json(), separators=(",", ":")),
-            note,
-        ),
-    )
-    return int(cursor.lastrowid or 0)

@@ -29,8 +29,9 @@ from sleepfm.library.library import Library
 from sleepfm.library.night_statistics import numbers
 from sleepfm.library.review_edits import MOST_EDITS, PATCHED, Edit, ReviewLockedError, apply_edits
 from sleepfm.library.review_patch import Patch, parse_patch
+from sleepfm.library.review_proposal import whole_epochs
 from sleepfm.library.review_queue import queue
-from sleepfm.library.reviews import Review, review, whole_epochs
+from sleepfm.library.reviews import Review, review
 from sleepfm.viewer.library_source import LibrarySource
 from sleepfm.viewer.review_answers import changes_json, review_json, standing_json
 from sleepfm.viewer.route_requests import HEADERS, answering, study_parameter, whole_parameter
