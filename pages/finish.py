@@ -30,7 +30,9 @@ from sleepfm.vocabulary import EPOCH_S
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
 STUDY, REFUSED = "finish study", "report refused"
-NUMBERS, REPORT, EXPORT, SIGN = "Numbers", "Report", "Export", "Sign-off"
+NUMBERS, SIGN, REPORT, EXPORT = "Numbers", "Sign-off", "Report", "Export"
+VIEWS = {view.lower(): view for view in (NUMBERS, SIGN, REPORT, EXPORT)}  # as they stand in the address
+VIEW = "finish view"
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
 PREVIEW_PX = 900
 UNREADABLE = (StudyStatus.MISSING, StudyStatus.CHANGED)
@@ -65,8 +67,9 @@ def choose_study(library: Library) -> Study | None:
     if chosen != study.id:
         st.query_params["study"] = chosen
         st.rerun()
-    if st.query_params.to_dict() != {"study": study.id}:  # the browser's way back brings the Review page's epoch along
-        st.query_params.from_dict({"study": study.id})
+    kept = {name: value for name, value in st.query_params.to_dict().items() if name == "view"}
+    if st.query_params.to_dict() != kept | {"study": study.id}:  # the browser's way back brings the Review page's epoch along
+        st.query_params.from_dict({"study": study.id} | kept)
     st.session_state[STUDY] = study.id
     return study
 
@@ -98,10 +101,15 @@ def choose_scoring(study: Study, stored: list[StoredScoring], reviews: dict[int,
 
 
 def choose_view() -> str:
-    """Let the user choose what is looked at."""
-    view: str = st.segmented_control(
-        "View", (NUMBERS, REPORT, EXPORT, SIGN), default=NUMBERS, required=True, key="finish view", persist_state="session"
-    )
+    """Let the user choose what is looked at; the address keeps it, so that a link or a reload leads there again."""
+    asked = st.query_params.get("view", "")
+    if asked in VIEWS and asked != st.session_state.get(f"{VIEW} in the address"):
+        st.session_state[VIEW] = VIEWS[asked]  # somebody came by a link
+    st.session_state.setdefault(VIEW, NUMBERS)
+    view = str(st.segmented_control("View", list(VIEWS.values()), required=True, key=VIEW, persist_state="session"))
+    st.session_state[f"{VIEW} in the address"] = view.lower()
+    if asked != view.lower():
+        st.query_params["view"] = view.lower()
     return view
 
 

@@ -9,12 +9,7 @@ class Preview {
   constructor(parent) {
     this.visit = 0;
     this.said = element("p");
-    this.frame = element("iframe");
-    this.frame.setAttribute("sandbox", "");
-    this.frame.setAttribute("referrerpolicy", "no-referrer");
-    this.frame.tabIndex = 0;
-    this.frame.hidden = true;
-    this.root = element("div", { data: { sleepfm: "report" } }, [this.said, this.frame]);
+    this.root = element("div", { data: { sleepfm: "report" } }, [this.said]);
     parent.append(this.root);
   }
 
@@ -26,17 +21,15 @@ class Preview {
   /** Show the report of another study, or the one that was made anew; returns the number of this visit. */
   update({ data }) {
     this.visit += 1;
-    this.frame.title = data.title;
-    this.frame.style.height = `${data.height}px`;
     const wanted = `${data.address} ${data.stamp}`;
     if (wanted !== this.wanted) {
       this.wanted = wanted;
-      this.load(data.address, wanted);
+      this.load(data, wanted);
     }
     return this.visit;
   }
 
-  async load(address, wanted) {
+  async load({ address, title, height }, wanted) {
     this.fetching?.abort();
     this.fetching = new AbortController();
     this.say("The report is being fetched …");
@@ -44,20 +37,30 @@ class Preview {
       const answer = await fetchChecked(address, this.fetching.signal);
       const text = await answer.text();
       if (wanted !== this.wanted) return;
-      this.frame.srcdoc = text;
-      this.frame.hidden = false;
-      this.said.hidden = true;
+      this.show(text, title, height);
       this.root.dataset.shown = wanted;
     } catch (error) {
       if (error.name !== "AbortError" && wanted === this.wanted) this.fail(error);
     }
   }
 
+  /** Put the report into a frame of its own: one that was hidden stays blank in Chromium when its document is replaced. */
+  show(text, title, height) {
+    this.said.hidden = true;
+    this.frame = element("iframe", { title });
+    this.frame.setAttribute("sandbox", "");
+    this.frame.setAttribute("referrerpolicy", "no-referrer");
+    this.frame.tabIndex = 0;
+    this.frame.style.height = `${height}px`;
+    this.frame.srcdoc = text;
+    this.root.append(this.frame);
+  }
+
   say(text) {
     this.said.setAttribute("role", "status");
     this.said.textContent = text;
     this.said.hidden = false;
-    this.frame.hidden = true;
+    this.frame?.remove();
     delete this.root.dataset.shown;
   }
 
