@@ -64,6 +64,7 @@ def engines(tab: Any, app: RunningApp) -> list[str]:
     tab.goto(f"{app.url}/review?study={STUDY}")
     tab.wait_for_selector('[data-sleepfm="viewer"][data-drawn-epoch="1"]')
     assert tab.get_by_label("Upper hypnogram").input_value() == SCORED
+    tab.get_by_role("button", name="More").click()
     tab.get_by_label("Engine").click()
     tab.get_by_role("option").first.wait_for()
     return [option.inner_text() for option in tab.get_by_role("option").all()]
