@@ -99,6 +99,12 @@ export class ScoringBar {
     this.saved.dataset.state = this.selected ? "selecting" : state;
   }
 
+  /** The event tool is on or off. */
+  showTool(isOn) {
+    this.tool.classList.toggle("on", isOn);
+    this.tool.setAttribute("aria-pressed", String(isOn));
+  }
+
   showSelection(selection) {
     this.selected = selection;
     if (this.document) this.showSaved();

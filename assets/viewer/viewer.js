@@ -49,6 +49,7 @@ class Viewer {
     this.opinion = new SecondOpinion((action) => this.act(action));
     this.navigation = new Navigation((epoch) => this.show(epoch), (epoch) => this.asked(epoch));
     this.scoring = new Scoring(this.settings, this.forScoring());
+    this.events.onChange(() => this.scoring.bar.showTool(this.events.isOn));
     this.simulated = element("div", { className: "simulated" });
     this.simulated.hidden = true;
     const parts = [
