@@ -19,7 +19,11 @@ cohort = st.Page("pages/cohort.py", title="Cohort", icon=":material/scatter_plot
 risk = st.Page("pages/risk.py", title="Risk", icon=":material/monitoring:", url_path="risk")
 agreement = st.Page("pages/agreement.py", title="Agreement", icon=":material/compare_arrows:", url_path="agreement")
 batch = st.Page("pages/batch.py", title="Batch", icon=":material/stacks:", url_path="batch")
-pages = {"": [home, studies, review, finish], "Explore": [similar, cohort, risk], "Desk": [agreement, batch]}
+pages = {
+    "": [home, studies, review, finish],
+    "Explore": [similar, cohort, risk],
+    "Desk": [agreement, batch] if user.may(Role.SCORER) else [agreement],
+}
 
 if user.may(Role.ADMIN):  # a page that is not named here cannot be reached by its address either
     pages["Admin"] = [

@@ -15,7 +15,7 @@ from sleepfm.analysis.agreement import Agreement, agree
 from sleepfm.analysis.bland_altman import Limits, limits_of_agreement
 from sleepfm.analysis.confusion import accuracy, f1_scores, kappa
 from sleepfm.analysis.estimates import Estimate
-from sleepfm.analysis.event_agreement import EventAgreement, agree_on_events
+from sleepfm.analysis.event_agreement import SORTS, EventAgreement, agree_on_events
 from sleepfm.analysis.resampling import Bootstrap, bootstrap
 from sleepfm.analysis.sleep_statistics import night_statistics
 from sleepfm.errors import ScoringError
@@ -305,7 +305,8 @@ def _events(nights: Sequence[NightResult], subjects: Sequence[str], *, resamples
         return ()
     boot = bootstrap([subject for _, subject in compared], resamples=resamples, seed=seed)
     made = []
-    for name in dict.fromkeys(name for night, _ in compared for name in night.events):
+    marked = {name for night, _ in compared for name in night.events}
+    for name in (one for one in SORTS if one in marked):
         found = [night.events.get(name) for night, _ in compared]
         counts_nc = np.array(
             [(0, 0, 0) if one is None else (one.both, one.only_a, one.only_b) for one in found], dtype=np.float64

@@ -18,7 +18,10 @@ BREATHING = "Apneas and hypopneas"
 _OF_BREATHING = frozenset({
     EventName.OBSTRUCTIVE_APNEA, EventName.CENTRAL_APNEA, EventName.MIXED_APNEA, EventName.HYPOPNEA
 })  # fmt: skip
-_NO_SORTS = frozenset({EventName.LIGHTS_OFF, EventName.LIGHTS_ON})
+SORTS: dict[str, frozenset[str]] = {BREATHING: frozenset(_OF_BREATHING)} | {
+    name.value: frozenset({name.value}) for name in EventName if name not in (EventName.LIGHTS_OFF, EventName.LIGHTS_ON)
+}
+"""What is compared, in the order of tables, and the names that count as it."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,8 @@ def agree_on_events(a: Iterable[Event], b: Iterable[Event], *, least_overlap: fl
         As for `match_events`.
     """
     sorted_a, sorted_b = (sorted(events, key=lambda e: (e.start_s, e.stop_s)) for events in (a, b))
-    names = [name.value for name in EventName if name not in _NO_SORTS]
-    sorts: dict[str, frozenset[str]] = {BREATHING: frozenset(_OF_BREATHING)} | {name: frozenset({name}) for name in names}
     made = {}
-    for name, of in sorts.items():
+    for name, of in SORTS.items():
         of_a, of_b = [e for e in sorted_a if e.name in of], [e for e in sorted_b if e.name in of]
         if not of_a and not of_b:
             continue

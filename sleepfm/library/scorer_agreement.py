@@ -60,16 +60,17 @@ def scorers(library: Library) -> list[Scorer]:
         " GROUP BY CASE r.engine WHEN ? THEN ? ELSE r.engine || ' ' || r.model END",
         (OWN_SCORING, OWN_SCORING),
     ).fetchall()
+    labels = ["Scoring that came with the recording" if row["engine"] == OWN_SCORING else row["label"] for row in rows]
     found = [
         (
             row["engine"] != PERSON,
             Scorer(
                 scorer_key(row["engine"], row["model"]),
-                "Scoring that came with the recording" if row["engine"] == OWN_SCORING else row["label"],
+                f"{label}, {row['model']}" if labels.count(label) > 1 else label,  # two versions of one engine
                 row["studies"],
             ),
         )
-        for row in rows
+        for row, label in zip(rows, labels, strict=True)
     ]
     return [one for _, one in sorted(found, key=lambda each: (each[0], -each[1].studies, each[1].label.casefold()))]
 
