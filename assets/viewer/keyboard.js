@@ -54,7 +54,7 @@ export function keyList(layout) {
       title: "Events",
       keys: [
         { keys: "E", does: "draw events by dragging, on, off" },
-        { keys: "Enter", does: "the selected event's kind" },
+        { keys: "Enter", does: "the selected event’s kind; drawing on, a new one on the selected channel" },
         { keys: "Del", does: "remove the selected event" },
         { keys: ", .", does: "selected event earlier, later" },
         { keys: "< >", does: "selected event shorter, longer" },
