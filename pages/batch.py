@@ -57,7 +57,7 @@ def show_form(library: Library, user: User) -> None:
         left, middle, right = st.columns([8, 2, 1], vertical_alignment="bottom")
         steps = left.multiselect("Steps", list(STEPS), default=list(DEFAULT_STEPS), format_func=STEP_WORDS.__getitem__)
         most = max(1, min(MOST_AT_ONCE, os.cpu_count() or 1))
-        jobs = middle.number_input("At a time", 1, most, min(2, most), help="Each takes a process of its own, and 1 to 3 GB")
+        jobs = middle.number_input("At a time", 1, most, min(2, most), help="Each takes a process, and memory, of its own")
         pressed = right.form_submit_button("Start", type="primary", width="stretch")
     if pressed:
         start(library, user, text, steps, int(jobs))
