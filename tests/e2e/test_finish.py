@@ -105,10 +105,9 @@ def test_the_page_is_walked_without_a_mouse_and_says_what_is_missing(tab: Any, a
     tab.goto(f"{app.url}/finish?study={OTHER}")
     tab.get_by_role("table", name="Statistics of the night").wait_for()
     tab.get_by_role("combobox", name="Scoring").focus()
-    for _ in range(4):
-        tab.keyboard.press("Tab")
-        if tab.evaluate("document.activeElement.textContent.trim()") == "Report":
-            break
+    for key in ("Tab", "ArrowRight", "ArrowRight"):
+        tab.keyboard.press(key)
+    tab.wait_for_function("document.activeElement.textContent.trim() === 'Report'")
     tab.keyboard.press("Enter")
     tab.get_by_text("There is no report of this scoring yet").wait_for()
     answer = tab.request.get(f"{app.url}/sleepfm/report?study={NIGHT}&scoring=999")
