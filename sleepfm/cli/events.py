@@ -76,9 +76,11 @@ def _lines(record: dict[str, object]) -> list[str]:
     assert isinstance(indices, dict)
     found = ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "no events"
     lines = [f"{record['out']}: {found} ({record['note']})"]
-    for key, index in indices.items():
+    for key, name in _INDEX_NAMES.items():
+        if (index := indices.get(key)) is None:
+            continue
         interval = "" if index["low"] is None else f" ({index['low']:.1f} to {index['high']:.1f} by stricter and looser rules)"
-        lines.append(f"{_INDEX_NAMES[key]}: {index['value']:.1f} per hour of sleep{interval}")
+        lines.append(f"{name}: {index['value']:.1f} per hour of sleep{interval}")
     if isinstance(second, dict):
         lines.append(f"{second['model']}: AHI of at least 15 with a probability of {100 * second['ahi_at_least_15']:.0f} %")
     return lines

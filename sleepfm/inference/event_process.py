@@ -20,6 +20,7 @@ from typing import Any
 from sleepfm.errors import RecordingError
 from sleepfm.inference import psgscoring_engine as engine
 from sleepfm.inference.event_signals import EEGS, FLOWS, LEGS
+from sleepfm.inference.psgscoring_night import EngineEvents, EngineNight
 from sleepfm.progress import Progress
 from sleepfm.vocabulary import EPOCH_S
 
@@ -41,7 +42,7 @@ _NEVER_OVER = 0.95
 _ENDS_WITHIN_S = 5.0
 
 
-def score_apart(night: engine.EngineNight, *, name: str, progress: Progress) -> engine.EngineEvents:
+def score_apart(night: EngineNight, *, name: str, progress: Progress) -> EngineEvents:
     """Score a night in a process of its own.
 
     Parameters
@@ -75,7 +76,7 @@ def score_apart(night: engine.EngineNight, *, name: str, progress: Progress) -> 
         ours.close()
 
 
-def _followed(ours: Connection, pace: _Pace, name: str, progress: Progress) -> engine.EngineEvents:
+def _followed(ours: Connection, pace: _Pace, name: str, progress: Progress) -> EngineEvents:
     while True:
         progress(pace.fraction(), pace.words())
         if not ours.poll(_ASKS_EVERY_S):
@@ -87,14 +88,14 @@ def _followed(ours: Connection, pace: _Pace, name: str, progress: Progress) -> e
             words, where = said
             raise RecordingError(f"{name}: psgscoring failed on it ({words})") from RuntimeError(where)
         else:
-            found: engine.EngineEvents = said
+            found: EngineEvents = said
             return found
 
 
 class _Pace:
     """How far the work is, from the steps that have begun and how long steps take."""
 
-    def __init__(self, night: engine.EngineNight) -> None:
+    def __init__(self, night: EngineNight) -> None:
         hours = len(night.stages) * EPOCH_S / 3600
         eeg = sum(part in night.traces for part in EEGS)
         times = {engine.BREATHING: 1, engine.ARMS: 1, engine.AWAKE: 1} if any(p in night.traces for p in FLOWS) else {}
@@ -135,7 +136,7 @@ def _work(theirs: Connection) -> None:
         theirs.send((what, said))
 
     try:
-        night: engine.EngineNight = theirs.recv()
+        night: EngineNight = theirs.recv()
         found = engine.score_night(night, lambda step: send("step", step))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         sys.exit(1)  # nobody is left who wants to know

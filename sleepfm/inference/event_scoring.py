@@ -15,7 +15,8 @@ import sleepfm
 from sleepfm.errors import MissingChannelsError, RecordingError, RequestError
 from sleepfm.inference.event_process import score_apart
 from sleepfm.inference.event_signals import EEGS, FLOWS, LEGS, Part, event_traces
-from sleepfm.inference.psgscoring_engine import EngineEvents, EngineNight, profiles, source_name
+from sleepfm.inference.psgscoring_engine import profiles
+from sleepfm.inference.psgscoring_night import EngineEvents, EngineNight, source_name
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.quality import QualityReport, assess
 from sleepfm.recording.recording import Recording

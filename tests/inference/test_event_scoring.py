@@ -22,6 +22,7 @@ from sleepfm.inference import psgscoring_engine as engine
 from sleepfm.inference.event_process import score_apart
 from sleepfm.inference.event_scoring import EventScoring, score_events
 from sleepfm.inference.event_signals import EEGS, LEG_RATE_HZ, RATE_HZ, Part, Trace, event_traces, region
+from sleepfm.inference.psgscoring_night import EngineNight, names_of
 from sleepfm.progress import silent
 from sleepfm.recording.quality import assess
 from sleepfm.recording.recording import Annotation
@@ -164,7 +165,7 @@ def test_cancelling_ends_the_process() -> None:
 
 def test_a_failure_of_the_engine_is_one_line_about_the_recording() -> None:
     flow = Trace("Flow", RATE_HZ, np.zeros(3000, np.float32), np.zeros(1, bool))
-    broken = engine.EngineNight({Part.FLOW: flow}, np.zeros(1, np.int8), np.zeros(1, bool), "no such profile")
+    broken = EngineNight({Part.FLOW: flow}, np.zeros(1, np.int8), np.zeros(1, bool), "no such profile")
     with pytest.raises(RecordingError, match=r"^the night: psgscoring failed on it \(KeyError"):
         score_apart(broken, name="the night", progress=silent)
 
@@ -211,8 +212,8 @@ def test_channels_are_chosen_by_kind_and_brought_to_volts() -> None:
 
 def test_psgscoring_guesses_nothing_from_the_names_it_is_given() -> None:
     trace = Trace("SpO2 flow leg chin", RATE_HZ, np.zeros(1, np.float32), np.zeros(1, bool))
-    given = engine.EngineNight(dict.fromkeys(Part, trace), np.zeros(1, np.int8), np.zeros(1, bool), "")
-    names = engine._names(given)
+    given = EngineNight(dict.fromkeys(Part, trace), np.zeros(1, np.int8), np.zeros(1, bool), "")
+    names = names_of(given)
     assert len(set(names.values())) == len(names)
     assert set(detect_channels([name for part, name in names.items() if part not in EEGS])) == set()
     assert set(detect_channels(list(names.values()))) == {"eeg"}
