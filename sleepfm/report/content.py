@@ -14,7 +14,7 @@ import numpy as np
 from sleepfm.analysis.sleep_statistics import Statistic
 from sleepfm.analysis.statistic_definitions import POSITION
 from sleepfm.recording.scorings.scoring import Event
-from sleepfm.report.figures import has_heart_rate, has_spo2, positions_of, shown_channels, spectrum_limits
+from sleepfm.report.figure_rows import has_heart_rate, has_spo2, positions_of, shown_channels, spectrum_limits
 from sleepfm.report.fonts import drawable
 from sleepfm.report.report_data import ReportData, State
 from sleepfm.vocabulary import EventName, Stage

@@ -1,8 +1,4 @@
-"""The figures of a report: stacked rows over one time axis, drawn by matplotlib without a display.
-
-Lines and bars stay vectors while they are few; the spectrogram, the quality strips and crowds of events are pictures inside.
-Labels come from files: they are made printable and never read as formulas.
-"""
+"""The figures of a report: stacked rows over one time axis, drawn by matplotlib without a display."""
 
 from __future__ import annotations
 
@@ -11,47 +7,40 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sleepfm.colours import EVENT_COLOURS, HYPNOGRAM_ORDER, OTHER_EVENT_COLOUR, QUALITY_COLOURS, STAGE_COLOURS
-from sleepfm.recording.quality import UNUSABLE, QualityFlag
-from sleepfm.report.fonts import drawable, register_font
-from sleepfm.report.report_data import ChannelQuality, ReportData
-from sleepfm.signals.vitals import NO_POSITION
-from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, STAGE_SHORT, EventName, Stage
+from sleepfm.report.figure_rows import (
+    FAINT,
+    GRID,
+    INK,
+    draw_events,
+    draw_heart_rate,
+    draw_hypnodensity,
+    draw_hypnogram,
+    draw_position,
+    draw_quality,
+    draw_spectrogram,
+    draw_spo2,
+    draw_stage_strip,
+    has_heart_rate,
+    has_spo2,
+    lanes_of,
+    positions_of,
+    shown_channels,
+)
+from sleepfm.report.fonts import register_font
+from sleepfm.report.report_data import ReportData
+from sleepfm.vocabulary import EPOCH_S
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, QUIET, GRID, FAINT, GAP = "#1f2933", "#5b6673", "#e6e9ee", "#9aa3ae", "#eceef1"
-SPO2_COLOUR, HEART_COLOUR, LOW_COLOUR = "#7a3510", "#a3342c", "#d9480f"
-EVENT_LANES: tuple[tuple[str, tuple[EventName, ...]], ...] = (
-    ("Obstr. apnea", (EventName.OBSTRUCTIVE_APNEA,)),
-    ("Central apnea", (EventName.CENTRAL_APNEA,)),
-    ("Mixed apnea", (EventName.MIXED_APNEA,)),
-    ("Hypopnea", (EventName.HYPOPNEA,)),
-    ("RERA", (EventName.RERA,)),
-    ("Desaturation", (EventName.DESATURATION,)),
-    ("Arousal", (EventName.AROUSAL,)),
-    ("Limb", (EventName.LEG_MOVEMENT, EventName.PLM)),
-    ("Snore", (EventName.SNORE,)),
-    ("Artifact", (EventName.ARTIFACT,)),
-)
-"""From top to bottom; a lane without events is not drawn."""
-MOST_CHANNELS = 20
-"""Channels whose quality is drawn; the others are counted."""
-MOST_VECTORS = 1500
-"""More bars than this are drawn as a picture, or the file grows and its reader waits."""
 PAPER_DPI = 220
 WIDTH_IN = 7.2
 """Of the figures: that of A4 and Letter between their margins."""
-SPECTRUM_PERCENTILES = (5.0, 98.0)
-_BINS = 900
-"""Columns of the night in which fast curves are summed up: more than paper or screen can show."""
 _LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN, _BETWEEN_IN = 0.98, 0.12, 0.2, 0.36, 0.13
 _STYLE: Any = {
     "svg.hashsalt": "sleepfm",
@@ -100,29 +89,29 @@ def _night(data: ReportData) -> Figure:
     """Return the hypnogram with lights, the events and the oxygen saturation under it."""
     lanes = lanes_of(data)
     alone = not lanes and not has_spo2(data)
-    rows = [_Row(2.4 if alone else 1.55, lambda axes: _hypnogram(axes, data))]
+    rows = [_Row(2.4 if alone else 1.55, lambda axes: draw_hypnogram(axes, data))]
     if lanes:
-        rows.append(_Row(0.135 * len(lanes) + 0.06, lambda axes: _events(axes, data, lanes)))
+        rows.append(_Row(0.135 * len(lanes) + 0.06, lambda axes: draw_events(axes, data, lanes)))
     if has_spo2(data):
-        rows.append(_Row(0.85, lambda axes: _spo2(axes, data)))
+        rows.append(_Row(0.85, lambda axes: draw_spo2(axes, data)))
     return _stacked(rows, data)
 
 
 def _detail(data: ReportData) -> Figure:
     """Return hypnodensity, spectrogram, heart rate, position and the quality by channel, each where it is there."""
-    rows = [_Row(0.13, lambda axes: _stage_strip(axes, data))]
+    rows = [_Row(0.13, lambda axes: draw_stage_strip(axes, data))]
     if data.scoring.probabilities is not None:
-        rows.append(_Row(1.0, lambda axes: _hypnodensity(axes, data)))
+        rows.append(_Row(1.0, lambda axes: draw_hypnodensity(axes, data)))
     if data.spectrum is not None:
-        rows.append(_Row(1.35, lambda axes: _spectrogram(axes, data)))
+        rows.append(_Row(1.35, lambda axes: draw_spectrogram(axes, data)))
     if has_heart_rate(data):
-        rows.append(_Row(0.8, lambda axes: _heart_rate(axes, data)))
+        rows.append(_Row(0.8, lambda axes: draw_heart_rate(axes, data)))
     positions = positions_of(data)
     if positions:
-        rows.append(_Row(0.14 * len(positions) + 0.06, lambda axes: _position(axes, data, positions)))
+        rows.append(_Row(0.14 * len(positions) + 0.06, lambda axes: draw_position(axes, data, positions)))
     shown = shown_channels(data)
     if shown:
-        rows.append(_Row(0.145 * len(shown) + 0.04, lambda axes: _quality(axes, shown)))
+        rows.append(_Row(0.145 * len(shown) + 0.04, lambda axes: draw_quality(axes, shown)))
     return _stacked(rows, data)
 
 
@@ -164,44 +153,6 @@ def png(figure: Figure) -> bytes:
     with rc_context(_STYLE):
         figure.savefig(written, format="png", dpi=PAPER_DPI, metadata={"Software": None})
     return written.getvalue()
-
-
-def lanes_of(data: ReportData) -> list[tuple[str, tuple[EventName, ...]]]:
-    """Return the lanes that have events."""
-    there = {event.name for event in data.events}
-    return [(label, names) for label, names in EVENT_LANES if there & {name.value for name in names}]
-
-
-def has_spo2(data: ReportData) -> bool:
-    """Whether any second has an oxygen saturation."""
-    return data.vitals is not None and bool(np.isfinite(data.vitals.spo2_1hz).any())
-
-
-def has_heart_rate(data: ReportData) -> bool:
-    """Whether any second has a heart rate."""
-    return data.vitals is not None and bool(np.isfinite(data.vitals.heart_rate_1hz).any())
-
-
-def positions_of(data: ReportData) -> list[int]:
-    """Return the codes of the body positions of the night, most of the time first."""
-    if data.vitals is None:
-        return []
-    codes, seconds = np.unique(data.vitals.position_1hz[data.vitals.position_1hz != NO_POSITION], return_counts=True)
-    return [int(code) for code in codes[np.argsort(-seconds, kind="stable")]][:8]
-
-
-def position_name(data: ReportData, code: int) -> str:
-    """Return what a position's code means; where the file does not say, its number."""
-    assert data.vitals is not None
-    return data.vitals.position_names.get(code, f"code {code}")
-
-
-def shown_channels(data: ReportData) -> list[ChannelQuality]:
-    """Return the channels whose quality is drawn: in the file's order, of too many the bad ones first."""
-    if len(data.quality) <= MOST_CHANNELS:
-        return list(data.quality)
-    order = sorted(range(len(data.quality)), key=lambda k: (not data.quality[k].bad, k))[:MOST_CHANNELS]
-    return [data.quality[k] for k in sorted(order)]
 
 
 def _stacked(rows: Sequence[_Row], data: ReportData) -> Figure:
@@ -252,269 +203,3 @@ def _time_axis(axes: Axes, data: ReportData, *, last: bool) -> None:
 def _clock(hours: float) -> str:
     minutes = round(hours * 60)
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
-def _label(axes: Axes, text: str) -> None:
-    """Write what a row shows left of it, clear of its numbers."""
-    axes.text(
-        -0.72, 0.5, text, transform=_inches_left(axes), rotation=90, ha="center", va="center", fontsize=7.5, linespacing=1.05
-    )
-
-
-def _inches_left(axes: Axes) -> Any:
-    """Return a transform whose x is inches from the row's left edge and whose y runs over the row's height."""
-    from matplotlib.transforms import Affine2D, blended_transform_factory
-
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    left_in = axes.get_position().x0 * figure.get_size_inches()[0]
-    return blended_transform_factory(Affine2D().translate(left_in, 0) + figure.dpi_scale_trans, axes.transAxes)
-
-
-def _bouts(values: np.ndarray) -> list[tuple[int, int, int]]:
-    """Return runs of equal values as (first, stop, value)."""
-    if not values.size:
-        return []
-    edges = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1, [values.size]])
-    return [(int(a), int(b), int(values[a])) for a, b in pairwise(edges)]
-
-
-def _shade_gaps(axes: Axes, data: ReportData) -> None:
-    for start, stop in data.gaps:
-        axes.axvspan(start / 3600, stop / 3600, color=GAP, linewidth=0, zorder=0)
-
-
-def _hypnogram(axes: Axes, data: ReportData) -> None:
-    from matplotlib.collections import LineCollection
-
-    level = {stage: len(HYPNOGRAM_ORDER) - 1 - k for k, stage in enumerate(HYPNOGRAM_ORDER)}
-    per_hour = data.scoring.epoch_s / 3600
-    bouts = _bouts(data.scoring.stages)
-    flat, colours, risers = [], [], []
-    for number, (first, stop, stage) in enumerate(bouts):
-        if stage == Stage.UNKNOWN:
-            axes.axvspan(first * per_hour, stop * per_hour, color=STAGE_COLOURS[Stage.UNKNOWN], alpha=0.35, linewidth=0, zorder=0)
-            continue
-        y = level[Stage(stage)]
-        flat.append([(first * per_hour, y), (stop * per_hour, y)])
-        colours.append(STAGE_COLOURS[Stage(stage)])
-        if number + 1 < len(bouts) and bouts[number + 1][2] != Stage.UNKNOWN:
-            risers.append([(stop * per_hour, y), (stop * per_hour, level[Stage(bouts[number + 1][2])])])
-    axes.add_collection(LineCollection(risers, colors=FAINT, linewidths=0.7, zorder=2))
-    axes.add_collection(LineCollection(flat, colors=colours, linewidths=3.2, capstyle="butt", zorder=3))
-    axes.set_ylim(-0.5, len(HYPNOGRAM_ORDER) - 0.35)
-    axes.set_yticks([level[stage] for stage in HYPNOGRAM_ORDER], [STAGE_SHORT[stage] for stage in HYPNOGRAM_ORDER])
-    axes.grid(visible=True, axis="y")
-    axes.set_axisbelow(True)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    _label(axes, "Stage")
-    _shade_gaps(axes, data)
-    hours = data.facts.duration_s / 3600
-    for at, words in ((data.lights_off_s, "lights off"), (data.lights_on_s, "lights on")):
-        if at is not None:
-            axes.axvline(at / 3600, color=INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=4)
-            side: Literal["left", "right"] = "right" if at / 3600 > 0.85 * hours else "left"
-            axes.text(
-                at / 3600,
-                1.0,
-                f" {words} " if side == "left" else f"{words} ",
-                transform=axes.get_xaxis_transform(),
-                ha=side,
-                va="bottom",
-                fontsize=7,
-            )
-
-
-def _events(axes: Axes, data: ReportData, lanes: Sequence[tuple[str, tuple[EventName, ...]]]) -> None:
-    """Draw a bar for each event, pale where the sleeper was awake: it is marked there and not counted."""
-    from matplotlib.collections import PolyCollection
-
-    least = data.facts.duration_s / 3600 / 700  # else a short event of a long night is thinner than the ink
-    lane_of = {name.value: len(lanes) - 1 - k for k, (_, names) in enumerate(lanes) for name in names}
-    stages = data.scoring.stages
-    bars, colours = [], []
-    for event in data.events:
-        if event.name not in lane_of:
-            continue
-        start, y = event.start_s / 3600, lane_of[event.name]
-        stop = max(event.stop_s / 3600, start + least)
-        bars.append([(start, y + 0.12), (stop, y + 0.12), (stop, y + 0.88), (start, y + 0.88)])
-        epoch = int(event.start_s // data.scoring.epoch_s)
-        asleep = 0 <= epoch < stages.size and stages[epoch] > Stage.WAKE
-        colours.append(_rgba(EVENT_COLOURS.get(event.name, OTHER_EVENT_COLOUR), 1.0 if asleep else 0.35))
-    crowd = len(bars) > MOST_VECTORS
-    axes.add_collection(PolyCollection(bars, facecolors=colours, edgecolors="none", rasterized=crowd, zorder=2))
-    axes.set_ylim(0, len(lanes))
-    axes.set_yticks(np.arange(len(lanes)) + 0.5, [label for label, _ in lanes][::-1])
-    axes.set_yticks(np.arange(len(lanes) + 1), minor=True)
-    axes.grid(visible=True, axis="y", which="minor")
-    axes.tick_params(axis="y", which="both", length=0)
-    axes.spines["left"].set_visible(False)
-    _shade_gaps(axes, data)
-
-
-def _rgba(colour: str, alpha: float) -> tuple[float, float, float, float]:
-    red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
-    return red, green, blue, alpha
-
-
-def _summed_up(values: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the middle (h), lowest, middle and highest value of each column of the night; NaN where there is none."""
-    columns = max(1, min(_BINS, values.size))
-    edges = np.linspace(0, values.size, columns + 1).astype(int)
-    low, middle, high = (np.full(columns, np.nan) for _ in range(3))
-    for k, (a, b) in enumerate(pairwise(edges)):
-        there = values[a:b][np.isfinite(values[a:b])]
-        if there.size:
-            low[k], middle[k], high[k] = there.min(), np.median(there), there.max()
-    hours = (edges[:-1] + edges[1:]) / 2 / 3600
-    return np.minimum(hours, duration_s / 3600), low, middle, high
-
-
-def _spo2(axes: Axes, data: ReportData) -> None:
-    assert data.vitals is not None
-    hours, low, middle, high = _summed_up(data.vitals.spo2_1hz, data.facts.duration_s)
-    axes.fill_between(hours, low, high, color=SPO2_COLOUR, alpha=0.45, linewidth=0)
-    axes.plot(hours, middle, color=SPO2_COLOUR, linewidth=0.7)
-    below = np.where(low < 90, low, 90)
-    if (below < 90).any():
-        axes.fill_between(hours, below, 90, color=LOW_COLOUR, alpha=0.55, linewidth=0)
-    axes.axhline(90, color=LOW_COLOUR, linewidth=0.7, linestyle=(0, (3, 2)))
-    axes.set_ylim(min(80.0, np.floor(float(np.nanmin(low)) / 5) * 5), 100.5)
-    axes.grid(visible=True, axis="y")
-    axes.set_axisbelow(True)
-    _label(axes, "SpO2, %")
-    _shade_gaps(axes, data)
-
-
-def _stage_strip(axes: Axes, data: ReportData) -> None:
-    per_hour = data.scoring.epoch_s / 3600
-    for first, stop, stage in _bouts(data.scoring.stages):
-        axes.axvspan(first * per_hour, stop * per_hour, color=STAGE_COLOURS[Stage(stage)], linewidth=0)
-    axes.set_yticks([0.5], ["Stage"])
-    axes.set_ylim(0, 1)
-    axes.tick_params(axis="y", length=0)
-    axes.spines[:].set_visible(False)
-    _stage_legend(axes)
-
-
-def _stage_legend(axes: Axes) -> None:
-    from matplotlib.patches import Patch
-
-    stages = (*HYPNOGRAM_ORDER, Stage.UNKNOWN)
-    axes.legend(
-        handles=[Patch(color=STAGE_COLOURS[stage], label=STAGE_SHORT[stage]) for stage in stages],
-        ncols=len(stages),
-        loc="lower right",
-        bbox_to_anchor=(1.0, 0.85),
-        frameon=False,
-        fontsize=7,
-        handlelength=1.0,
-        handleheight=0.8,
-        columnspacing=1.2,
-        borderaxespad=0.1,
-    )
-
-
-def _hypnodensity(axes: Axes, data: ReportData) -> None:
-    probabilities = data.scoring.probabilities
-    assert probabilities is not None
-    epochs = np.arange(len(probabilities) + 1) * data.scoring.epoch_s / 3600
-    shares = np.nan_to_num(probabilities, nan=0.0)
-    bottom = np.zeros(len(shares))
-    for stage in HYPNOGRAM_ORDER[::-1]:
-        top = bottom + shares[:, SCORED_STAGES.index(stage)]
-        axes.fill_between(
-            epochs,
-            np.append(bottom, bottom[-1:]),
-            np.append(top, top[-1:]),
-            step="post",
-            color=STAGE_COLOURS[stage],
-            linewidth=0,
-        )
-        bottom = top
-    axes.set_ylim(0, 1)
-    axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
-    _label(axes, "Stage\nprobability, %")
-
-
-def _spectrogram(axes: Axes, data: ReportData) -> None:
-    assert data.spectrum is not None
-    stored = data.spectrum.spectrogram
-    low, high = spectrum_limits(data)
-    hours = len(stored.power_db) * EPOCH_S / 3600
-    axes.imshow(
-        np.ma.masked_invalid(stored.power_db.T),
-        origin="lower",
-        aspect="auto",
-        extent=(0, hours, float(stored.frequencies_hz[0]), float(stored.frequencies_hz[-1])),
-        vmin=low,
-        vmax=high,
-        cmap="viridis",
-        interpolation="none",
-    )
-    axes.set_facecolor(GAP)
-    axes.set_yticks([tick for tick in (5, 10, 15, 20, 25, 30) if tick <= stored.frequencies_hz[-1] + 1e-6])
-    _label(axes, f"{drawable(data.spectrum.label)[:16]}, Hz")
-
-
-def spectrum_limits(data: ReportData) -> tuple[float, float]:
-    """Return the powers (dB) at which the spectrogram's colours begin and end."""
-    assert data.spectrum is not None
-    power = data.spectrum.spectrogram.power_db
-    present = power[np.isfinite(power)]
-    if not present.size:
-        return 0.0, 1.0
-    low, high = np.percentile(present, SPECTRUM_PERCENTILES)
-    return float(low), float(max(high, low + 1e-3))
-
-
-def _heart_rate(axes: Axes, data: ReportData) -> None:
-    assert data.vitals is not None
-    hours, low, middle, high = _summed_up(data.vitals.heart_rate_1hz, data.facts.duration_s)
-    axes.fill_between(hours, low, high, color=HEART_COLOUR, alpha=0.3, linewidth=0)
-    axes.plot(hours, middle, color=HEART_COLOUR, linewidth=0.8)
-    ends = np.percentile(data.vitals.heart_rate_1hz[np.isfinite(data.vitals.heart_rate_1hz)], (0.2, 99.8))
-    axes.set_ylim(np.floor((ends[0] - 3) / 10) * 10, np.ceil((ends[1] + 3) / 10) * 10)
-    axes.grid(visible=True, axis="y")
-    axes.set_axisbelow(True)
-    _label(axes, "Heart rate,\nbeats/min")
-    _shade_gaps(axes, data)
-
-
-def _position(axes: Axes, data: ReportData, positions: Sequence[int]) -> None:
-    assert data.vitals is not None
-    y_of = {code: len(positions) - 1 - k for k, code in enumerate(positions)}
-    codes = data.vitals.position_1hz
-    for first, stop, code in _bouts(codes):
-        if code in y_of:
-            axes.barh(y_of[code] + 0.5, (stop - first) / 3600, 0.7, left=first / 3600, color=QUIET, linewidth=0)
-    axes.set_ylim(0, len(positions))
-    axes.set_yticks(np.arange(len(positions)) + 0.5, [drawable(position_name(data, code))[:16] for code in positions][::-1])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    _shade_gaps(axes, data)
-
-
-def _quality(axes: Axes, shown: Sequence[ChannelQuality]) -> None:
-    flags = np.stack([one.flags for one in shown])
-    picture = np.empty((*flags.shape, 3))
-    picture[:] = _rgba(QUALITY_COLOURS["good"], 1)[:3]
-    for name, found in (
-        ("noted", (flags & ~(UNUSABLE | QualityFlag.GAP)) != 0),
-        ("bad", (flags & UNUSABLE) != 0),
-        ("gap", (flags & QualityFlag.GAP) != 0),
-    ):
-        picture[found] = _rgba(QUALITY_COLOURS[name], 1)[:3]
-    axes.imshow(
-        picture,
-        aspect="auto",
-        extent=(0, flags.shape[1] * EPOCH_S / 3600, len(shown), 0),
-        interpolation="none",
-    )
-    for k in range(1, len(shown)):
-        axes.axhline(k, color="white", linewidth=1.2)
-    axes.set_yticks(np.arange(len(shown)) + 0.5, [drawable(one.label)[:17] for one in shown], fontsize=6.5)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
