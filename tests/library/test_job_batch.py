@@ -23,7 +23,6 @@ from sleepfm.library.job_batch import BatchResult, batch_folder, listed, run_bat
 from sleepfm.library.library import Library
 from sleepfm.progress import silent
 from sleepfm.runs.table import Lane
-from tests.make_edf import write_edf
 
 DOUBLE = "tests.library.batch_worker_double"
 
@@ -180,22 +179,17 @@ def test_as_a_job_it_opens_only_what_the_app_may_read(tmp_path: Path, home: Home
     assert begun(batch_folder(home, job)) == ["a"]
 
 
-def test_the_command_does_real_recordings_and_exits_1_for_a_bad_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_edf(tmp_path / "in" / "night.edf", seconds=60)
-    (tmp_path / "in" / "bad.edf").write_bytes(b"0       nothing")
-    arguments = [
-        "batch",
-        str(tmp_path / "in"),
-        "--out",
-        str(tmp_path / "out"),
-        "--home",
-        str(tmp_path / "home"),
-        "--steps",
-        "convert",
-    ]
-    assert main([*arguments, "--json"]) == 1
+def test_the_command_prints_one_object_and_exits_1_for_a_bad_one(
+    tmp_path: Path, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recordings(tmp_path / "in", "night.edf", "dies.edf")
+    arguments = ["batch", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--home", str(home.root), "--steps", "convert"]
+    assert main([*arguments, "--jobs", "2", "--json"]) == 1
     said = json.loads(capsys.readouterr().out)
     assert [(one["id"], one["outcome"]) for one in said["recordings"]] == [("", "failed"), ("night", "done")]
-    assert (tmp_path / "out" / "night" / "signals.hdf5").is_file()
+    assert said["counts"] == {"done": 1, "partly": 0, "failed": 1}
     assert main(arguments) == 2
     assert "--resume" in capsys.readouterr().err
+    (tmp_path / "in" / "dies.edf").unlink()
+    assert main([*arguments, "--resume"]) == 0
+    assert "1 of them before" in capsys.readouterr().out
