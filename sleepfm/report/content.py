@@ -281,7 +281,7 @@ def tables(data: ReportData) -> tuple[Table, ...]:
         note = "Entries of the log of this scoring; the log itself, epoch by epoch, is exported beside the scoring."
         made.append(Table("Edits", ("What", "Times"), edits, (0.3, 0.15), frozenset({1}), note))
     origins = tuple((drawable(name), drawable(value)) for name, value in data.provenance)
-    made.append(Table("Provenance", ("What", "With what"), origins, (0.25, 0.75)))
+    made.append(Table("Provenance", ("What", "With what"), origins, (0.25, 0.75), note=f"Made {moment(data.made_at)}."))
     return tuple(made)
 
 

@@ -19,7 +19,8 @@ from sleepfm.library.facts import person
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.night_statistics import study_statistics
 from sleepfm.library.review_log import changes_since
-from sleepfm.library.reviews import ReviewDocument, ReviewState, document, is_as_signed, proposal_words
+from sleepfm.library.review_proposal import proposal_words
+from sleepfm.library.reviews import ReviewDocument, ReviewState, document, is_as_signed
 from sleepfm.library.scored_night import ScoredNight, scored_night
 from sleepfm.library.study import AUTOMATIC_ENGINES, Study
 from sleepfm.models.card import SIMULATED
@@ -113,7 +114,7 @@ def study_report(
             spectrum=_stored_spectrum(library, study.id, recording, stored.provenance),
             quality=channel_quality(recording, library.quality(study.id)),
             simulated_models=simulated_models(stored.provenance, events_provenance),
-            remarks=tuple(recording.problems),
+            remarks=(*recording.problems, *warnings_of(stored.provenance), *warnings_of(events_provenance)),
             provenance=(
                 SOFTWARE,
                 *engine_rows("Stages", _of_proposal(stored)),
@@ -201,6 +202,11 @@ def simulated_models(*provenances: Mapping[str, Any]) -> tuple[str, ...]:
     every = chain.from_iterable((one, one.get("base") or {}) for one in provenances)
     named = [str(one.get("model") or one.get("label")) for one in every if one.get("trained_on") == SIMULATED]
     return tuple(dict.fromkeys(named))
+
+
+def warnings_of(provenance: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what an engine warned of, each a sentence."""
+    return tuple(str(one) for one in provenance.get("warnings") or ())
 
 
 def lights_mark(events: Sequence[Event], name: EventName) -> float | None:

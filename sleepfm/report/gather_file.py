@@ -14,7 +14,7 @@ from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, night_
 from sleepfm.analysis.spectrogram import multitaper
 from sleepfm.analysis.spectrogram_choice import first_spectrogram
 from sleepfm.errors import ScoringError
-from sleepfm.library.reviews import proposal_words
+from sleepfm.library.review_proposal import proposal_words
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.derivations import read_derivation
 from sleepfm.recording.fingerprint import fingerprint
@@ -37,6 +37,7 @@ from sleepfm.report.gather import (
     simulated_models,
     study_code,
     study_facts,
+    warnings_of,
 )
 from sleepfm.report.redaction import without_identity
 from sleepfm.report.report_data import ReportData, Spectrum, Standing, State
@@ -82,7 +83,13 @@ def results_of(folder: Path, sha256: str) -> Results | None:
         raise ScoringError(f"{file}: cannot be read ({error}); run the recording again") from None
     if not isinstance(said, dict) or said.get("sha256") != sha256:
         return None
-    return Results(folder, said.get("stage", {}), said.get("events", {}))
+    return results_from(folder, said)
+
+
+def results_from(folder: Path, told: Mapping[str, Any]) -> Results:
+    """Return the results in a folder, given what the steps of `run` told of themselves by name."""
+    engines = (told.get(step, {}).get("provenance", {}) for step in ("stage", "events"))
+    return Results(folder, *engines)
 
 
 def file_report(
@@ -194,7 +201,7 @@ def recording_report(
         spectrum=spectrum,
         quality=channel_quality(recording, quality),
         simulated_models=simulated_models(staged, scored),
-        remarks=recording.problems,
+        remarks=(*recording.problems, *warnings_of(staged), *warnings_of(scored)),
         provenance=(SOFTWARE, *engine_rows("Stages", staged), *engine_rows("Events", scored), ("Recording sha256", sha256)),
     )
     progress(1.0, "spectrogram")

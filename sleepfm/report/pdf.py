@@ -48,7 +48,6 @@ def pdf_report(data: ReportData, figures: Figures | None = None, *, paper: Paper
         _detail(pdf, data, figures)
     for table in content.tables(data):
         _table(pdf, table)
-    _closing(pdf, data)
     return bytes(pdf.output())
 
 
@@ -279,8 +278,3 @@ def _table(pdf: FPDF, table: Table) -> None:
         pdf.ln(0.8)
         _small(pdf, table.note)
     pdf.ln(1.5)
-
-
-def _closing(pdf: FPDF, data: ReportData) -> None:
-    pdf.ln(1)
-    _small(pdf, f"Made {content.moment(data.made_at)} by SleepFM Workbench {sleepfm.__version__}.")

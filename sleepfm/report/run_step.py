@@ -11,7 +11,7 @@ from sleepfm.inference.night import Night
 from sleepfm.inference.pipeline import ReportStep
 from sleepfm.progress import Progress, part
 from sleepfm.recording.fingerprint import fingerprint
-from sleepfm.report.gather_file import Results, recording_report
+from sleepfm.report.gather_file import recording_report, results_from
 from sleepfm.report.making import Wish, write_report
 
 
@@ -28,7 +28,7 @@ def report_step(*, age: object = None, sex: object = None) -> ReportStep:
             night.recording,
             identifier=night.id,
             sha256=night.sha256 or fingerprint(night.source),
-            results=Results(out, told.get("stage", {}), told.get("events", {})),
+            results=results_from(out, told),
             age=age if isinstance(age, int | float) else None,
             sex=sex if isinstance(sex, str) else None,
             progress=part(progress, 0.0, 0.7),

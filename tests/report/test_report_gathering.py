@@ -156,11 +156,13 @@ def test_a_file_is_reported_with_what_run_found(tmp_path: Path) -> None:
     write_scoring(Scoring(stages), folder / "hypnogram.csv")
     counted = night_statistics(stages)
     (folder / "statistics.json").write_text(json.dumps(counted.as_dict()), "utf-8")
-    told = {"sha256": fingerprint(night), "stage": {"engine": "yasa", "label": "YASA", "version": "0.8.1", "note": "YASA 0.8.1"}}
+    engine = {"engine": "yasa", "label": "YASA", "version": "0.8.1", "note": "YASA 0.8.1", "warnings": ["no chin EMG"]}
+    told = {"sha256": fingerprint(night), "stage": {"engine": "yasa", "provenance": engine}}
     (folder / "provenance.json").write_text(json.dumps(told), "utf-8")
     data = file_report(night, results_in=tmp_path / "out")
     assert data.statistics == counted
     assert data.standing.proposal == "YASA 0.8.1"
+    assert "no chin EMG" in data.remarks
     assert data.scoring.stages.tolist() == stages.tolist()
     assert [event.name for event in data.events] == ["Hypopnea"]  # the recording's own, since run scored none
     assert data.vitals is not None
