@@ -35,6 +35,7 @@ from sleepfm.recording.scorings.tables import read_lines
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, Lane
 from sleepfm.signals.convert import STUDY_SUFFIXES, find_recordings
+from sleepfm.signals.study_ids import study_id
 
 WORKER = "sleepfm.cli.batch_worker"
 DEFAULT_STEPS = ("stage", "events", "statistics", "report")
@@ -185,11 +186,11 @@ class _Batch:
         started, ended = time.monotonic(), reused
         try:
             while waiting or running:
-                # two of one name would take the same folder
-                names = {one.file.stem for one in running}
-                while len(running) < max(1, jobs) and (following := next((f for f in waiting if f.stem not in names), None)):
+                # two of one id would take the same folder
+                ids = {_id(one.file) for one in running}
+                while len(running) < max(1, jobs) and (following := next((f for f in waiting if _id(f) not in ids), None)):
                     waiting.remove(following)
-                    names.add(following.stem)
+                    ids.add(_id(following))
                     begun = self._begin(following, jobs)
                     if isinstance(begun, _Running):
                         running.append(begun)
@@ -326,6 +327,11 @@ class _Batch:
     def _in_order(self, files: Sequence[Path]) -> BatchState:
         known = self._state.done
         return BatchState(self._options, {str(file): known[str(file)] for file in files if str(file) in known})
+
+
+def _id(file: Path) -> str:
+    """Return the id that a recording's folder begins with, where capitals make no difference on every disk."""
+    return study_id(file).casefold()
 
 
 def _size(file: Path) -> int:

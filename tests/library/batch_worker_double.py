@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.signals.study_ids import study_id
 
 
 def end_with_parent() -> None:
@@ -22,10 +23,14 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=end_with_parent, daemon=True).start()
     file, out = Path(request["file"]), Path(request["out"])
-    folder = out / file.stem
+    folder = out / f"results of {file.stem}" if file.stem.startswith("alone") else out / file.stem
     folder.mkdir(parents=True, exist_ok=True)
     with (out / "begun.txt").open("a") as log:
         log.write(f"{file.stem} {os.getpid()}\n")
+    if file.stem.startswith("alone"):
+        (out / study_id(file).casefold()).mkdir()  # another one in the same folder breaks this one
+        time.sleep(0.3)
+        (out / study_id(file).casefold()).rmdir()
     if file.stem.startswith("slow"):
         print(json.dumps({"progress": 0.5, "message": "half"}), flush=True)
         time.sleep(60)

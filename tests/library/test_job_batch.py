@@ -62,6 +62,12 @@ def test_bad_ones_are_listed_with_their_step_and_the_others_are_done(tmp_path: P
     assert results_csv(first).decode().splitlines()[1].split(",")[1] == "done"
 
 
+def test_two_whose_names_give_one_id_are_never_under_way_together(tmp_path: Path, home: Home) -> None:
+    recordings(tmp_path / "in", "alone at home.edf", "alone_at_home.edf", "alone_at HOME.edf")
+    found = run_over(tmp_path / "in", tmp_path / "out", home=home, steps=("convert",), jobs=3)
+    assert {one.outcome for one in found.state.done.values()} == {"done"}, [one.error for one in found.state.done.values()]
+
+
 def test_it_goes_on_where_it_was_and_does_anew_what_changed(tmp_path: Path, home: Home) -> None:
     a, b, dies = recordings(tmp_path / "in", "a.edf", "b.edf", "dies.edf")
     out = tmp_path / "out"
