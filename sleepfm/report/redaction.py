@@ -18,7 +18,9 @@ _T = TypeVar("_T")
 def without_identity(data: ReportData, identity: Identity, *, code: str) -> ReportData:
     """Return a report's data with every text left out that holds a name, a number or a date of the recording's header.
 
-    Who reviewed and signed stays, and when: that is no part of the header. So do our own definitions.
+    Who reviewed and signed stays, and when: that is no part of the header, even where the two share a surname. It stays only
+    where those people are named; every other text, the study's id first, is searched for their words too. Our own definitions
+    stay.
 
     Parameters
     ----------
@@ -26,11 +28,27 @@ def without_identity(data: ReportData, identity: Identity, *, code: str) -> Repo
         What the study is called when its own id names the person.
     """
     standing = data.standing
-    people = {word for name in (standing.scorer, standing.signed_by) for word in identity.traces_in(name)}
-    days = {moment.date() for moment in (data.made_at, standing.changed_at, standing.signed_at) if moment is not None}
-    known = identity.without_words(people).without_dates_of(days)
-    study = code if known.names_in(data.facts.study) else data.facts.study
-    return _cleaned(replace(data, facts=replace(data.facts, study=study, patient=None, start_date=None)), known)
+    people = frozenset(name for name in (standing.scorer, standing.signed_by) if name)
+    facts = replace(
+        data.facts, study=code if identity.names_in(data.facts.study) else data.facts.study, patient=None, start_date=None
+    )
+    cleaned = _cleaned(replace(data, facts=facts), identity)
+    return replace(
+        cleaned,
+        scoring=replace(cleaned.scoring, scorer=_by(data.scoring.scorer, people, identity)),
+        events=tuple(
+            replace(kept, source=_by(event.source, people, identity))
+            for kept, event in zip(cleaned.events, data.events, strict=True)
+        ),
+        events_by=_by(data.events_by, people, identity),
+    )
+
+
+def _by(text: str, people: frozenset[str], identity: Identity) -> str:
+    """Return who made something: one of the people by name, and what is said after it only when that names nobody."""
+    person = next((name for name in people if text == name or text.startswith(f"{name}, ")), "")
+    rest = text.removeprefix(person)
+    return person + (f", {LEFT_OUT}" if person and identity.names_in(rest) else _cleaned(rest, identity))
 
 
 def _cleaned(value: _T, identity: Identity) -> _T:
