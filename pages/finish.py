@@ -252,6 +252,7 @@ def main() -> None:
                 reviews = {one.scoring: one for one in reviews_of(library, study.id)}
                 one = choose_scoring(study, stored, reviews)
                 view = choose_view() if one is not None else NUMBERS
+                st.page_link("pages/review.py", label="To the traces", query_params={"study": study.id})
             if one is None:
                 show_without_scoring(library, study)
                 return

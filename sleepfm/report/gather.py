@@ -99,6 +99,7 @@ def study_report(
     with closing(library.recording(identifier)) as recording:
         night = scored_night(library, study.id, stored.id)
         events_by, events_provenance = _events_from(library, study.id, stored)
+        proposal = _of_proposal(library, study.id, stored)
         made = ReportData(
             facts=study_facts(recording, study.id, telling, *_person(library, study.id, telling)),
             scoring=replace(stored.scoring, stages=night.stages_n),
@@ -111,13 +112,14 @@ def study_report(
             lights_on_s=lights_mark(night.events, EventName.LIGHTS_ON),
             gaps=recording.gaps,
             vitals=night.vitals,
-            spectrum=_stored_spectrum(library, study.id, recording, stored.provenance),
+            spectrum=_stored_spectrum(library, study.id, recording, proposal),
             quality=channel_quality(recording, library.quality(study.id)),
-            simulated_models=simulated_models(stored.provenance, events_provenance),
+            simulated_models=simulated_models(stored.provenance, proposal, events_provenance),
             remarks=(*recording.problems, *warnings_of(stored.provenance), *warnings_of(events_provenance)),
             provenance=(
                 SOFTWARE,
-                *engine_rows("Stages", _of_proposal(stored)),
+                *engine_rows("Stages", proposal),
+                *((("Scorer", stored.label),) if stored.by_person else ()),
                 *engine_rows("Events", events_provenance),
                 ("Recording sha256", study.sha256 or "not known yet"),
             ),
@@ -186,9 +188,12 @@ def _standing(library: Library, stored: StoredScoring, content: ReviewDocument |
     )
 
 
-def _of_proposal(stored: StoredScoring) -> Mapping[str, Any]:
-    """Return the provenance of what the stages began from."""
-    return (stored.provenance.get("base") or {"note": "begun from nothing"}) if stored.by_person else stored.provenance
+def _of_proposal(library: Library, study: str, stored: StoredScoring) -> Mapping[str, Any]:
+    """Return the provenance of what the stages began from: of that scoring while it is there, else what the review kept of it."""
+    if not stored.by_person:
+        return stored.provenance
+    base = stored.provenance.get("base") or {"note": "begun from nothing"}
+    return next((one.provenance for one in library.scorings(study) if one.id == base.get("id") and not one.by_person), base)
 
 
 def engine_rows(what: str, provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -234,7 +239,7 @@ def shown_traces(recording: Recording) -> list[Derivation]:
 
 def signals_of(provenance: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the labels that a scoring was made from, which engines list or give by modality."""
-    named = (provenance.get("base") or provenance).get("signals", ())
+    named = provenance.get("signals", ())
     return tuple(chain.from_iterable(named.values())) if isinstance(named, Mapping) else tuple(named)
 
 

@@ -23,6 +23,7 @@ DRAFT, SIGNED, WARNING = (179, 64, 42), (47, 107, 60), (138, 101, 0)
 _SMALL, _BODY = 7.5, 8.5
 _PEN_MM, _WRITING_MM, _CAPTION_MM = 14.0, 8.0, 16.0
 _LEAST_SCALE = 0.75
+_FEW_ROWS = 12
 _TABLE_MM = 42.0  # a table does not begin with one row at the foot of a page
 
 
@@ -252,7 +253,8 @@ def _table(pdf: FPDF, table: Table) -> None:
     from fpdf.enums import TableBordersLayout, WrapMode
     from fpdf.fonts import FontFace
 
-    if _room(pdf) < _TABLE_MM:
+    short = 18.0 + 5.2 * len(table.rows)  # a table of few rows stays on one page
+    if _room(pdf) < (short if len(table.rows) <= _FEW_ROWS else _TABLE_MM):
         pdf.add_page()
     pdf.ln(2)
     pdf.set_text_color(*INK)
