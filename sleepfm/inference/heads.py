@@ -16,8 +16,9 @@ from sleepfm.inference.embedding_files import Embeddings
 from sleepfm.models.heads import DiseaseHead, StagingHead
 from sleepfm.models.networks import Model
 from sleepfm.progress import Progress, silent
+from sleepfm.recording.scorings.likeliest import likeliest_stages, said_of_ties
 from sleepfm.recording.scorings.scoring import Scoring
-from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, TOKEN_S, TOKENS_PER_EPOCH, Stage
+from sleepfm.vocabulary import EPOCH_S, TOKEN_S, TOKENS_PER_EPOCH
 
 SHORT_NIGHT_S = 3 * 3600.0
 """Below this a night is shorter than what the heads were made for."""
@@ -109,9 +110,9 @@ def stage_night(embeddings: Embeddings, model: Model, progress: Progress = silen
     if not len(probability_ek):
         raise RecordingError(f"{origin.record_id}: {origin.duration_s:.0f} s long, staging needs at least one whole 30-s epoch")
     known_e = ~np.isnan(probability_ek).any(axis=1)
-    stages_e = np.full(len(probability_ek), Stage.UNKNOWN, dtype=np.int8)
-    stages_e[known_e] = np.array(SCORED_STAGES, np.int8)[probability_ek[known_e].argmax(axis=1)]
-    warnings = night_warnings(embeddings)
+    stages_e, tied_e = likeliest_stages(probability_ek)
+    probability_ek[tied_e] = np.nan
+    warnings = [*night_warnings(embeddings), *said_of_ties(tied_e)]
     if not known_e.all():
         warnings.append(f"{int((~known_e).sum())} of {len(known_e)} epochs have a gap; they are Unknown.")
     longest = int(model.card.parameters["max_seq_length"])

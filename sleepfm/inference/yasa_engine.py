@@ -19,8 +19,9 @@ import numpy as np
 
 from sleepfm.errors import MissingChannelsError, RecordingError
 from sleepfm.progress import Progress, part, silent
+from sleepfm.recording.scorings.likeliest import likeliest_stages, said_of_ties
 from sleepfm.recording.scorings.scoring import Scoring
-from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Kind, Stage
+from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Kind
 
 RATE_HZ = 100
 _EPOCH_SAMPLES = int(EPOCH_S * RATE_HZ)
@@ -109,8 +110,9 @@ def stage(leads: Sequence[Lead], duration_s: float, *, name: str, progress: Prog
     proba, weights = _predict(data, [lead.kind for lead in chosen], usable, part(progress, 0.3, 1.0))
     probabilities = np.full((epochs, len(SCORED_STAGES)), np.nan, dtype=np.float32)
     probabilities[usable] = proba
-    stages = np.full(epochs, Stage.UNKNOWN, dtype=np.int8)
-    stages[usable] = probabilities[usable].argmax(axis=1)
+    stages, tied = likeliest_stages(probabilities)
+    probabilities[tied] = np.nan
+    notes += said_of_ties(tied)
     release = version("yasa")
     return YasaStaging(
         scoring=Scoring(stages=stages, probabilities=probabilities, scorer=f"yasa {release}", warnings=tuple(notes)),

@@ -125,6 +125,17 @@ def test_an_epoch_that_a_gap_touches_is_unknown(gap: tuple[float, float], unknow
     assert any("gap" in warning for warning in scoring.warnings) == bool(unknown)
 
 
+def test_a_head_that_prefers_no_stage_makes_nothing_wake() -> None:
+    model = small_staging_head()
+    for values in model.network.parameters():
+        torch.nn.init.zeros_(values)
+    scoring = stage_night(night(24), model)
+    assert (scoring.stages == Stage.UNKNOWN).all()
+    assert scoring.probabilities is not None
+    assert np.isnan(scoring.probabilities).all()
+    assert any("4 of 4 epochs have no likeliest stage but a tie" in warning for warning in scoring.warnings)
+
+
 def test_only_whole_epochs_are_staged_and_there_must_be_one() -> None:
     head = small_staging_head()
     assert len(stage_night(night(12, duration_s=59.9), head).stages) == 1

@@ -101,6 +101,17 @@ def test_gaps_and_silence_come_out_unknown_and_the_rest_does_not() -> None:
     assert "12 of 50" in " ".join(found.scoring.warnings)
 
 
+def test_a_tie_of_yasas_probabilities_is_unknown_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = np.tile(np.array([0.1, 0.1, 0.6, 0.1, 0.1], np.float32), (10, 1))
+    shares[3] = 0.2
+    monkeypatch.setattr(yasa_engine, "_predict", lambda *_: (shares, "weights"))
+    noise = [(0.0, np.random.default_rng(4).normal(0, 20, 30_000))]
+    found = yasa_engine.stage([_lead("C4-M1", noise)], 300.0, name="night").scoring
+    assert found.stages.tolist() == [2, 2, 2, -1, 2, 2, 2, 2, 2, 2]
+    assert np.isnan(found.probabilities[3]).all()
+    assert any("1 of 10 epochs have no likeliest stage but a tie" in warning for warning in found.warnings)
+
+
 def test_an_incomplete_last_epoch_is_not_staged() -> None:
     x = np.random.default_rng(0).normal(0, 20, 33_900)
     assert len(yasa_engine.stage([_lead("Cz", [(0.0, x)])], 339.0, name="night").scoring.stages) == 11

@@ -5,7 +5,7 @@ U-Sleep's (0 wake, 1 N1, 2 N2, 3 N3, 4 REM, 5 unknown) only when somebody says t
 `.npy` too.
 
 What the format cannot hold: events and the start; a `.tsv` no probabilities; a `.npy` of probabilities no stage but the
-likeliest.
+likeliest, and a tie of several is Unknown.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sleepfm.files import atomic_path
 from sleepfm.recording.scorings.codes import stages_of
 from sleepfm.recording.scorings.contents import Contents, Known
 from sleepfm.recording.scorings.epochs import Stretch, bouts, row_length_s
+from sleepfm.recording.scorings.likeliest import likeliest_stages, said_of_ties
 from sleepfm.recording.scorings.losses import losses
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.recording.scorings.stage_names import StageWords, stage_from_name
@@ -98,7 +99,7 @@ def _read_npy(path: Path, raw: bytes, known: Known) -> Contents:
     said: list[str] = []
     epoch_s = row_length_s(len(values), known.duration_s, said)
     if values.ndim == 2 and values.shape[1] == len(SCORED_STAGES):
-        stages, probabilities = _likeliest(path, values)
+        stages, probabilities = _likeliest(path, values, said)
         stretches = [
             Stretch(k * epoch_s, (k + 1) * epoch_s, stage, f"row {k + 1}", p)
             for k, (stage, p) in enumerate(zip(stages, probabilities, strict=True))
@@ -116,15 +117,16 @@ def _read_npy(path: Path, raw: bytes, known: Known) -> Contents:
     return Contents(listed, warnings=tuple(said))
 
 
-def _likeliest(path: Path, p_e5: np.ndarray) -> tuple[list[Stage], list[tuple[float, ...] | None]]:
-    """Return the likeliest stage and the probabilities of every row; a row of NaN is Unknown."""
+def _likeliest(path: Path, p_e5: np.ndarray, said: list[str]) -> tuple[list[Stage], list[tuple[float, ...] | None]]:
+    """Return the likeliest stage and the probabilities of every row; a row of NaN is Unknown, and so is a tie, which is said."""
     empty = np.isnan(p_e5).all(axis=1)
     with np.errstate(invalid="ignore"):
         wrong = ~empty & ~((p_e5 >= 0).all(axis=1) & (np.abs(p_e5.sum(axis=1) - 1) <= _SUM_TOLERANCE))
     if wrong.any():
         raise ScoringError(f"{path}, row {int(wrong.argmax()) + 1}: {p_e5[int(wrong.argmax())].tolist()} are not probabilities")
-    best = np.where(np.isnan(p_e5), -1, p_e5).argmax(axis=1)
-    stages = [Stage.UNKNOWN if blank else SCORED_STAGES[int(k)] for blank, k in zip(empty, best, strict=True)]
+    stages_e, tied_e = likeliest_stages(p_e5)
+    said += said_of_ties(tied_e)
+    stages = [Stage(int(value)) for value in stages_e]
     return stages, [None if blank else tuple(row) for blank, row in zip(empty, p_e5.tolist(), strict=True)]
 
 
@@ -134,8 +136,7 @@ def _write_npy(scoring: Scoring, path: Path, events: tuple[Event, ...]) -> list[
     told = False
     if scoring.probabilities is not None:
         unknown = scoring.stages == Stage.UNKNOWN
-        numbers = np.array(SCORED_STAGES, dtype=np.int8)
-        best = numbers[np.where(np.isnan(scoring.probabilities), -1, scoring.probabilities).argmax(axis=1)]
+        best, _ = likeliest_stages(scoring.probabilities)
         said_all = np.abs(np.nansum(scoring.probabilities, axis=1) - 1) <= _SUM_TOLERANCE
         # stages that a person changed are not the likeliest ones any more: they count, not the probabilities
         told = bool(np.where(unknown, np.isnan(scoring.probabilities).all(axis=1), (best == scoring.stages) & said_all).all())

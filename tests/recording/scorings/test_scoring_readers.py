@@ -320,6 +320,11 @@ class TestIntegers:
         assert stages_of(path, as_format="usleep") == [0, 4, -1]
         np.save(path, np.array([[0.1, 0.2, 0.3, 0.4, 0], [np.nan] * 5], dtype=np.float32))
         assert stages_of(path) == [3, -1]
+        np.save(path, np.array([[0.2] * 5, [0, 0, 0, 0, 1], [0, 0.5, 0.5, 0, 0]]))
+        assert stages_of(path) == [-1, 4, -1]
+        assert any(
+            "2 of 3 epochs have no likeliest stage but a tie" in one and "epoch 1)" in one for one in read_scoring(path).warnings
+        )
         for bad, said in [(np.array([[0.9, 0.9, 0, 0, 0]]), "row 1: .* are not probabilities"), (np.array([0.5]), "row 1: 0.5"),
                           (np.zeros((2, 3)), "3 columns"), (np.array(["W"]), "not one value")]:  # fmt: skip
             np.save(path, bad)

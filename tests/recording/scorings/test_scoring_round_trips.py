@@ -97,6 +97,14 @@ def test_a_changed_stage_counts_more_than_the_probabilities(tmp_path: Path) -> N
     assert read.stages.tolist() == [0, 2, 3, 4]
 
 
+def test_a_stage_that_was_scored_on_a_tie_is_written_as_a_stage(tmp_path: Path) -> None:
+    scored = Scoring(np.array([0, 2], dtype=np.int8), np.array([[0.2] * 5, [0, 0, 1, 0, 0]], dtype=np.float32))
+    assert "probabilities are not in the file" in write_scoring(scored, tmp_path / "h.npy", to="usleep")[0]
+    read = read_file(tmp_path / "h.npy", as_format="usleep").scoring
+    assert read is not None
+    assert read.stages.tolist() == [0, 2]
+
+
 def test_read_only_formats_are_not_written(tmp_path: Path) -> None:
     for to in READABLE:
         if to not in WRITABLE:
