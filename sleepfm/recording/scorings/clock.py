@@ -10,6 +10,7 @@ from sleepfm.recording.scorings.contents import Contents
 ANONYMOUS = date(1985, 1, 1)
 """The date that EDF+ gives those whose date is nobody's business (clause 2.1.3.2); NSRR files have it too."""
 _HALF_DAY_S = 12 * 3600.0
+_DAY = timedelta(days=1)
 _WHOLE_SECOND_S = 1.0
 """Headers of recordings hold whole seconds: starts that differ by less are the same."""
 
@@ -75,21 +76,33 @@ def shift_s(contents: Contents, start: datetime | None, duration_s: float | None
             f"the file gives clock times and the recording's start is not known: times count from its first, {first}"
         ]
     both_dated = dated and contents.dated
-    apart_s = (contents.begins - recorded).total_seconds()
+    begins = contents.begins
+    apart_s = (begins - recorded).total_seconds()
+    said = []
     if not both_dated:
         apart_s = (apart_s + _HALF_DAY_S) % (2 * _HALF_DAY_S) - _HALF_DAY_S
-    if abs(apart_s) < _WHOLE_SECOND_S:
-        return 0.0, []
-    ours, theirs = _shown(contents.begins, dated=both_dated), _shown(recorded, dated=both_dated)
     ends_s = max([s.stop_s for s in contents.stretches] + [m.event.stop_s for m in contents.marks], default=0.0)
     length_s = ends_s if duration_s is None else duration_s
+    if both_dated and contents.day_of_header and apart_s < -_HALF_DAY_S and 0 <= apart_s + _DAY.total_seconds() < length_s:
+        begins += _DAY
+        apart_s += _DAY.total_seconds()
+        said = [
+            f"the file's header gives {begins - _DAY:%Y-%m-%d}, the day of the evening: "
+            "its first row, after midnight, is of the next day"
+        ]
+    if abs(apart_s) < _WHOLE_SECOND_S:
+        return 0.0, said
+    ours, theirs = _shown(begins, dated=both_dated), _shown(recorded, dated=both_dated)
     if apart_s >= length_s or apart_s + ends_s <= 0:
         raise ScoringError(
             f"the scoring begins at {ours} and the recording at {theirs}, {_apart(apart_s)} apart: "
             "it is of another night, or one of the two clocks is wrong; give the scoring of this recording"
         )
     side = "after" if apart_s > 0 else "before"
-    return apart_s, [f"the scoring begins at {ours}, {_apart(apart_s)} {side} the recording ({theirs}): laid by clock time"]
+    return apart_s, [
+        *said,
+        f"the scoring begins at {ours}, {_apart(apart_s)} {side} the recording ({theirs}): laid by clock time",
+    ]
 
 
 def _shown(moment: datetime, *, dated: bool) -> str:

@@ -60,6 +60,8 @@ class Contents:
         Clock time of second 0 of that axis, where the file says it.
     dated
         Whether the date of `begins` is one: a time of day alone, or an anonymous date, is none.
+    day_of_header
+        Whether that date is only the file's header's, put before a time of day: a first row after midnight is of the next day.
     by_clock
         Whether the file gives clock times only, so that without the recording's start nothing says where it belongs.
     duration_s
@@ -72,6 +74,7 @@ class Contents:
     marks: tuple[Mark, ...] = ()
     begins: datetime | None = None
     dated: bool = True
+    day_of_header: bool = False
     by_clock: bool = False
     duration_s: float | None = None
     warnings: tuple[str, ...] = ()

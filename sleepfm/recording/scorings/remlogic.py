@@ -79,6 +79,7 @@ def read_remlogic(path: Path, _known: Known) -> Contents:
         tuple(marks.marks),
         begins=clock.begins,
         dated=clock.dated,
+        day_of_header=clock.day_of_header,
         by_clock=True,
         warnings=(*words.said(), *marks.said()),
     )
@@ -90,6 +91,7 @@ class _Clock:
     def __init__(self, path: Path, day: date | None) -> None:
         self.begins: datetime | None = None
         self.dated = day is not None
+        self.day_of_header = False
         self._path = path
         self._day = day
         self._last: datetime | None = None
@@ -111,6 +113,7 @@ class _Clock:
                 moment -= timedelta(days=1)  # a row that is out of order around midnight
         if self.begins is None:
             self.begins = moment
+            self.day_of_header = own_day is None and self._day is not None
         self._last = moment
         return (moment - self.begins).total_seconds()
 

@@ -117,6 +117,26 @@ class TestRemLogic:
         assert [event.start_s for event in read.events] == [105, 160]
         assert "60 s after the recording (2006-11-05 23:58:00)" in " ".join(read.warnings)
 
+    def test_a_first_row_after_midnight_is_of_the_day_after_the_headers(self, tmp_path: Path) -> None:
+        rows = remlogic_rows([("00:00:30", "SLEEP-S2", 30), ("00:01:00", "SLEEP-REM", 30)])
+        path = written(tmp_path, REMLOGIC + rows)
+        read = read_file(path, start=datetime(2006, 11, 5, 23, 59, 30), duration_s=120)
+        assert read.scoring is not None
+        assert read.scoring.stages.tolist() == [-1, -1, 2, 4]
+        said = " ".join(read.warnings)
+        assert "header gives 2006-11-05, the day of the evening" in said
+        assert "begins at 2006-11-06 00:00:30, 60 s after the recording (2006-11-05 23:59:30)" in said
+        alike = read_file(path, start=datetime(2006, 11, 6, 0, 0, 30), duration_s=60)  # the recording, too, began after midnight
+        assert alike.scoring is not None
+        assert alike.scoring.stages.tolist() == [2, 4]
+        assert "header gives 2006-11-05" in " ".join(alike.warnings)
+        for start in (datetime(2006, 11, 7, 0, 0, 30), datetime(2006, 11, 4, 0, 0, 30), datetime(2006, 11, 5, 12, 0)):
+            with pytest.raises(ScoringError, match="another night"):
+                read_file(path, start=start, duration_s=3600)
+        rows = "Recording Date:\t05/11/2006\nx\tHeure [hh:mm:ss]\tÉvénement\tDurée[s]\nx\t2006-11-05T00:00:30\tSLEEP-S2\t30\n"
+        with pytest.raises(ScoringError, match="another night"):  # a date of the row's own is believed
+            read_file(written(tmp_path, rows), start=datetime(2006, 11, 5, 23, 59, 30), duration_s=120)
+
     def test_dates_with_times_and_a_french_header(self, tmp_path: Path) -> None:
         rows = "Sommeil\tHeure [hh:mm:ss.xxx]\tÉvénement\tDurée[s]\n"
         rows += "x\t2006-11-05T23:59:30.000000\tSLEEP-S2\t30\nx\t2006-11-06T00:00:00.000000\tSLEEP-N3\t30\n"
