@@ -23,7 +23,7 @@ from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import assess
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.edf_annotations import stages_from_annotations
-from sleepfm.recording.scorings.event_texts import events_from_annotations
+from sleepfm.recording.scorings.event_texts import events_from_annotations, unclassified_annotations
 from sleepfm.recording.scorings.formats import read_events, read_scoring
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.report.gather import (
@@ -233,7 +233,8 @@ def _events(
     made = None if results is None else results.folder / "events.csv"
     if results is not None and made is not None and made.is_file():
         return read_events(made), str(results.events.get("label", "sleepfm run")), results.events
-    return events_from_annotations(recording.annotations()), _IN_THE_FILE, {}
+    annotations = recording.annotations()
+    return events_from_annotations(annotations), _IN_THE_FILE, {"warnings": unclassified_annotations(annotations)}
 
 
 def _statistics(results: Results) -> NightStatistics | None:

@@ -51,6 +51,7 @@ def write_night(path: Path, *, minutes: int = 6, labels: tuple[str, ...] = ("C4-
     ]
     annotations = [edfio.EdfAnnotation(30.0 * k, 30.0, "Sleep stage N2" if k else "Sleep stage W") for k in range(minutes * 2)]
     annotations.append(edfio.EdfAnnotation(65.0, 12.0, "Hypopnea"))
+    annotations.append(edfio.EdfAnnotation(95.0, 12.0, "Apnea"))
     edfio.Edf(
         signals,
         patient=edfio.Patient(code="MCH-4711234", sex="F", birthdate=date(1951, 5, 2), name="Haagse_Harriet"),
@@ -165,6 +166,7 @@ def test_a_file_is_reported_with_what_run_found(tmp_path: Path) -> None:
     assert "no chin EMG" in data.remarks
     assert data.scoring.stages.tolist() == stages.tolist()
     assert [event.name for event in data.events] == ["Hypopnea"]  # the recording's own, since run scored none
+    assert any("kind is not said (1 × 'Apnea')" in remark for remark in data.remarks)
     assert data.vitals is not None
     assert float(data.vitals.spo2_1hz[100]) == pytest.approx(95, abs=0.01)
     (folder / "provenance.json").write_text(json.dumps(told | {"sha256": "0" * 64}), "utf-8")

@@ -9,7 +9,7 @@ import pytest
 
 from sleepfm.recording.opening import open_recording
 from sleepfm.recording.recording import Annotation
-from sleepfm.recording.scorings.event_texts import event_name, events_from_annotations
+from sleepfm.recording.scorings.event_texts import event_name, events_from_annotations, unclassified_annotations
 from sleepfm.recording.scorings.formats import read_events
 from sleepfm.simulation.study import simulate
 from sleepfm.vocabulary import EventName
@@ -72,6 +72,23 @@ def test_a_note_that_is_xml_counts_by_its_name() -> None:
     texts = ['<Event name="Hypopnea" channel="Flow"/>', "<Event><arousal/>", '<note about="arousal"/>']
     found = events_from_annotations([Annotation(float(k), 1.0, text) for k, text in enumerate(texts)])
     assert [(event.name, event.channel) for event in found] == [("Hypopnea", "Flow")]
+
+
+def test_apneas_of_no_kind_are_left_out_and_counted() -> None:
+    texts = (
+        ["Apnea"] * 44
+        + ["Obstructive apnea"] * 6
+        + ["Apnée", "Respiratory event", '<Event name="Apnea"/>', "Hypopnea", "Sleep stage W"]
+    )
+    notes = [Annotation(30.0 * k, 12.0, text) for k, text in enumerate(texts)]
+    assert Counter(event.name for event in events_from_annotations(notes)) == {"Obstructive apnea": 6, "Hypopnea": 1}
+    (said,) = unclassified_annotations(notes)
+    assert said.startswith(
+        "47 annotation(s) are events of breathing whose kind is not said (45 × 'Apnea', 1 × 'Apnée', 1 × 'Resp"
+    )
+    assert (
+        unclassified_annotations([Annotation(0, 1, "Central apnea"), Annotation(0, 1, "nurse comes"), Annotation(0, 1, "")]) == []
+    )
 
 
 def test_every_event_of_a_simulated_night_is_found_in_its_file_again(tmp_path: Path) -> None:
