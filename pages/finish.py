@@ -12,7 +12,7 @@ from sleepfm.library.report_files import StoredReport, report_stamp, stored_repo
 from sleepfm.library.reviews import Review, ReviewState, reviews_of
 from sleepfm.library.scored_night import scored_night
 from sleepfm.library.study import Study, StudyStatus
-from sleepfm.report.content import EVENT_COLUMNS, event_rows, moment
+from sleepfm.report.content import EVENT_COLUMNS, EVENTS_NOTE, event_rows, moment
 from sleepfm.report.gather import Telling
 from sleepfm.report.making import PAPERS, Wish, submit_report
 from sleepfm.runs.table import OPEN_STATES, Job, JobState
@@ -26,7 +26,6 @@ from sleepfm.viewer.runs_words import kind_words
 from sleepfm.viewer.scoring_export import export_choices
 from sleepfm.viewer.signed_in import current_user, require
 from sleepfm.viewer.visits import last_study
-from sleepfm.vocabulary import EPOCH_S
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
 STUDY, REFUSED = "finish study", "report refused"
@@ -148,13 +147,13 @@ def show_numbers(library: Library, study: Study, one: StoredScoring) -> None:
     """Show the statistics with their definitions, and what was marked."""
     show_statistics(study_statistics(library, study.id, one.id), study=study.id)
     night = scored_night(library, study.id, one.id)
-    rows = event_rows(night.events, night.stages_n, EPOCH_S)
+    rows = event_rows(night.events, night.stages_n)
     st.markdown("**Events**")
     if not rows:
         st.caption("No events are marked.")
         return
     st.table(pd.DataFrame(rows, columns=EVENT_COLUMNS), border="horizontal", hide_index=True, alt="Events of the night")
-    st.caption("Events are marked in every stage; the indices count only those in sleep.")
+    st.caption(EVENTS_NOTE)
 
 
 def show_report(library: Library, study: Study, one: StoredScoring) -> None:

@@ -61,13 +61,9 @@ def made_ready(events: Sequence[Event], span: NightSpan, positions: Mapping[str,
     positions
         By position: (seconds,) whether the body lies in it, one value a second from the recording's start.
     """
-    name_e = np.array([event.name for event in events], dtype=object)
-    start_e = np.array([event.start_s for event in events], dtype=np.float64)
-    stop_e = np.maximum(np.array([event.stop_s for event in events], dtype=np.float64), start_e + _ROUNDING)
-    of_name = {name.value: name_e == name.value for name in EventName}
-    # an arousal reaches back into the sleep that it ends
-    reached_e = np.where(of_name[EventName.AROUSAL], start_e - AROUSAL_REACH_S, start_e)
-    inside_e = (start_e < span.on_s) & (stop_e > span.off_s)
+    of_name = _by_name(events)
+    touched = _touched(events, span)
+    start_e, inside_e = touched.start_e, touched.inside_e
 
     chosen = {str(name): of_name[name] for name in RESPIRATORY}
     chosen |= {"arousals": of_name[EventName.AROUSAL], "plm_marked": of_name[EventName.PLM]}
@@ -84,7 +80,7 @@ def made_ready(events: Sequence[Event], span: NightSpan, positions: Mapping[str,
             second_e = np.clip(start_e, 0, len(lying_k) - 1).astype(np.int64)
             chosen[f"position {position}"] = both & lying_k[second_e] & (start_e < len(lying_k))
 
-    first_e, last_e = epoch_range(np.clip(reached_e, span.off_s, span.on_s), np.clip(stop_e, span.off_s, span.on_s))
+    first_e, last_e = touched.first_e, touched.last_e
     counted_e = inside_e & np.any(list(chosen.values()), axis=0)
     epochs = len(span.seconds_n) + 1
     ranges, which = np.unique(first_e[counted_e] * epochs + last_e[counted_e], return_inverse=True)
@@ -98,6 +94,48 @@ def made_ready(events: Sequence[Event], span: NightSpan, positions: Mapping[str,
     }
     measured = int(np.isfinite(depth_e).sum())
     return Counted(ranges // epochs, ranges % epochs, counts, outside, measured, int(falls.sum()) - measured)
+
+
+@dataclass(frozen=True)
+class _Touched:
+    """Where events lie: when each begins, whether any of it lies in the span, and the first and last epoch that it touches."""
+
+    start_e: np.ndarray
+    inside_e: np.ndarray
+    first_e: np.ndarray
+    last_e: np.ndarray
+
+
+def _by_name(events: Sequence[Event]) -> dict[str, np.ndarray]:
+    name_e = np.array([event.name for event in events], dtype=object)
+    return {name.value: name_e == name.value for name in EventName}
+
+
+def _touched(events: Sequence[Event], span: NightSpan) -> _Touched:
+    start_e = np.array([event.start_s for event in events], dtype=np.float64)
+    stop_e = np.maximum(np.array([event.stop_s for event in events], dtype=np.float64), start_e + _ROUNDING)
+    # an arousal reaches back into the sleep that it ends
+    arousal_e = np.array([event.name == EventName.AROUSAL for event in events], dtype=bool)
+    reached_e = np.where(arousal_e, start_e - AROUSAL_REACH_S, start_e)
+    inside_e = (start_e < span.on_s) & (stop_e > span.off_s)
+    first_e, last_e = epoch_range(np.clip(reached_e, span.off_s, span.on_s), np.clip(stop_e, span.off_s, span.on_s))
+    return _Touched(start_e, inside_e, first_e, last_e)
+
+
+def counted_epochs(events: Sequence[Event], stages_n: np.ndarray, span: NightSpan) -> np.ndarray:
+    """Return (event,) the 0-based epoch of sleep in which each event counts, -1 where it does not count.
+
+    That is the first epoch of sleep between lights off and lights on that any part of it touches, as `counted_in_sleep` has it.
+    """
+    epochs = len(stages_n)
+    if not epochs or not len(events):
+        return np.full(len(events), -1)
+    touched = _touched(events, span)
+    sleep_n = asleep(stages_n) & span.inside_n
+    next_sleep_n = np.minimum.accumulate(np.where(sleep_n, np.arange(epochs), epochs)[::-1])[::-1]
+    at_e = next_sleep_n[np.minimum(touched.first_e, epochs - 1)]
+    counted_e: np.ndarray = np.where(touched.inside_e & (at_e <= touched.last_e) & (at_e < epochs), at_e, -1)
+    return counted_e
 
 
 def counted_in_sleep(stages_bn: np.ndarray, span: NightSpan, counted: Counted) -> dict[str, np.ndarray]:

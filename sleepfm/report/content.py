@@ -11,6 +11,8 @@ from datetime import datetime
 
 import numpy as np
 
+from sleepfm.analysis.event_indices import counted_epochs
+from sleepfm.analysis.night_span import night_span
 from sleepfm.analysis.sleep_statistics import Statistic
 from sleepfm.analysis.statistic_definitions import POSITION
 from sleepfm.recording.scorings.scoring import Event
@@ -28,7 +30,15 @@ STAGE_KEYS = (("N1", "n1"), ("N2", "n2"), ("N3", "n3"), ("R", "rem"))
 BREATHING_KEYS = ("ahi", "ahi_rem", "ahi_nrem")
 OXYGEN_KEYS = ("odi3", "odi4", "t90", "spo2_mean", "spo2_min")
 OTHER_KEYS = ("arousal_index", "plmi", "hr_mean")
-EVENT_COLUMNS = ("Event", "Marked", "Begin asleep", "Begin in R", "Mean length", "Longest")
+EVENT_COLUMNS = ("Event", "Marked", "Counted", "Of these in R", "Mean length", "Longest")
+EVENTS_NOTE = (
+    "Marked: in every stage, all over the recording. Counted, as in the indices: any part of it lies in an epoch scored as sleep"
+    " between lights off and lights on (of an arousal also the 10 s before it); in R, when the first such epoch is R. What has a"
+    " dash is in no index by itself; of desaturations ODI 3 and 4 take those that are deep enough, of leg movements the PLM index"
+    " those in a series."
+)
+INTERVAL = "95 %, from uncertain stages"
+"""Over the intervals: which doubt they are of, and which not."""
 IN_PLACE_OF = {"odi3": "odi3_spo2", "odi4": "odi4_spo2", "plmi": "plmi_marked"}
 """What stands on the first page where nothing was marked that the number could be counted from."""
 AHI_RANGES: tuple[tuple[float, str], ...] = (
@@ -219,7 +229,8 @@ def ahi_sentence(data: ReportData) -> str:
     ahi = data.statistics["ahi"]
     if ahi.value is None:
         return ""
-    words = next(words for bound, words in AHI_RANGES if ahi.value < bound)
+    shown = float(f"{ahi.value:.1f}")  # the range is of the number that is read
+    words = next(words for bound, words in AHI_RANGES if shown < bound)
     return f"AHI {ahi.text}: {words} ({AHI_SOURCE})."
 
 
@@ -290,7 +301,7 @@ def _statistic_tables(data: ReportData) -> list[Table]:
     for group in dict.fromkeys(one.group for one in data.statistics.items):
         items = [one for one in data.statistics.items if one.group == group]
         rows = [(one.name, one.text, one.interval or DASH, _told(one)) for one in items]
-        columns = ("Number", "Value", "95 % interval", "What is counted, and where others differ")
+        columns = ("Number", "Value", INTERVAL, "What is counted, and where others differ")
         shares: tuple[float, ...] = (0.23, 0.12, 0.16, 0.49)
         if any(one.interval for one in items):
             made.append(Table(group, columns, tuple(rows), shares, frozenset({1, 2})))
@@ -313,44 +324,45 @@ def _told(one: Statistic) -> str:
 
 
 def _events(data: ReportData) -> Table | None:
-    rows = event_rows(data.events, data.scoring.stages, data.scoring.epoch_s)
+    rows = event_rows(data.events, data.scoring.stages)
     if not rows:
         return None
-    note = "Events are marked in every stage; the indices above count only those in sleep."
-    return Table("Events", EVENT_COLUMNS, rows, (0.3, 0.14, 0.14, 0.14, 0.14, 0.14), frozenset(range(1, 6)), note)
+    return Table("Events", EVENT_COLUMNS, rows, (0.3, 0.14, 0.14, 0.14, 0.14, 0.14), frozenset(range(1, 6)), EVENTS_NOTE)
 
 
-def event_rows(events: Sequence[Event], stages: np.ndarray, epoch_s: float) -> tuple[tuple[str, ...], ...]:
+def event_rows(events: Sequence[Event], stages: np.ndarray) -> tuple[tuple[str, ...], ...]:
     """Return a row of `EVENT_COLUMNS` for each name among the events, lights left out, in the order of `EventName`.
 
     Parameters
     ----------
     events
-        As they are marked, in every stage.
+        As they are marked, in every stage, lights among them.
     stages
-        (n_epochs,) numbers of `Stage`, epochs of `epoch_s` seconds.
+        (n_epochs,) numbers of `Stage`, 30-s epochs from the recording's start.
     """
+    at_e = counted_epochs(events, stages, night_span(len(stages), events))
+    in_r_e = np.isin(at_e, np.flatnonzero(stages == Stage.REM))
+    name_e = np.array([event.name for event in events], dtype=object)
+    seconds_e = np.array([event.stop_s - event.start_s for event in events])
     rows = []
     for name in EventName:
-        these = [event for event in events if event.name == name]
-        if not these or name in (EventName.LIGHTS_OFF, EventName.LIGHTS_ON):
+        these_e = name_e == name.value
+        if name in (EventName.LIGHTS_OFF, EventName.LIGHTS_ON) or not these_e.any():
             continue
-        seconds = np.array([event.stop_s - event.start_s for event in these])
-        epochs = np.array([int(event.start_s // epoch_s) for event in these])
-        inside = (epochs >= 0) & (epochs < stages.size)
-        stage_of = np.full(len(these), Stage.UNKNOWN, dtype=np.int8)
-        stage_of[inside] = stages[epochs[inside]]
+        counts = (int((at_e[these_e] >= 0).sum()), int(in_r_e[these_e].sum()))
         rows.append(
             (
                 name.value,
-                f"{len(these):,}",
-                f"{int((stage_of > Stage.WAKE).sum()):,}",
-                f"{int((stage_of == Stage.REM).sum()):,}",
-                f"{seconds.mean():.1f} s",
-                f"{seconds.max():.1f} s",
+                f"{int(these_e.sum()):,}",
+                *((DASH, DASH) if name in _IN_NO_INDEX else (f"{count:,}" for count in counts)),
+                f"{seconds_e[these_e].mean():.1f} s",
+                f"{seconds_e[these_e].max():.1f} s",
             )
         )
     return tuple(rows)
+
+
+_IN_NO_INDEX = (EventName.LEG_MOVEMENT, EventName.SNORE, EventName.ARTIFACT)
 
 
 def _sentence(text: str) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from sleepfm.analysis.event_indices import counted_epochs
+from sleepfm.analysis.night_span import night_span
 from sleepfm.colours import EVENT_COLOURS, HYPNOGRAM_ORDER, OTHER_EVENT_COLOUR, QUALITY_COLOURS, STAGE_COLOURS
 from sleepfm.recording.quality import UNUSABLE, QualityFlag
 from sleepfm.report.fonts import drawable
@@ -158,22 +160,20 @@ def draw_hypnogram(axes: Axes, data: ReportData) -> None:
 
 
 def draw_events(axes: Axes, data: ReportData, lanes: Sequence[tuple[str, tuple[EventName, ...]]]) -> None:
-    """Draw a bar for each event, pale where the sleeper was awake: it is marked there and not counted."""
+    """Draw a bar for each event, pale where it is marked and not counted: outside sleep, or outside the lights."""
     from matplotlib.collections import PolyCollection
 
     least = data.facts.duration_s / 3600 / 700  # else a short event of a long night is thinner than the ink
     lane_of = {name.value: len(lanes) - 1 - k for k, (_, names) in enumerate(lanes) for name in names}
-    stages = data.scoring.stages
+    counted_e = counted_epochs(data.events, data.scoring.stages, night_span(len(data.scoring.stages), data.events)) >= 0
     bars, colours = [], []
-    for event in data.events:
+    for event, counted in zip(data.events, counted_e.tolist(), strict=True):
         if event.name not in lane_of:
             continue
         start, y = event.start_s / 3600, lane_of[event.name]
         stop = max(event.stop_s / 3600, start + least)
         bars.append([(start, y + 0.12), (stop, y + 0.12), (stop, y + 0.88), (start, y + 0.88)])
-        epoch = int(event.start_s // data.scoring.epoch_s)
-        asleep = 0 <= epoch < stages.size and stages[epoch] > Stage.WAKE
-        colours.append(_rgba(EVENT_COLOURS.get(event.name, OTHER_EVENT_COLOUR), 1.0 if asleep else 0.35))
+        colours.append(_rgba(EVENT_COLOURS.get(event.name, OTHER_EVENT_COLOUR), 1.0 if counted else 0.35))
     crowd = len(bars) > MOST_VECTORS
     axes.add_collection(PolyCollection(bars, facecolors=colours, edgecolors="none", rasterized=crowd, zorder=2))
     axes.set_ylim(0, len(lanes))

@@ -11,6 +11,7 @@ import streamlit as st
 
 from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic
 from sleepfm.analysis.statistic_definitions import GROUPS
+from sleepfm.library.ahi_rule import AhiRule
 from sleepfm.recording.scorings.tables import spreadsheet_safe
 from sleepfm.text import plain
 from sleepfm.viewer.role_widgets import export_button
@@ -19,11 +20,22 @@ COLUMNS = ("Key", "Name", "Group", "Value", "Unit", "Low", "High", "Interval not
 """Of the CSV, one row a number."""
 
 
-def show_statistics(statistics: NightStatistics, *, study: str) -> None:
-    """Draw the statistics of a study with the buttons that export them."""
+TABLE_PX = 1500
+"""Wider, and a number is far from what it means."""
+
+
+def show_statistics(statistics: NightStatistics, *, study: str, rule: AhiRule | None = None) -> None:
+    """Draw the statistics of a study with the buttons that export them.
+
+    Parameters
+    ----------
+    rule
+        By which a program scored the events that the AHI counts.
+    """
     for remark in statistics.remarks:
         st.markdown(f":material/info: {plain(remark)}")
-    st.table(statistics_table(statistics), border="horizontal", hide_index=True, alt="Statistics of the night")
+    with st.container(width=TABLE_PX):
+        st.table(statistics_table(statistics, rule), border="horizontal", hide_index=True, alt="Statistics of the night")
     if statistics.intervals:
         st.caption(plain(statistics.intervals))
     with st.container(horizontal=True):
@@ -43,17 +55,24 @@ def show_statistics(statistics: NightStatistics, *, study: str) -> None:
         )
 
 
-def statistics_table(statistics: NightStatistics) -> pd.DataFrame:
-    """Return a row for each number, and one above each group, as Markdown; the interval's column only where there are some."""
+def statistics_table(statistics: NightStatistics, rule: AhiRule | None = None) -> pd.DataFrame:
+    """Return a row for each number, and one above each group, as Markdown; the interval's column only where there are some.
+
+    Under the AHI stands what stricter and looser rules make of it, where a program tried them.
+    """
     rows = []
     for group in GROUPS:
         rows.append({"Number": f"**{group}**"})
-        rows += [_row(item) for item in statistics.items if item.group == group]
+        for item in statistics.items:
+            if item.group == group:
+                rows.append(_row(item))
+            if item.key == "ahi" and item.group == group and rule is not None:
+                rows.append(_rule_row(rule))
     table = pd.DataFrame(rows, columns=["Number", "Value", _INTERVAL, "What is counted", "Elsewhere"]).fillna("")
     return table if statistics.intervals else table.drop(columns=_INTERVAL)
 
 
-_INTERVAL = "95\u00a0%\u00a0interval"
+_INTERVAL = "95\u00a0%, from uncertain stages"
 
 
 def _row(item: Statistic) -> dict[str, str]:
@@ -63,8 +82,18 @@ def _row(item: Statistic) -> dict[str, str]:
         "Number": plain(item.name),
         "Value": f"**{plain(item.text).replace(' ', _NO_BREAK)}**" if item.value is not None else "–",
         _INTERVAL: plain(item.interval).replace(" ", _NO_BREAK) + plain(note),
-        "What is counted": counted if item.value is not None else f"*None: {plain(item.why_none)}.* {counted}",
+        "What is counted": (f"*{plain(item.remark)}* " if item.remark else "") + counted
+        if item.value is not None
+        else f"*None: {plain(item.why_none)}.* {counted}",
         "Elsewhere": plain(item.others),
+    }
+
+
+def _rule_row(rule: AhiRule) -> dict[str, str]:
+    return {
+        "Number": "AHI by rule",
+        "Value": f"**{plain(rule.range).replace(' ', _NO_BREAK)}**" if rule.range else "–",
+        "What is counted": plain(rule.sentence),
     }
 
 

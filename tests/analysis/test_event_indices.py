@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sleepfm.analysis.event_indices import counted_in_sleep, made_ready, sole_support
+from sleepfm.analysis.event_indices import counted_epochs, counted_in_sleep, made_ready, sole_support
 from sleepfm.analysis.leg_movements import candidate_onsets, periodic_in_sleep
 from sleepfm.analysis.night_span import night_span
 from sleepfm.analysis.sleep_statistics import NightStatistics, night_statistics
@@ -188,3 +188,26 @@ def test_what_one_epoch_does_to_a_count_is_what_changing_it_does(
         changed[epoch] = Stage.WAKE if stage > Stage.WAKE else Stage.N2
         then = counted_in_sleep(changed[None], span, counted)["ahi"][0]
         assert then - count == (-lost[epoch] if stage > Stage.WAKE else gained[epoch])
+
+
+@given(
+    st.lists(st.sampled_from([-1, 0, 2, 4]), min_size=1, max_size=30),
+    st.lists(
+        st.tuples(st.sampled_from([EventName.HYPOPNEA, EventName.AROUSAL]), st.floats(-40, 950), st.floats(0, 100)), max_size=8
+    ),
+    st.tuples(st.floats(0, 400), st.floats(410, 900)),
+)
+@settings(max_examples=60, deadline=None)
+def test_each_event_counts_where_the_numbers_count_it(
+    stages: list[int], marks: list[tuple[EventName, float, float]], lights: tuple[float, float]
+) -> None:
+    stages_n = np.array(stages, np.int8)
+    events = [Event(start, start + length, name) for name, start, length in marks]
+    span = night_span(len(stages), lights_off_s=lights[0], lights_on_s=lights[1])
+    at_e = counted_epochs(events, stages_n, span)
+    found = {key: int(count[0]) for key, count in counted_in_sleep(stages_n[None], span, made_ready(events, span)).items()}
+    names_e = np.array([event.name for event in events])
+    assert ((at_e >= 0) & (names_e == EventName.HYPOPNEA)).sum() == found["ahi"]
+    assert ((at_e >= 0) & (names_e == EventName.AROUSAL)).sum() == found["arousals"]
+    in_r_e = (at_e >= 0) & (stages_n[np.maximum(at_e, 0)] == R)
+    assert (in_r_e & (names_e == EventName.HYPOPNEA)).sum() == found["ahi rem"]

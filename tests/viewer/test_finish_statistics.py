@@ -8,6 +8,7 @@ import io
 import numpy as np
 
 from sleepfm.analysis.sleep_statistics import NightStatistics, night_statistics
+from sleepfm.library.ahi_rule import ahi_rule
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.signals.vitals import Vitals
 from sleepfm.viewer.finish_statistics import COLUMNS, statistics_csv, statistics_table
@@ -36,7 +37,7 @@ def test_every_number_has_its_row_with_value_interval_and_definition() -> None:
     ]  # fmt: skip
     tst = table.iloc[numbers.index("Total sleep time (TST)")].str.replace("\\", "").str.replace("\u00a0", " ")
     assert tst["Value"] == "**40.0 min**"
-    assert tst["95\u00a0%\u00a0interval"] == found["tst"].interval != ""
+    assert tst["95\u00a0%, from uncertain stages"] == found["tst"].interval != ""
     assert tst["What is counted"] == found["tst"].definition
     assert tst["Elsewhere"] == found["tst"].others
     arousals = table.iloc[numbers.index("Arousal index")].str.replace("\\", "")
@@ -45,7 +46,7 @@ def test_every_number_has_its_row_with_value_interval_and_definition() -> None:
 
 
 def test_without_intervals_there_is_no_column_for_them() -> None:
-    assert "95\u00a0%\u00a0interval" not in statistics_table(statistics())
+    assert "95\u00a0%, from uncertain stages" not in statistics_table(statistics())
 
 
 def test_names_from_the_file_are_neither_markdown_nor_formulas() -> None:
@@ -65,3 +66,25 @@ def test_the_csv_has_all_numbers_and_reasons() -> None:
         assert (float(row["Value"]) if row["Value"] else None) == item.value
         assert (float(row["Low"]) if row["Low"] else None) == item.low
         assert row["Why none"] == item.why_none
+
+
+def test_only_numbers_that_the_stages_leave_open_have_an_interval_and_the_rule_stands_under_the_ahi() -> None:
+    found = statistics(sure=0.8)
+    assert found["ahi"].interval
+    assert {item.key for item in found.items if item.group in ("Oxygen", "Heart") and item.low is not None} == set()
+    table = statistics_table(found, ahi_rule(PSGSCORING)).map(lambda cell: cell.replace("\\", "").replace("\u00a0", " "))
+    numbers = table["Number"].tolist()
+    under = table.iloc[numbers.index("Apnea-hypopnea index (AHI)") + 1]
+    assert (under["Number"], under["Value"]) == ("AHI by rule", "**2.3 to 8.0 /h**")
+    assert "rules aasm_v3_breath: 1A: ≥30% flow reduction" in under["What is counted"]
+    assert "7.0 /h, 2.3 to 8.0 /h by stricter and looser rules" in under["What is counted"]
+    assert ahi_rule({"label": "Events x.csv", "note": ""}) is None
+
+
+PSGSCORING = {
+    "label": "psgscoring",
+    "version": "0.37.0",
+    "model": "aasm_v3_breath",
+    "hypopnea_criterion": "1A: ≥30% flow reduction ≥10 s + (≥3% desaturation OR arousal)",
+    "indices": {"ahi": {"value": 7.0, "low": 2.3, "high": 8.0}},
+}
