@@ -16,6 +16,7 @@ from sleepfm.analysis.bland_altman import Limits, limits_of_agreement
 from sleepfm.analysis.confusion import accuracy, f1_scores, kappa
 from sleepfm.analysis.estimates import Estimate
 from sleepfm.analysis.event_agreement import SORTS, EventAgreement, agree_on_events
+from sleepfm.analysis.event_indices import APNEAS_AND_HYPOPNEAS
 from sleepfm.analysis.resampling import Bootstrap, bootstrap
 from sleepfm.analysis.sleep_statistics import night_statistics
 from sleepfm.errors import ScoringError
@@ -207,7 +208,9 @@ def compare_night(pair: NightPair) -> NightResult:
     common = min(len(pair.a.stages), len(pair.b.stages))
     lights = _lights(pair, EventName.LIGHTS_OFF), _lights(pair, EventName.LIGHTS_ON)
     values: dict[str, list[float]] = {key: [] for key in STATISTICS}
-    marked = {event.name for side in (pair.a, pair.b) for event in side.events or ()}
+    marked: set[str] = {event.name for side in (pair.a, pair.b) for event in side.events or ()}
+    if marked.intersection(APNEAS_AND_HYPOPNEAS):
+        marked.update(APNEAS_AND_HYPOPNEAS)  # who marks one kind of them looks for all
     for side, other in ((pair.a, pair.b), (pair.b, pair.a)):
         # an epoch that the other does not score counts for neither, else their times would differ by it alone
         stages = np.where(np.isin(other.stages[:common], SCORED_STAGES), side.stages[:common], Stage.UNKNOWN)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sleepfm.analysis.event_indices import Counted, counted_in_sleep, made_ready
+from sleepfm.analysis.event_indices import RESPIRATORY, Counted, counted_in_sleep, made_ready
 from sleepfm.analysis.leg_movements import candidate_onsets, periodic_in_sleep
 from sleepfm.analysis.night_span import NightSpan
 from sleepfm.analysis.oximetry import (
@@ -19,7 +19,7 @@ from sleepfm.analysis.oximetry import (
     positions,
     seconds_where,
 )
-from sleepfm.analysis.sleep_architecture import architecture, asleep, sums_over
+from sleepfm.analysis.sleep_architecture import architecture, asleep, epoch_range, sums_over
 from sleepfm.analysis.statistic_definitions import POSITION
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.signals.vitals import Vitals
@@ -65,6 +65,8 @@ class NightNumbers:
         SpO2 and heart rate by epoch; None without a value.
     below_n
         (n_epochs,) seconds with SpO2 under 90 %.
+    left_out_n
+        (n_epochs,) whether nothing could be looked for in an epoch: it is in the hours of no index of marked events.
     """
 
     span: NightSpan
@@ -76,10 +78,13 @@ class NightNumbers:
     oxygen: EpochValues | None
     below_n: np.ndarray
     heart: EpochValues | None
+    left_out_n: np.ndarray
 
     @classmethod
-    def of(cls, events: Sequence[Event], vitals: Vitals | None, span: NightSpan) -> NightNumbers:
-        """Make ready what was marked and measured between lights off and lights on."""
+    def of(
+        cls, events: Sequence[Event], vitals: Vitals | None, span: NightSpan, left_out: Collection[tuple[int, int]] = ()
+    ) -> NightNumbers:
+        """Make ready what was marked and measured between lights off and lights on, and where nothing was looked for."""
         oxygen = heart = falls = None
         below_n = np.zeros(len(span.seconds_n))
         lying: dict[str, np.ndarray] = {}
@@ -100,6 +105,7 @@ class NightNumbers:
             oxygen,
             below_n,
             heart,
+            _left_out(events, left_out, len(span.seconds_n)),
         )
 
     def compute(self, stages_bn: np.ndarray) -> dict[str, np.ndarray]:
@@ -114,17 +120,21 @@ class NightNumbers:
             return _share(60.0 * count_b, minutes_b)
 
         tst_b = found["tst"]
+        sleep_bn = asleep(stages_bn)
+        sums = self._sums_in_sleep(sleep_bn)
+        looked_bn = sleep_bn & ~self.left_out_n
+        looked_b = sums_over(looked_bn, self.span.seconds_n) / 60.0
+        looked_rem_b = sums_over(looked_bn & (stages_bn == Stage.REM), self.span.seconds_n) / 60.0
         for key, name in _COUNTED.items():
             found[key] = counts[name]
         for key, name in _HOURLY.items():
-            found[key] = hourly(counts[name], tst_b)
-        found["rdi"] = hourly(counts["ahi"] + counts[EventName.RERA], tst_b)
-        found["ahi_rem"] = hourly(counts["ahi rem"], found["rem"])
-        found["ahi_nrem"] = hourly(counts["ahi nrem"], tst_b - found["rem"])
-        sleep_bn = asleep(stages_bn)
-        sums = self._sums_in_sleep(sleep_bn)
-        for position in self.positions:
-            found[position_key(position)] = hourly(counts[f"position {position}"], sums[f"position {position}"] / 60.0)
+            # a desaturation is seen in the SpO2 alone, whatever the other signals are like
+            found[key] = hourly(counts[name], tst_b if name in ("odi3", "odi4") else looked_b)
+        found["rdi"] = hourly(counts["ahi"] + counts[EventName.RERA], looked_b)
+        found["ahi_rem"] = hourly(counts["ahi rem"], looked_rem_b)
+        found["ahi_nrem"] = hourly(counts["ahi nrem"], looked_b - looked_rem_b)
+        for position, lain_n in self.positions.items():
+            found[position_key(position)] = hourly(counts[f"position {position}"], sums_over(looked_bn, lain_n) / 60.0)
         if self.oxygen is not None and self.falls is not None:
             falls = counted_in_sleep(stages_bn, self.span, self.falls)
             found |= {"odi3_spo2": hourly(falls["odi3"], tst_b), "odi4_spo2": hourly(falls["odi4"], tst_b)}
@@ -139,12 +149,25 @@ class NightNumbers:
         return found
 
     def _sums_in_sleep(self, sleep_bn: np.ndarray) -> dict[str, np.ndarray]:
-        columns = {f"position {position}": seconds_n for position, seconds_n in self.positions.items()}
+        columns: dict[str, np.ndarray] = {}
         for word, signal in (("oxygen", self.oxygen), ("heart", self.heart)):
             if signal is not None:
                 columns |= {word: signal.sum_n, f"{word} seconds": signal.seconds_n}
         columns["below"] = self.below_n
         return dict(zip(columns, sums_over(sleep_bn, np.stack(list(columns.values()), axis=1)).T, strict=True))
+
+
+def _left_out(events: Sequence[Event], runs: Collection[tuple[int, int]], epochs: int) -> np.ndarray:
+    """Return (epochs,) bool; an epoch in which somebody marked a breathing event all the same was looked at."""
+    left_out_n = np.zeros(epochs, dtype=bool)
+    for first, stop in runs:
+        left_out_n[first:stop] = True
+    if left_out_n.any():
+        marked = [event for event in events if event.name in RESPIRATORY]
+        starts_s, stops_s = (np.array([getattr(event, end) for event in marked]) for end in ("start_s", "stop_s"))
+        for first, last in zip(*epoch_range(starts_s, stops_s), strict=True):
+            left_out_n[max(first, 0) : last + 1] = False
+    return left_out_n
 
 
 def _share(part_b: np.ndarray, whole_b: np.ndarray) -> np.ndarray:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sleepfm.analysis.calibration import calibrated
+from sleepfm.analysis.doubtful_onsets import doubtful_onsets
 from sleepfm.analysis.night_numbers import NightNumbers, position_key
 from sleepfm.analysis.night_span import night_span
-from sleepfm.analysis.statistic_definitions import BREATHING, DEFINITIONS, Definition, others
+from sleepfm.analysis.statistic_definitions import BREATHING, DEFINITIONS, HEART, OXYGEN, Definition, others
 from sleepfm.analysis.statistic_intervals import DRAWS, draw_hypnograms, percentile_intervals
-from sleepfm.analysis.statistic_reasons import remarks, why_none
+from sleepfm.analysis.statistic_reasons import bounds_of, remarks, why_none
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.signals.vitals import Vitals
 from sleepfm.text import printable
@@ -39,10 +40,14 @@ class Statistic:
         95 % interval from the probabilities of the stages that nobody looked at; None where there is none.
     interval_note
         What the interval leaves out, empty when nothing is to be said.
+    remark
+        What is to be looked at before this number is believed, a sentence; mostly empty.
     definition
         What is counted, in plain words, with its source.
     others
         How the AASM manual, YASA or Luna define it where they differ; empty where they agree.
+    bound
+        "≤" or "≥" where Unknown epochs make the number the most or the least that it can be.
     """
 
     key: str
@@ -56,11 +61,15 @@ class Statistic:
     interval_note: str = ""
     others: str = ""
     why_none: str = ""
+    remark: str = ""
+    bound: str = ""
 
     @property
     def text(self) -> str:
         """Return the number with its unit as people read it, a dash where there is none."""
-        return "–" if self.value is None else with_unit(self.value, self.unit)
+        if self.value is None:
+            return "–"
+        return f"{self.bound} {with_unit(self.value, self.unit)}".lstrip()
 
     @property
     def interval(self) -> str:
@@ -119,11 +128,13 @@ def night_statistics(
     *,
     events: Sequence[Event] = (),
     looked_for: Collection[str] = (),
+    left_out: Collection[tuple[int, int]] = (),
     vitals: Vitals | None = None,
     lights_off_s: float | None = None,
     lights_on_s: float | None = None,
     probabilities: np.ndarray | None = None,
     temperature: float | None = None,
+    looked_at: np.ndarray | None = None,
 ) -> NightStatistics:
     """Return the statistics of a night.
 
@@ -135,6 +146,9 @@ def night_statistics(
         Everything that was marked, in every stage; "Lights off" and "Lights on" among them.
     looked_for
         Names of events that somebody or a program looked for: of these, none marked means 0, not unknown.
+    left_out
+        Runs of 0-based epochs [first, stop) in which no events could be looked for (a gap, no airflow): unless somebody marked a
+        breathing event there they are not in the hours of the indices of events, but for desaturations.
     vitals
         Oxygen, heart rate and position, one value a second.
     lights_off_s, lights_on_s
@@ -145,6 +159,8 @@ def night_statistics(
         certain. Without them there are no intervals.
     temperature
         Divides the logarithms of the probabilities; 1 unless told.
+    looked_at
+        (n_epochs,) epochs that a person set or confirmed; none unless told.
 
     Raises
     ------
@@ -153,7 +169,8 @@ def night_statistics(
     """
     if probabilities is not None and len(probabilities) != len(stages):
         raise ValueError(f"{len(stages)} stages, but {len(probabilities)} rows of probabilities")
-    night = NightNumbers.of(events, vitals, night_span(len(stages), events, lights_off_s=lights_off_s, lights_on_s=lights_on_s))
+    span = night_span(len(stages), events, lights_off_s=lights_off_s, lights_on_s=lights_on_s)
+    night = NightNumbers.of(events, vitals, span, left_out)
     definitions = _definitions(night)
     if not len(stages):
         return NightStatistics(tuple(_none(key, one, "the scoring has no whole epoch") for key, one in definitions.items()))
@@ -161,21 +178,25 @@ def night_statistics(
     reasons = {key: why_none(key, computed.get(key, np.nan), stages, night, looked_for) for key in definitions}
     point = {key: computed[key] for key, reason in reasons.items() if not reason}
     spread = _intervals(stages, probabilities, temperature, night, point)
+    bounds = bounds_of(stages, night.span)
+    doubts = doubtful_onsets(stages, night.span, looked_at)
     items = []
     for key, one in definitions.items():
         if key in point:
             low, high, note = spread.get(key, (None, None, ""))
-            items.append(Statistic(key, one.name, one.group, point[key], one.unit, one.words, low, high, note, others(key)))
+            about = Statistic(key, one.name, one.group, point[key], one.unit, one.words, low, high, note, others(key))
+            items.append(replace(about, remark=doubts.get(key, ""), bound=bounds.get(key, "")))
         else:
             items.append(_none(key, one, reasons[key]))
-    return NightStatistics(tuple(items), remarks(stages, night), _INTERVALS if spread else "")
+    said = (*remarks(stages, night, looked_for), *(one.remark for one in items if one.remark))
+    return NightStatistics(tuple(items), said, _INTERVALS if spread else "")
 
 
 _DIGITS = 6  # behind these there is only how sums are rounded
 _INTERVALS = (
-    f"Intervals: 95 %, from the model's probabilities of the stages that nobody has looked at, by {DRAWS} drawn hypnograms in "
-    "which neighbouring epochs err together. Marked events are taken as they are, and what the probabilities do not know is not "
-    "in the intervals."
+    "Intervals: 95 %, from uncertain stages only: by the model's probabilities of the stages that nobody has looked at, in "
+    f"{DRAWS} drawn hypnograms in which neighbouring epochs err together. Marked events are taken as they are, and what the "
+    "probabilities do not know is not in the intervals; oxygen and heart have none: there it is not the stages that are in doubt."
 )
 
 
@@ -202,7 +223,7 @@ def _intervals(
     night: NightNumbers,
     point: dict[str, float],
 ) -> dict[str, tuple[float, float, str]]:
-    """Return low, high and what they leave out, by key, for the numbers that the drawn hypnograms move."""
+    """Return low, high and what they leave out, by key, for the numbers whose doubt is that of the stages."""
     keys = [key for key in point if key not in _FIXED]
     if probabilities is None or not keys or not np.isfinite(probabilities).all(axis=1).any():
         return {}
@@ -221,4 +242,6 @@ def _intervals(
 
 
 _CELLS_AT_ONCE = 400_000  # epochs of hypnograms: a recording of a month fits into memory too
-_FIXED = frozenset({"tib", "unknown"})
+_FIXED = frozenset({"tib", "unknown", *(key for key, one in DEFINITIONS.items() if one.group in (OXYGEN, HEART))})
+"""Numbers without an interval: what is uncertain of oxygen and heart is not what the stages leave open, and an interval that is
+only of the stages would say that they are known to a tenth."""

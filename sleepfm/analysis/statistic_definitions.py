@@ -40,7 +40,12 @@ DEFINITIONS: Mapping[str, Definition] = {
     "tib": Definition("Time in bed (TIB)", SLEEP, "min", "Lights off to lights on. AASM: total recording time (TRT)."),
     "tst": Definition("Total sleep time (TST)", SLEEP, "min", "N1 + N2 + N3 + R between lights off and lights on (AASM)."),
     "se": Definition("Sleep efficiency", SLEEP, "%", "TST of the scored time in bed: 100 · TST / (TST + Wake). AASM: TST / TRT."),
-    "sol": Definition("Sleep latency (SOL)", SLEEP, "min", "Lights off to the first epoch of any sleep (AASM)."),
+    "sol": Definition(
+        "Sleep latency (SOL)",
+        SLEEP,
+        "min",
+        "Lights off to the first epoch of any sleep (AASM); none where Unknown lies before it.",
+    ),
     "persistent_latency": Definition(
         "Latency to persistent sleep",
         SLEEP,
@@ -178,7 +183,10 @@ OTHERS: Mapping[str, tuple[Difference, ...]] = {
         Difference(YASA, "counts Unknown time as time not slept"),
         Difference(LUNA, "counts Unknown time as time not slept"),
     ),
-    "sol": (Difference(YASA, "from the start of the hypnogram"),),
+    "sol": (
+        Difference(YASA, "from the start of the hypnogram; Unknown before the first sleep counts as Wake"),
+        Difference(LUNA, "Unknown before the first sleep counts as Wake"),
+    ),
     "persistent_latency": (
         Difference(AASM, "does not report it"),
         Difference(YASA, "SOL_5min asks for 5 min"),

@@ -250,6 +250,12 @@ def _looked_for(skipped: Mapping[str, str]) -> set[str]:
     return names - {EventName.HYPOPNEA.value} if "Hypopneas" in skipped else names
 
 
+def _runs(chosen_n: np.ndarray) -> list[list[int]]:
+    """Return the runs of chosen epochs, each [first, stop), 0-based."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen_n.astype(np.int8), [0]])))
+    return [[int(first), int(stop)] for first, stop in edges.reshape(-1, 2)]
+
+
 def _within(events: Sequence[Event], duration_s: float) -> list[Event]:
     """Return the events that touch the recording, cut at its ends."""
     return [
@@ -288,6 +294,7 @@ def _provenance(found: EngineEvents, night: EngineNight, vitals: Vitals, scoring
         "channels": channels,
         "sleep_hours": round(sleep_hours, 3),
         "epochs_left_out": int(night.unusable.sum()),
+        "left_out": _runs(night.unusable),
         "desaturations": _OWN_SOURCE,
         "looked_for": sorted(_looked_for(found.skipped)),
         "skipped": found.skipped,

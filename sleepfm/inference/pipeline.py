@@ -315,6 +315,7 @@ def _statistics(night: Night, out: Path, run: _Run) -> dict[str, Any]:
         scoring.stages,
         events=read_events(out / "events.csv") if "events" in run.steps else (),
         looked_for=run.details.get("events", {}).get("looked_for", ()),
+        left_out=run.details.get("events", {}).get("left_out", ()),
         vitals=None if night.recording is None else night.vitals(),
         probabilities=scoring.probabilities,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sleepfm.analysis.sleep_statistics import night_statistics
 from sleepfm.analysis.statistic_definitions import DEFINITIONS, GROUPS
@@ -107,8 +110,75 @@ def test_unknown_is_neither_sleep_nor_wake() -> None:
     assert found["se"].value == pytest.approx(100 * 37 / 47)
     assert found["awakenings"].value == 1
     assert "8.0 min between lights off and lights on are Unknown: they count neither as sleep nor as Wake." in found.remarks
-    assert any("sleep may have begun earlier" in remark for remark in found.remarks)
+    assert found["sol"].why_none == found["rem_latency"].why_none == "epochs that nobody scored may be the first sleep"
+    assert any("sleep may have begun there" in remark for remark in found.remarks)
     assert any("R may have begun earlier" in remark for remark in found.remarks)
+    assert found["waso"].text == "≥ 7.0 min"
+    stages[:4] = Stage.WAKE
+    assert night_statistics(stages)["rem_latency"].text.startswith("≤ ")
+
+
+def test_a_head_that_nobody_scored_is_no_latency() -> None:
+    stages = np.repeat(np.array([Stage.UNKNOWN, Stage.N2, Stage.REM], np.int8), [20, 60, 20])
+    found = night_statistics(stages)
+    assert [found[key].value for key in ("sol", "persistent_latency", "rem_latency")] == [None, None, None]
+    assert found["persistent_latency"].why_none == "epochs that nobody scored may be the first persistent sleep"
+    assert night_statistics(stages, lights_off_s=600)["sol"].value == 0
+
+
+@given(st.lists(st.tuples(st.integers(-1, 4), st.integers(1, 25)), min_size=1, max_size=10), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_what_is_stated_holds_however_the_unknown_epochs_are_scored(bouts: list[tuple[int, int]], random: Random) -> None:
+    stages = np.concatenate([np.full(length, stage, np.int8) for stage, length in bouts])
+    unknown = stages == Stage.UNKNOWN
+    filled = stages.copy()
+    filled[unknown] = [random.randint(0, 4) for _ in range(int(unknown.sum()))]
+    before, after = night_statistics(stages), night_statistics(filled)
+    for key in ("sol", "persistent_latency", "rem_latency", "waso"):
+        stated, value = before[key], after[key].value
+        if stated.value is None or value is None:
+            assert stated.value is None, key
+        elif stated.bound == "≤":
+            assert value <= stated.value, key
+        elif stated.bound == "≥":
+            assert value >= stated.value, key
+        else:
+            assert value == stated.value, key
+
+
+ALL_FOUR = {"Obstructive apnea", "Central apnea", "Mixed apnea", "Hypopnea"}
+AHIS = ("ahi", "ahi_nrem", "rdi")
+
+
+def test_an_ahi_needs_all_that_it_counts_to_be_looked_for() -> None:
+    apneas = [event(EventName.OBSTRUCTIVE_APNEA, 900 + 60 * k) for k in range(4)]
+    whole = night_statistics(NIGHT, events=apneas, looked_for=ALL_FOUR)
+    assert (whole["ahi"].value, whole["hypopneas"].value) == (pytest.approx(4 / (42 / 60)), 0)
+    part = night_statistics(NIGHT, events=apneas, looked_for=(ALL_FOUR - {"Hypopnea"}) | {"RERA"})
+    for key in (*AHIS, "hypopneas"):
+        assert part[key].value is None, key
+        assert part[key].why_none == "hypopneas were not looked for, and none is marked"
+    assert (part["obstructive_apneas"].value, part["cai"].value) == (4, 0)
+    by_hand = night_statistics(NIGHT, events=[*apneas, event(EventName.HYPOPNEA, 1500)], looked_for=ALL_FOUR - {"Hypopnea"})
+    assert (by_hand["ahi"].value, by_hand["hypopneas"].value) == (pytest.approx(5 / (42 / 60)), 1)
+    said = "The program did not look for hypopneas: only those that people marked are counted."
+    assert said in by_hand.remarks
+    assert said not in whole.remarks
+    # where no program looked for any, whoever marked some looked for all
+    assert night_statistics(NIGHT, events=apneas, looked_for={"Arousal"})["ahi"].value == whole["ahi"].value
+
+
+def test_epochs_in_which_nothing_could_be_looked_for_are_not_in_the_hours() -> None:
+    stages = np.full(480, Stage.N2, np.int8)
+    marked = [event(EventName.OBSTRUCTIVE_APNEA, 60.0 + 90 * k) for k in range(40)]
+    marked += [event(EventName.DESATURATION, 90.0, Desaturation=4.0)]
+    found = night_statistics(stages, events=marked, looked_for=ALL_FOUR, left_out=[(240, 480)])
+    assert (found["tst"].value, found["ahi"].value, found["ahi_nrem"].value, found["odi3"].value) == (240, 20, 20, 0.25)
+    assert any(remark.startswith("120.0 min of sleep, in which no events could be looked for") for remark in found.remarks)
+    by_hand = [*marked, event(EventName.HYPOPNEA, 300 * 30.0)]  # somebody looked at that epoch
+    assert night_statistics(stages, events=by_hand, looked_for=ALL_FOUR, left_out=[(240, 480)])["ahi"].value == pytest.approx(
+        41 / (241 / 120)
+    )
 
 
 def test_an_awakening_behind_unknown_epochs_is_one() -> None:
