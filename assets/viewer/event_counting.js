@@ -32,7 +32,7 @@ export function counting(event, stageAt, lights) {
 function counted({ name, extra = {} }, no) {
   if (name !== "Desaturation") return { isCounted: true, word: "yes", why: "Counted: it lies in sleep." };
   const depth = extra.Desaturation;
-  if (typeof depth !== "number") return no("no depth", "Marked, not counted: its depth in % is not known.");
+  if (typeof depth !== "number") return no("% unknown", "Marked, not counted: how deep it is in % is not known. Draw or drag it with all of it on the screen to measure it.");
   if (depth < LEAST_DEPTH - ROUNDING) return no("below 3 %", "Marked, not counted: less than 3 % deep.");
   return { isCounted: true, word: "yes", why: `Counted in ODI3${depth >= 4 - ROUNDING ? " and ODI4" : ""}: it lies in sleep.` };
 }

@@ -274,7 +274,7 @@ export class EventLayer {
     if (!this.isOn && !this.mayEdit()) return true;
     this.isOn = !this.isOn;
     this.panel.canvas.style.cursor = this.isOn ? "crosshair" : "";
-    this.panel.say(this.isOn ? "Event tool: drag over a channel to mark an event there. E or Esc ends it." : "Event tool off");
+    this.panel.say(this.isOn ? "Draw event: drag over a channel to mark an event there. E or Esc ends it." : "Draw event is off");
     return true;
   }
 

@@ -10,6 +10,7 @@ const SPARE_ROWS = 4; // above and below those in sight
 const REST_MS = 120; // epochs scored in a row are counted once, at the end
 const ANY = "";
 const COLUMNS = ["Time", "Event", "Channel", "s", "St.", "By", "Counts"];
+const MEANINGS = ["", "", "Channel on which it is marked", "How long, in seconds", "Stage in which it starts", "Who marked it: a person, an engine, the file", "Whether it counts in the indices, and why not"];
 
 export class EventTable {
   /** `layer` is the EventLayer; `act` takes what the viewer does. `root` goes into the viewer's root. */
@@ -36,7 +37,7 @@ export class EventTable {
     this.body.setAttribute("role", "grid");
     this.body.setAttribute("aria-label", "Events: up and down go through them, Enter gives the keys back to the traces");
     this.nothing = element("p", { className: "quiet" });
-    const head = element("div", { className: "event-row names" }, COLUMNS.map((text) => element("span", { text })));
+    const head = element("div", { className: "event-row names" }, COLUMNS.map((text, at) => element("span", { text, title: MEANINGS[at] })));
     this.root = element("aside", { className: "event-table", data: { sleepfm: "events" } }, [
       element("div", { className: "events-head" }, [this.title, this.csv, close]),
       this.counts,
@@ -132,7 +133,7 @@ export class EventTable {
       dot.style.background = colourOf(this.theme, name);
       const { key, code } = kindOf(name);
       const press = () => { this.name.value = this.name.value === value(name) ? ANY : value(name); this.sift(); };
-      return element("button", { className: "chip", title: `${name}: only these, or all again`, data: { name }, on: { click: press } }, [dot, key ? code : name, element("b", { text: String(names.get(name)) })]);
+      return element("button", { className: "chip", title: `${key ? `${code}: ` : ""}${name}. Press for only these, or all again`, data: { name }, on: { click: press } }, [dot, key ? code : name, element("b", { text: String(names.get(name)) })]);
     }));
     this.sift();
   }

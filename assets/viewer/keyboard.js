@@ -171,7 +171,7 @@ export class Keyboard {
     root.addEventListener("focusout", () => root.classList.remove("focused"));
     // With the focus nowhere (a menu was closed), the keys are still meant for the viewer, and R must not rerun the app.
     this.onStray = (event) => {
-      if (document.activeElement !== document.body || !root.isConnected) return;
+      if (document.activeElement !== document.body || !root.isConnected || event.key === "Tab") return; // Tab leads out of the page's end
       this.focus();
       this.down(event);
     };

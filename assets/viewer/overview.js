@@ -45,12 +45,14 @@ export class Overview {
       this.rows[name] = { name, box, canvas, height: 0, top: 0 };
       box.addEventListener("click", (event) => this.click(event));
       box.addEventListener("pointermove", (event) => this.hover(name, event));
-      box.addEventListener("pointerleave", () => { this.tooltip.hidden = true; });
       this.plots.append(box);
     }
     this.listenForSelections(this.rows.hypnogram.box);
     this.plots.append(this.selectionBand, this.windowBand, this.cursor);
+    this.plots.addEventListener("pointerleave", () => this.endHover());
     this.root = element("div", { className: "overview" }, [this.gutter, this.channel, this.plots, this.tooltip]);
+    this.onKey = () => this.endHover(); // what it says may hold no more, and the eyes are elsewhere
+    window.addEventListener("keydown", this.onKey, { capture: true });
   }
 
   /** `events` is the EventLayer. */
@@ -90,7 +92,7 @@ export class Overview {
     const scored = night.scorings.length;
     return {
       hypnogram: scored ? Math.round((scored > 1 ? 2 * 46 : 70) * room) : 30,
-      marks: night.to_review.length || scored > 1 ? 9 : 0, // of two, it stays when their last difference goes
+      marks: night.marked.length || night.compared ? 9 : 0, // it stays when the last one goes
       density: night.scorings.some((scoring) => scoring.probabilities) ? Math.round(30 * room) : 0,
       spectrogram: night.spectrograms.length ? Math.round(46 * room) : 0,
       events: night.events.some(({ name }) => kindOf(name).group) ? GROUPS.length * EVENT_ROW : 0,
@@ -107,6 +109,7 @@ export class Overview {
     if (total === this.laidOut && this.width) return;
     this.laidOut = total;
     this.width = width;
+    this.endHover();
     let top = 2;
     for (const row of Object.values(this.rows)) {
       row.height = heights[row.name];
@@ -218,7 +221,7 @@ export class Overview {
       context.font = `9px ${FONT}`;
       context.textAlign = "left";
       context.fillStyle = theme.disagreement;
-      context.fillText(scored > 1 ? "scorings differ" : "least certain", 6, rows.marks.top + rows.marks.height / 2);
+      context.fillText(night.compared ? "scorings differ" : "least certain", 6, rows.marks.top + rows.marks.height / 2);
     }
     if (rows.density.height) {
       name("Probability", rows.density.top + rows.density.height / 2, 90);
@@ -263,6 +266,7 @@ export class Overview {
 
   /** The review was edited: draw with the next frame what shows it, and nothing else. */
   edited({ events }) {
+    this.endHover();
     this.isEventRowStale ||= events;
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
@@ -349,7 +353,12 @@ export class Overview {
     this.tooltip.style.transform = `translate(${Math.max(0, x)}px, ${event.clientY - box.top + 16}px)`;
   }
 
+  endHover() {
+    this.tooltip.hidden = true;
+  }
+
   close() {
+    window.removeEventListener("keydown", this.onKey, { capture: true });
     cancelAnimationFrame(this.frame);
   }
 
@@ -358,8 +367,9 @@ export class Overview {
     const number = scoring.stages[epoch - 1] ?? -1;
     const short = stages.find((stage) => stage.number === number)?.short ?? "not scored";
     const begun = scoring.proposed?.[epoch - 1] ?? number;
-    if (begun !== number) return `${scoring.label}: ${short}   (begun as ${stages.find((stage) => stage.number === begun)?.short ?? "not scored"})`;
-    if (!scoring.probabilities || number < 0) return `${scoring.label}: ${short}`;
+    if (begun !== number) return `${scoring.label}: ${short}   (black line: changed, begun as ${stages.find((stage) => stage.number === begun)?.short ?? "not scored"})`;
+    // a person's stage has no probability; that of what it began from stands beside that
+    if (!scoring.probabilities || number < 0 || scoring.proposed) return `${scoring.label}: ${short}`;
     const all = stages.map((stage) => `${stage.short} ${(scoring.probabilities[(epoch - 1) * 5 + stage.number] / 65535).toFixed(2)}`);
     return `${scoring.label}: ${short}   (${all.join(", ")})`;
   }

@@ -3,10 +3,15 @@
 import { element, fetchJson } from "./dom.js";
 
 const EPOCHS = 40;
+// as analysis/review_queue.py weighs them
+const GAIN = "The change of the numbers that is to be expected if this epoch is looked at, all taken together: 100 % would be 10 min of TST, N3, R or "
+  + "REM latency, 5 min of sleep latency, or an AHI other by 1 /h.";
 
 export class ReviewQueue {
-  constructor(act) {
+  /** `onToggle(isOn)` hears when it is opened or closed. */
+  constructor(act, onToggle) {
     this.act = act;
+    this.onToggle = onToggle;
     this.progress = element("progress", { title: "Epochs of this queue that were looked at" });
     this.count = element("b");
     this.why = element("span", { className: "why" });
@@ -37,12 +42,15 @@ export class ReviewQueue {
     this.list = [];
     this.at = 0;
     this.seen = new Set();
-    if (!document) this.root.hidden = true;
-    else if (this.isOn) this.load();
+    if (!document) {
+      this.root.hidden = true;
+      this.onToggle(false);
+    } else if (this.isOn) this.load();
   }
 
   toggle() {
     this.root.hidden = this.isOn;
+    this.onToggle(this.isOn);
     if (!this.isOn) return;
     if (this.list.length && this.seen.size < this.list.length) this.act({ queueNext: 0 });
     else this.load();
@@ -96,7 +104,7 @@ export class ReviewQueue {
     this.why.textContent = item ? `Epoch ${item.epoch}: ${item.why}` : "";
     this.why.title = this.why.textContent;
     this.note.textContent = item ? gainWords(item.gain) : `${this.changed()} now differ from what the review began with.`;
-    this.note.title = `The weight is the change that is to be expected, over all numbers, each in units of what matters. ${this.calibration}`;
+    this.note.title = `${GAIN} ${this.calibration}`;
     this.back.disabled = at === 0;
     this.next.hidden = !item;
     this.back.hidden = false;
@@ -119,5 +127,5 @@ export class ReviewQueue {
 }
 
 function gainWords(gain) {
-  return `weight ${gain < 0.01 ? "below 0.01" : gain.toFixed(2)}`;
+  return `expected: ${gain < 0.01 ? "below 1" : Math.round(100 * gain)} % of a change that matters`;
 }

@@ -20,7 +20,7 @@ export class Scoring {
     this.selection = null; // { from, to }, epochs, both included; `anchor` is where it began
     this.bar = new ScoringBar(settings, (action) => viewer.act(action));
     this.notice = new ScoringNotice((action) => viewer.act(action));
-    this.queue = new ReviewQueue((action) => viewer.act(action));
+    this.queue = new ReviewQueue((action) => viewer.act(action), (isOn) => this.bar.showQueue(isOn));
     this.root = element("div", { className: "scoring" }, [this.bar.root, this.notice.root, this.queue.root]);
   }
 
@@ -88,11 +88,13 @@ export class Scoring {
     return true;
   }
 
-  /** Esc: a menu or the selection goes; false when there was neither. */
-  escape() {
+  /** Esc: a menu or the selection goes, else the queue when `last`; false when there was none. */
+  escape({ last = false } = {}) {
     const was = this.bar.closeMenu() || this.selection !== null;
     this.select(null);
-    return was;
+    if (was || !last || !this.queue.isOn) return was;
+    this.queue.toggle();
+    return true;
   }
 
   /** Whether edits can be made; says why not when they cannot. */

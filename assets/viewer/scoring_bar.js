@@ -3,6 +3,7 @@
 import { element, fetchJson } from "./dom.js";
 import { LAYOUTS } from "./keyboard.js";
 
+const SHORT = { rem_latency: "REM lat.", odi3: "ODI3", odi3_spo2: "ODI3", arousal_index: "ArI" }; // all nine on one line of 1366 pixels
 const NUMBERS_REST_MS = 120; // edits in a row ask once
 
 export class ScoringBar {
@@ -90,6 +91,7 @@ export class ScoringBar {
 
   showSaved() {
     const { unsaved, failure, conflicts } = this.document;
+    this.who.hidden = Boolean(this.selected); // its room
     const state = conflicts.length ? "conflict" : failure ? "waiting" : unsaved ? "storing" : "stored";
     if (this.selected) {
       const { from, to } = this.selected;
@@ -99,10 +101,16 @@ export class ScoringBar {
     this.saved.dataset.state = this.selected ? "selecting" : state;
   }
 
-  /** The event tool is on or off. */
+  /** Events are being drawn or not. */
   showTool(isOn) {
     this.tool.classList.toggle("on", isOn);
     this.tool.setAttribute("aria-pressed", String(isOn));
+  }
+
+  /** The review queue is open or closed. */
+  showQueue(isOn) {
+    this.queue.classList.toggle("on", isOn);
+    this.queue.setAttribute("aria-pressed", String(isOn));
   }
 
   showSelection(selection) {
@@ -113,7 +121,7 @@ export class ScoringBar {
   /** Ask for the numbers once what they come from is stored. */
   askForNumbers() {
     const { document } = this;
-    if (document.pending.length || this.numbersOf === document.version || this.isAsking) return;
+    if ((document.isOpen && document.pending.length) || this.numbersOf === document.version || this.isAsking) return;
     this.numbersOf = document.version;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.loadNumbers(document), NUMBERS_REST_MS);
@@ -138,11 +146,11 @@ export class ScoringBar {
   }
 
   showNumbers(numbers) {
-    this.numbers.replaceChildren(...numbers.map(({ key, name, value, low, high, unit, text }) => {
-      const range = low === null || low === undefined ? "" : `, 95 % interval ${trimmed(low)} to ${trimmed(high)} ${unit}`;
-      const shown = value === null ? "–" : text;
-      const title = value === null ? `${name}: ${text}` : `${name}: ${text}${range}`;
-      return element("span", { className: "number", title, data: { key } }, [element("small", { text: name }), element("b", { text: shown })]);
+    this.numbers.replaceChildren(...numbers.map(({ key, name, value, low, high, unit, text, remark }) => {
+      const range = low === null || low === undefined ? "" : `, 95 % from uncertain stages: ${trimmed(low)} to ${trimmed(high)} ${unit}`;
+      const shown = value === null ? "–" : remark ? `${text} ?` : text; // a number to be looked at before it is believed
+      const title = value === null ? `${name}: ${text}` : `${name}: ${text}${range}${remark ? `. ${remark}` : ""}`;
+      return element("span", { className: "number", title, data: { key } }, [element("small", { text: SHORT[key] ?? name }), element("b", { text: shown })]);
     }));
   }
 

@@ -4,7 +4,7 @@
 // are laid under when they become known, and what was refused falls off and becomes a conflict that somebody decides.
 
 import { sendJson } from "./dom.js";
-import { bare, inverse, isSame, lastOfOthers, lay, ownLast } from "./scoring_patch.js";
+import { bare, inverse, isSame, lastOfOthers, lay, noteLooks, ownLast } from "./scoring_patch.js";
 import { KeptEdits, newKey } from "./scoring_store.js";
 
 const POLL_MS = 10_000;
@@ -16,8 +16,8 @@ export class ReviewDocument {
    * `review` is the server's object (GET /sleepfm/review); `study` its study's id; `route` the address of the review routes; `isMine`
    * whether its user has said that they edit a scoring that bears another's name.
    *
-   * stages: Int8 numbers, one an epoch. events: Map id → { id, start, stop, name, channel, source, extra }. Both are only read
-   * outside; `apply` changes them.
+   * stages: Int8 numbers, one an epoch. events: Map id → { id, start, stop, name, channel, source, extra }. lookedAt: Set of the
+   * epochs that a person set or confirmed. They are only read outside; `apply` changes them.
    */
   constructor(review, { study, route, isMine = false }) {
     this.isMine = isMine || review.scorer === review.me || review.undo || review.redo;
@@ -213,9 +213,12 @@ export class ReviewDocument {
     this.version = review.version;
     this.proposed = review.proposed;
     this.proposal = review.proposal;
-    this.base = { stages: Int8Array.from(review.stages), events: new Map(review.events.map((event) => [event.id, event])) };
+    this.base = {
+      stages: Int8Array.from(review.stages), events: new Map(review.events.map((event) => [event.id, event])), lookedAt: new Set(review.looked_at),
+    };
     this.stages ??= this.base.stages.slice();
     this.events ??= new Map();
+    this.lookedAt ??= new Set(this.base.lookedAt);
     this.takeState(review);
   }
 
@@ -230,6 +233,7 @@ export class ReviewDocument {
     this.push(edit);
     this.keep();
     const touched = edit.shows ? lay(edit.shows, this) : {};
+    noteLooks(this.lookedAt, edit.action, touched.stages);
     this.tell({ ...touched, by: "me" });
     this.send();
     return touched;
@@ -260,16 +264,17 @@ export class ReviewDocument {
     for (const listener of this.listeners) listener({ stages, events, by, turned, nothingTo, news });
   }
 
-  /** Lay the unconfirmed edits over what is confirmed; returns what looks different now. */
+  /** Lay the unconfirmed edits over what is confirmed; returns what looks different now. On one that is locked they do not show. */
   redraw() {
-    const target = { stages: this.base.stages.slice(), events: new Map(this.base.events) };
-    for (const { shows } of this.pending) if (shows) lay(shows, target);
+    const target = { stages: this.base.stages.slice(), events: new Map(this.base.events), lookedAt: new Set(this.base.lookedAt) };
+    for (const { shows, action } of this.isOpen ? this.pending : []) if (shows) noteLooks(target.lookedAt, action, lay(shows, target).stages);
     const stages = [];
     for (let at = 0; at < target.stages.length; at += 1) if (target.stages[at] !== this.stages[at]) stages.push(at + 1);
     const ids = new Set([...this.events.keys(), ...target.events.keys()]);
     const events = [...ids].filter((id) => !isSame(this.events.get(id), target.events.get(id)));
     this.stages = target.stages;
     this.events = target.events;
+    this.lookedAt = target.lookedAt;
     this.sorted = null;
     return { stages, events };
   }
@@ -332,7 +337,7 @@ export class ReviewDocument {
         this.reload();
       }
       this.failure = { message: answer.error ?? `the app answered with status ${status}`, final: true };
-      this.tell({ by: "state" });
+      this.tell({ ...this.redraw(), by: "state" });
     }
   }
 
@@ -386,6 +391,7 @@ export class ReviewDocument {
         if (to) this.base.events.set(id, { id, ...to });
         else this.base.events.delete(id);
       }
+      noteLooks(this.base.lookedAt, change.action, (change.stages ?? []).map(([epoch]) => epoch));
       if (change.by === this.me) continue;
       by = "others";
       this.news.push(change);

@@ -14,6 +14,15 @@ export function nextEpoch(kind, night, from, { back = false } = {}) {
   return { epoch, say: [`${name}: ${index + 1} of ${list.length}`, why].filter(Boolean).join(" · ") };
 }
 
+/**
+ * The epochs to look at now: where the two scorings differ, or those that were marked (`night.marked`) and that nobody has scored or
+ * confirmed since.
+ */
+export function epochsToReview(night, document) {
+  if (night.compared) return disagreements(...night.scorings, night.stageNames);
+  return night.marked.filter(({ epoch }) => !document.lookedAt.has(epoch));
+}
+
 /** Epochs that both scorings scored and scored differently, each with who says what; `names` gives a stage's letters. */
 export function disagreements(first, second, names) {
   const found = [];
@@ -28,8 +37,7 @@ export function disagreements(first, second, names) {
 
 const FINDERS = {
   look(night) {
-    const none = night.scorings.length ? "No epoch is marked for a look." : "Not staged yet: no epoch is marked for a look.";
-    return { list: night.to_review, name: "To look at", none };
+    return { list: night.to_review, name: night.compared ? "Scorings differ" : "Least certain", none: nothingToLookAt(night) };
   },
   unscored(night) {
     const list = epochsWhere(night, (stage) => stage < 0);
@@ -46,6 +54,13 @@ const FINDERS = {
     return { list: disagreements(first, other, night.stageNames), name: "Disagreement", none: `No disagreement with ${other.label || "what it began from"}.` };
   },
 };
+
+function nothingToLookAt({ scorings, compared, marked }) {
+  if (!scorings.length) return "Not staged yet: no epoch is marked for a look.";
+  if (compared) return "The two scorings differ nowhere.";
+  if (marked.length) return "Every epoch of those that were least certain has been looked at. Q lists what matters most.";
+  return scorings[0].probabilities ? "No epoch was uncertain." : "Nothing says which epochs are uncertain: this scoring has no probabilities.";
+}
 
 function epochsWhere(night, test) {
   const found = [];

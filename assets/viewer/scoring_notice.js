@@ -2,6 +2,8 @@
 
 import { element } from "./dom.js";
 
+const LISTED = 4; // edits named in a line
+
 export class ScoringNotice {
   constructor(act) {
     this.act = act;
@@ -43,11 +45,16 @@ export class ScoringNotice {
       const count = `${pending.length} ${pending.length === 1 ? "edit" : "edits"} not stored`;
       if (!failure.final) return { state: "waiting", words: `${count} yet: ${failure.message}; trying again. They are kept in this browser.`, answers: [["Try now", { decide: "retry" }]] };
       const answers = [["Try again", { decide: "retry" }], [`Drop ${pending.length === 1 ? "it" : "them"}`, { decide: "discard" }]];
-      return { state: "refused", words: `${count}: ${failure.message}. Kept in this browser until you decide.`, answers };
+      return { state: "refused", words: `${count} (${this.list(pending)}): ${failure.message}. Kept in this browser until you decide.`, answers };
     }
     if (document.isOpen && !document.editable) return { state: "locked", words: `Read only: ${document.whyNot}.`, answers: [["Edit this one", { decide: "join" }]] };
     if (!document.editable) return { state: "locked", words: `Read only: ${document.whyNot}`, answers: [] };
     return null;
+  }
+
+  list(edits) {
+    const left = edits.length - LISTED;
+    return edits.slice(0, LISTED).map((edit) => subject(edit, this.names)).join("; ") + (left > 0 ? `; and ${left} more` : "");
   }
 
   conflictWords() {
@@ -66,17 +73,18 @@ export class ScoringNotice {
 }
 
 /** What an edit was about, in words. */
-function subject({ shows }, names) {
+function subject({ action, shows }, names) {
   const { stages = [], events = [] } = shows ?? {};
   if (stages.length === 1) return `epoch ${stages[0][0]} as ${names.get(stages[0][2]) ?? "not scored"}`;
   if (stages.length) return `epochs ${stages[0][0]}–${stages.at(-1)[0]} as ${names.get(stages[0][2]) ?? "not scored"}`;
-  const [, from, to] = events[0] ?? [];
+  if (!events.length) return action;
+  const [, from, to] = events[0];
   return `${(to ?? from)?.name ?? "an event"} ${to ? (from ? "changed" : "added") : "removed"}`;
 }
 
+/** When, as the log says it: UTC, 24 hours. */
 function clock(at) {
-  const time = new Date(at);
-  const isToday = time.toDateString() === new Date().toDateString();
-  const clockTime = time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  return isToday ? clockTime : `${time.toLocaleDateString()} ${clockTime}`;
+  const [date, time] = new Date(at).toISOString().split("T");
+  const isToday = date === new Date().toISOString().slice(0, 10);
+  return `${isToday ? "" : `${date} `}${time.slice(0, 5)} UTC`;
 }

@@ -10,6 +10,15 @@ export function lay({ stages, events }, target) {
   return { stages: stages.map(([epoch]) => epoch), events: events.map(([id]) => id) };
 }
 
+/** Note which epochs somebody has looked at: who scores one has, also when it stays as it was; who takes that back has not. */
+export function noteLooks(lookedAt, action, epochs = []) {
+  const isTakenBack = action === "undo" || action === "reset stages";
+  for (const epoch of epochs) {
+    if (isTakenBack) lookedAt.delete(epoch);
+    else lookedAt.add(epoch);
+  }
+}
+
 export function inverse({ stages, events }) {
   const turned = ([what, from, to]) => [what, to, from];
   return { stages: stages.map(turned), events: events.map(turned) };

@@ -92,14 +92,15 @@ export class Toolbar {
   chip(scoring, epoch) {
     const number = scoring.stages[epoch - 1] ?? -1;
     const stage = this.colours.get(number);
-    const isOwn = scoring.proposed && (scoring.proposed[epoch - 1] ?? -1) !== number; // a person's: no model's probability is its
-    const probability = scoring.probabilities && !isOwn ? scoring.probabilities[(epoch - 1) * 5 + number] : undefined;
-    const certain = stage && probability !== undefined ? ` (${(probability / 65535).toFixed(2)})` : "";
+    const isOwn = scoring.proposed && (scoring.proposed[epoch - 1] ?? -1) !== number;
+    // a model's probability is never a person's
+    const probability = scoring.probabilities && !scoring.proposed ? scoring.probabilities[(epoch - 1) * 5 + number] : undefined;
+    const certain = stage && probability !== undefined ? (probability / 65535).toFixed(2) : "";
     const before = isOwn ? `, begun as ${this.colours.get(scoring.proposed[epoch - 1])?.short ?? "not scored"}` : "";
-    const chip = element("span", { className: isOwn ? "chip own" : "chip", title: `${scoring.label}${before}` });
+    const chip = element("span", { className: isOwn ? "chip own" : "chip", title: `${scoring.label}${before}${certain && `, its probability ${certain}`}` });
     const dot = element("span", { className: "dot" });
     dot.style.background = stage ? stage.colour : this.unknown;
-    chip.append(dot, element("b", { text: stage ? stage.short : "?" }), document.createTextNode(certain));
+    chip.append(dot, element("small", { text: scoring.label }), element("b", { text: stage ? stage.short : "?" }), certain);
     return chip;
   }
 }

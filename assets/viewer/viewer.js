@@ -9,7 +9,7 @@ import { Overview } from "./overview.js";
 import { Keyboard } from "./keyboard.js";
 import { Navigation } from "./navigation.js";
 import { Scoring } from "./scoring.js";
-import { disagreements, nextEpoch } from "./scoring_jumps.js";
+import { epochsToReview, nextEpoch } from "./scoring_jumps.js";
 import { SecondOpinion } from "./second_opinion.js";
 import { Settings } from "./settings.js";
 import { Toolbar } from "./toolbar.js";
@@ -118,6 +118,7 @@ class Viewer {
     }
     if (this.data.study !== study || this.data.overview !== overview) return;
     decode(night);
+    night.marked = night.to_review;
     night.stageNames = new Map(theme.stages.map(({ number, short }) => [number, short]));
     this.night = night;
     this.root.classList.add("open");
@@ -212,7 +213,8 @@ class Viewer {
   escape() {
     if (this.help.isOpen) this.help.close();
     else if (this.scoring.escape() || this.events.keys({ event: "escape" })) return;
-    else if (!this.panel.endCaliper()) this.panel.select(null);
+    else if (this.panel.endCaliper() || this.scoring.escape({ last: true })) return;
+    else this.panel.select(null);
   }
 
   jumpTo(kind, back) {
@@ -269,8 +271,9 @@ class Viewer {
     const { document } = this.scoring;
     const { night } = this;
     if (events.length) night.events = document.eventList;
-    if (!stages.length && !events.length) return;
-    if (night.scorings.length > 1) night.to_review = disagreements(...night.scorings, night.stageNames);
+    const marks = night.to_review.length;
+    if (stages.length || !night.compared) night.to_review = epochsToReview(night, document);
+    if (!stages.length && !events.length && night.to_review.length === marks) return;
     if (stages.includes(this.navigation.epoch)) this.toolbar.showEpoch(this.navigation.epoch);
     this.overview.edited({ events: events.length > 0 });
   }

@@ -23,7 +23,7 @@ from sleepfm.signals.display_filters import default_filter
 from sleepfm.signals.trace_windows import Trace, trace_key
 from sleepfm.text import printable
 from sleepfm.viewer.display_scales import display_scales
-from sleepfm.viewer.review_marks import review_marks
+from sleepfm.viewer.review_marks import are_compared, review_marks
 from sleepfm.viewer.signed_in import User
 from sleepfm.viewer.study_source import NamedScoring, StudySource
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Kind
@@ -50,6 +50,8 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str], user: Us
     by_id = {scoring.id: scoring for scoring in source.scorings(study_id)}
     scorings = [by_id[one] for one in dict.fromkeys(chosen) if one in by_id]
     reviews = [source.review(one.id, user) if one.by_person else None for one in scorings]
+    proposed = reviews[0]["proposed"] if reviews and reviews[0] is not None else None
+    marks = [mark for mark in review_marks(scorings, proposed) if mark.epoch <= epochs]
     quality = source.quality(study_id)
     return {
         "study": study_id,
@@ -63,7 +65,8 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str], user: Us
             _scoring(scoring, epochs, simulated_recording=recording.simulated) | {"review": review}
             for scoring, review in zip(scorings, reviews, strict=True)
         ],
-        "to_review": [{"epoch": mark.epoch, "why": mark.why} for mark in review_marks(scorings) if mark.epoch <= epochs],
+        "compared": are_compared(scorings, proposed),
+        "to_review": [{"epoch": mark.epoch, "why": mark.why} for mark in marks],
         "events": reviews[0]["events"] if reviews and reviews[0] is not None else _events(source.events(study_id)),
         "quality": None if quality is None else _quality(quality, recording, epochs),
         "spectrograms": _spectrograms(source.spectrograms(study_id), recording, [*scorings, *by_id.values()]),

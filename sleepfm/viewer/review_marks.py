@@ -1,4 +1,4 @@
-"""Which epochs deserve a look: where two scorings differ, or where the only one was least certain."""
+"""Which epochs deserve a look: where two scorings differ, or where the one that there is was least certain."""
 
 from __future__ import annotations
 
@@ -25,18 +25,39 @@ class Mark:
     why: str
 
 
-def review_marks(scorings: Sequence[NamedScoring]) -> list[Mark]:
-    """Return the epochs to look at, in order of time.
+def are_compared(scorings: Sequence[NamedScoring], proposed: Sequence[int] | None = None) -> bool:
+    """Return whether the marks are where two scorings differ.
 
-    With two scorings: every epoch that both scored and scored differently. With one that has probabilities: the 5 % of its
-    scored epochs with the lowest winning probability, leaving out any at 0.9 or above and any that a person has given another
-    stage.
+    A review over its own proposal is no comparison: they differ where somebody has looked already.
+
+    Parameters
+    ----------
+    scorings
+        Those on the screen, from top to bottom.
+    proposed
+        The stages that the upper one was begun from (numbers of `Stage`), None when it is no review.
     """
-    if len(scorings) >= 2:
+    if len(scorings) < 2:
+        return False
+    lower = scorings[1].scoring.stages
+    length = 0 if proposed is None else min(len(lower), len(proposed))
+    return length == 0 or not np.array_equal(lower[:length], np.asarray(proposed)[:length])
+
+
+def review_marks(scorings: Sequence[NamedScoring], proposed: Sequence[int] | None = None) -> list[Mark]:
+    """Return the epochs to look at, in order of time; parameters as in `are_compared`.
+
+    Where two are compared: every epoch that both scored and scored differently. Else, of the upper one's probabilities: the 5 %
+    of the scored epochs with the lowest winning probability, leaving out any at 0.9 or above. Of a review they are those of its
+    proposal, also where somebody has looked since: the viewer leaves those out as they are looked at, and brings them back when
+    that is undone.
+    """
+    if are_compared(scorings, proposed):
         return _disagreements(scorings[0], scorings[1])
-    if len(scorings) == 1 and scorings[0].scoring.probabilities is not None:
-        return _least_certain(scorings[0].scoring.stages, scorings[0].scoring.probabilities)
-    return []
+    if not scorings or scorings[0].scoring.probabilities is None:
+        return []
+    stages = scorings[0].scoring.stages if proposed is None else np.asarray(proposed, dtype=np.int8)
+    return _least_certain(stages, scorings[0].scoring.probabilities)
 
 
 def _disagreements(first: NamedScoring, second: NamedScoring) -> list[Mark]:

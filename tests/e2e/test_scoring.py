@@ -27,6 +27,7 @@ EPOCHS = 60
 STUDY = "night"
 ME = getpass.getuser()
 VIEWER = '[data-sleepfm="viewer"]'
+NAMES = ("W", "N1", "N2", "N3", "R")
 HYPNOGRAM = '[data-sleepfm="hypnogram"]'
 NOTICE = '[data-sleepfm="scoring-notice"]'
 QUEUE = '[data-sleepfm="queue"]'
@@ -220,6 +221,12 @@ def test_lights_are_marked_and_jumps_lead_to_what_is_left(tab: Any, app: Running
     for key, epoch in (("x", 51), ("Shift+T", 41), ("d", 3), ("d", 4), ("t", 5)):
         tab.keyboard.press(key)
         wait_drawn(tab, epoch)
+    # over its own proposal, N leads to what was least certain and nobody has scored yet: 3 of it was
+    go(tab, 1)
+    for key, epoch in (("n", 2), ("w", 3), ("n", 12), ("n", 12), ("Control+z", 2), ("n", 12), ("n", 2)):
+        tab.keyboard.press(key)
+        wait_drawn(tab, epoch)
+    wait_stored(tab)
 
 
 def test_the_queue_goes_through_what_would_move_the_numbers(tab: Any, app: RunningApp) -> None:
@@ -237,8 +244,11 @@ def test_the_queue_goes_through_what_would_move_the_numbers(tab: Any, app: Runni
     queue.get_by_role("button", name="Leave as it is").click()
     queue.get_by_text("Queue 3 of").wait_for()
     assert queue.locator("progress").evaluate("bar => bar.value") == 2
-    tab.keyboard.press("q")
+    opener = tab.locator(VIEWER).get_by_role("button", name="Review queue")
+    assert opener.get_attribute("aria-pressed") == "true"
+    tab.keyboard.press("Escape")
     assert not queue.is_visible()
+    assert opener.get_attribute("aria-pressed") == "false"
     wait_stored(tab)
     assert stages(app.home) == [*before[: first - 1], 3, *before[first:]]
 
@@ -315,7 +325,11 @@ def test_a_reviewed_scoring_is_locked_and_says_so(tab: Any, app: RunningApp) -> 
     before = stages(app.home)
     tab.keyboard.press("3")
     notice = tab.locator(NOTICE)
-    notice.get_by_text("1 edit not stored").wait_for()
+    notice.get_by_text("1 edit not stored (epoch 20 as N3)").wait_for()
+    tab.reload()  # what is stored is drawn and counted, the edit stays in the notice
+    notice.get_by_text("1 edit not stored (epoch 20 as N3)").wait_for()
+    tab.locator(VIEWER).get_by_text("TST").wait_for()
+    assert tab.locator(f"{VIEWER} .chip").first.inner_text().split() == [ME, NAMES[before[19]]]
     notice.get_by_role("button", name="Drop it").click()
     wait_stored(tab)
     tab.locator(VIEWER).get_by_text(f"{ME}: read only").wait_for()

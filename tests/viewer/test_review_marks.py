@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from sleepfm.recording.scorings.scoring import Scoring
-from sleepfm.viewer.review_marks import review_marks
+from sleepfm.viewer.review_marks import are_compared, review_marks
 from sleepfm.viewer.study_source import NamedScoring
 
 
@@ -50,3 +50,20 @@ def test_an_epoch_that_a_person_gave_another_stage_is_decided() -> None:
     assert [mark.epoch for mark in review_marks([reviewed])] == [8]
     reviewed.scoring.stages[7] = 0
     assert review_marks([reviewed]) == []
+
+
+def test_over_its_own_proposal_a_review_keeps_what_was_least_certain() -> None:
+    engine = named("Engine", [2] * 40, [0.99] * 40)
+    assert engine.scoring.probabilities is not None
+    engine.scoring.probabilities[[7, 20]] = [0.3, 0.1, 0.4, 0.1, 0.1]
+    stages = engine.scoring.stages.copy()
+    stages[7] = 0  # what a person changed is no difference that nobody knows of; which are looked at, the viewer knows
+    mine = replace(engine, label="me", scoring=replace(engine.scoring, stages=stages), by_person=True)
+    for shown in ([mine, engine], [mine]):
+        assert not are_compared(shown, [2] * 40)
+        assert [(mark.epoch, mark.why) for mark in review_marks(shown, [2] * 40)] == [
+            (8, "N2 with only 0.40"),
+            (21, "N2 with only 0.40"),
+        ]
+    assert are_compared([mine, engine], [3] * 40)
+    assert [(mark.epoch, mark.why) for mark in review_marks([mine, engine], [3] * 40)] == [(8, "me W, Engine N2")]
