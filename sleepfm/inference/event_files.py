@@ -101,6 +101,7 @@ def describe_events(found: EventScoring) -> dict[str, Any]:
         "indices": {key: asdict(index) for key, index in found.indices.items()},
         "skipped": found.skipped,
         "looked_for": found.provenance["looked_for"],
+        "left_out": found.provenance["left_out"],
         "note": found.provenance["note"],
         "warnings": found.provenance["warnings"],
         "provenance": found.provenance,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
 from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, night_statistics
@@ -44,10 +45,10 @@ def study_statistics(library: Library, study: str, scoring: int) -> NightStatist
 
 
 def numbers(library: Library, study: str, scoring: int) -> dict[str, Any]:
-    """Return {"version", "numbers": [{"key", "name", "value", "low", "high", "unit", "text"}]} of a scoring.
+    """Return {"version", "numbers": [{"key", "name", "value", "low", "high", "unit", "text", "remark"}]} of a scoring.
 
-    `text` is the number as people read it, or the reason why there is none. Where no desaturations are marked, the index from the
-    SpO2 signal stands in their place, under its own key.
+    `text` is the number as people read it, or the reason why there is none; `remark` what is to be looked at before it is
+    believed. Where no desaturations are marked, the index from the SpO2 signal stands in their place, under its own key.
 
     Raises
     ------
@@ -71,6 +72,7 @@ def numbers(library: Library, study: str, scoring: int) -> dict[str, Any]:
                 "high": item.high,
                 "unit": item.unit,
                 "text": _short(item),
+                "remark": item.remark,
             }
         )
     return {"version": version, "numbers": shown}
@@ -97,11 +99,14 @@ def _current(library: Library, study: str, scoring: int) -> tuple[int, NightStat
     found = night_statistics(
         night.stages_n,
         events=night.events,
-        looked_for=night.looked_for,
+        looked_for=night.events_from.looked_for,
+        left_out=night.events_from.left_out,
         vitals=night.vitals,
         probabilities=night.open_probabilities_ns,
         temperature=night.temperature.value,
+        looked_at=night.looked_at_n,
     )
+    found = replace(found, remarks=tuple(dict.fromkeys((*found.remarks, *night.events_from.remarks))))
     with _lock:
         _kept[key] = found
         while len(_kept) > _KEPT_NIGHTS:

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sleepfm.errors import RequestError, ScoringError
-from sleepfm.library.event_sets import event_sets
+from sleepfm.library.event_sets import StoredEvents, event_sets
+from sleepfm.library.events_origin import EventsOrigin
 from sleepfm.library.library import Library
 from sleepfm.library.review_log import last_change, stack_top
-from sleepfm.library.review_patch import LIGHTS, Patch
+from sleepfm.library.review_patch import LIGHTS, Patch, event_json
 from sleepfm.library.review_proposal import events_of_set
+from sleepfm.library.review_standing import events_origin, first_events_origin
 from sleepfm.library.review_store import add_to_log, durably, put_events, read_events
 from sleepfm.library.reviews import Review, review, why_locked
 from sleepfm.recording.scorings.scoring import Event
@@ -152,13 +154,18 @@ class _Work:
             self._turn(edit)
             return
         self._require(edit.patch)
-        patch = {
-            "take events": self._taking,
-            "reset stages": lambda _edit: self._back_to_proposed(),
-            "reset events": lambda _edit: self._back_to_first_events(),
-        }.get(edit.action, lambda edit: edit.patch)(edit)
-        if len(patch):
-            self._make(edit, patch)
+        patch, origin, note = edit.patch, None, ""
+        if edit.action == "take events":
+            chosen = self._set(edit)
+            patch, origin = self._taking(chosen), EventsOrigin.of_set(chosen)
+            note = f"events of {chosen.label} {chosen.provenance.get('version', '')}".rstrip() + " taken"
+        elif edit.action == "reset stages":
+            patch = self._back_to_proposed()
+        elif edit.action == "reset events":
+            patch, origin = self._back_to_first_events(), first_events_origin(self.connection, self.about.scoring)
+        # a set may hold the very events that stand, or none, and yet say that they were looked for
+        if len(patch) or (origin is not None and origin != events_origin(self.connection, self.about.scoring)):
+            self._make(edit, patch, note=note, events_from=origin)
 
     def store(self) -> None:
         """Store the stages as they are now."""
@@ -172,7 +179,9 @@ class _Work:
         found = self.connection.execute("SELECT 1 FROM edits WHERE scoring = ? AND key = ?", (self.about.scoring, key))
         return found.fetchone() is not None
 
-    def _make(self, edit: Edit, patch: Patch, *, concerns: int | None = None, note: str = "") -> None:
+    def _make(
+        self, edit: Edit, patch: Patch, *, concerns: int | None = None, note: str = "", events_from: EventsOrigin | None = None
+    ) -> None:
         for epoch, _, after in patch.stages:
             self.stages_e[epoch - 1] = after
         gone = [(self.about.scoring, one) for one, _, after in patch.events if after is None]
@@ -190,6 +199,7 @@ class _Work:
             concerns=concerns,
             note=note,
             key=edit.key,
+            events_from=events_from,
         )
 
     def _require_room(self) -> None:
@@ -237,16 +247,21 @@ class _Work:
         note = f"left as it is: {self._words(changed)}" if len(changed) else ""
         self._make(edit, stands, concerns=found, note=note)
 
-    def _taking(self, edit: Edit) -> Patch:
-        """Replace the events by those of a set, but for the lights, which no set knows better than who set them."""
+    def _set(self, edit: Edit) -> StoredEvents:
         chosen = next((one for one in event_sets(self.library, self.about.study) if one.id == edit.events), None)
         if chosen is None:
             raise RequestError(f"{self.about.study} has no set of events {edit.events} any more; choose another")
-        events, _ = events_of_set(chosen, self.library.study(self.about.study).duration_s)
+        return chosen
+
+    def _taking(self, chosen: StoredEvents) -> Patch:
+        """Replace the events by those of a set, but for the lights, which no set knows better than who set them."""
+        wanted, _ = events_of_set(chosen, self.library.study(self.about.study).duration_s)
         now = read_events(self.connection, self.about.scoring)
-        if not any(event.name in LIGHTS for event in events.values()):
-            events |= {one: event for one, event in now.items() if event.name in LIGHTS}
-        return _difference(now, events)
+        set_by_hand = {event.name for event in now.values() if event.name in LIGHTS}
+        kept = {one: event for one, event in now.items() if event.name in set_by_hand}
+        return _difference(
+            now, _under_their_ids(now, {one: event for one, event in wanted.items() if event.name not in set_by_hand}) | kept
+        )
 
     def _back_to_proposed(self) -> Patch:
         row = self.connection.execute("SELECT proposed FROM reviews WHERE scoring = ?", (self.about.scoring,)).fetchone()
@@ -257,7 +272,7 @@ class _Work:
 
     def _back_to_first_events(self) -> Patch:
         row = self.connection.execute(
-            "SELECT patch FROM edits WHERE scoring = ? AND key = 'begin'", (self.about.scoring,)
+            "SELECT patch FROM edits WHERE scoring = ? AND action = 'begin'", (self.about.scoring,)
         ).fetchone()
         first = {one: event for one, _, event in Patch.from_json(json.loads(row["patch"])).events if event is not None}
         return _difference(read_events(self.connection, self.about.scoring), first)
@@ -287,3 +302,17 @@ _ONE_BY_ONE = 50
 def _difference(now: dict[str, Event], wanted: dict[str, Event]) -> Patch:
     ids = [*now, *(one for one in wanted if one not in now)]
     return Patch(events=tuple((one, now.get(one), wanted.get(one)) for one in ids if now.get(one) != wanted.get(one)))
+
+
+def _under_their_ids(now: dict[str, Event], wanted: dict[str, Event]) -> dict[str, Event]:
+    """Return wanted events by the ids under which the very same ones stand already: the log then tells what really changes."""
+    standing = {_content(event): one for one, event in now.items()}
+    found: dict[str, Event] = {}
+    for one, event in wanted.items():
+        there = standing.pop(_content(event), one)
+        found[one if there in wanted else there] = event
+    return found
+
+
+def _content(event: Event) -> str:
+    return json.dumps(event_json(event), sort_keys=True)

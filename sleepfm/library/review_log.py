@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from sleepfm.library.library import Library
 from sleepfm.library.review_patch import Patch
 from sleepfm.library.reviews import Review, content_sha256, document, review
@@ -166,35 +164,6 @@ def _entry(row: sqlite3.Row) -> LogEntry:
     )
 
 
-def scored_by_hand(library: Library, scoring: int) -> np.ndarray:
-    """Return (epoch,) whether a person set or confirmed the stage that stands there, as far as it was not undone or reset."""
-    study = review(library, scoring).study
-    row = library.connection.execute("SELECT length(stages) FROM reviews WHERE scoring = ?", (scoring,)).fetchone()
-    rows = library.connection.execute(
-        "SELECT e.id, e.action, e.concerns, o.action AS of, json_extract(j.value, '$[0]') AS epoch"
-        " FROM edits e LEFT JOIN edits o ON o.id = e.concerns, json_each(e.patch, '$.stages') j"
-        " WHERE e.study = ? AND e.scoring = ? AND e.action IN ('score', 'reset stages', 'undo', 'redo') ORDER BY e.id",
-        (study, scoring),
-    )
-    standing: list[list[int]] = [[] for _ in range(row[0])]  # of each epoch the edits that scored it and are not undone
-    before_reset: dict[tuple[int, int], list[int]] = {}
-    for number, action, concerns, of, epoch in rows:
-        edit, kind = (number, action) if concerns is None else (concerns, of)
-        stack = standing[epoch - 1]
-        undoing = action == "undo"
-        if kind == "score" and undoing:
-            if edit in stack:
-                stack.remove(edit)
-        elif kind == "score":
-            stack.append(edit)
-        elif kind == "reset stages" and undoing:
-            stack[:] = before_reset.pop((edit, epoch), [])
-        elif kind == "reset stages":
-            before_reset[edit, epoch] = stack.copy()
-            stack.clear()
-    return np.array([bool(stack) for stack in standing], dtype=bool)
-
-
 # export
 
 
@@ -248,10 +217,11 @@ def log_json(library: Library, scoring: int) -> bytes:
         "scorer": about.scorer,
         "proposal": about.base,
         "proposed_stages": content.proposed.tolist(),
+        "events_from": content.events_from.as_json(),
         "state": about.state.value,
         "signed": None
         if about.signed_at is None
-        else {"by": about.signed_by, "at": about.signed_at.isoformat(), "sha256": about.signed_sha256},
+        else {"by": about.signed_by, "as": about.signer, "at": about.signed_at.isoformat(), "sha256": about.signed_sha256},
         "content_sha256": content_sha256(content),
         "log": [
             {

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from sleepfm.library.event_sets import StoredEvents, event_sets
+from sleepfm.library.events_origin import EventsOrigin
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.review_patch import fitting
+from sleepfm.library.review_standing import events_origin, scored_by_hand
 from sleepfm.library.review_store import read_events
 from sleepfm.library.study import AUTOMATIC_ENGINES, PERSON, Study
 from sleepfm.recording.scorings.event_texts import events_from_annotations
@@ -33,8 +35,11 @@ def whole_epochs(duration_s: float) -> int:
     return int(duration_s / EPOCH_S + 1e-6)
 
 
-def proposed_stages(stored: StoredScoring | None, epochs: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return (epoch,) int8 and (epoch, 5) float32, Unknown and NaN where the scoring says nothing."""
+def proposed_stages(library: Library, stored: StoredScoring | None, epochs: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return (epoch,) int8 and (epoch, 5) float32, Unknown and NaN where the scoring says nothing.
+
+    A program's probabilities of epochs that a person has scored are NaN too: what was decided is not open any more.
+    """
     stages_e = np.full(epochs, Stage.UNKNOWN, np.int8)
     if stored is None:
         return stages_e, None
@@ -44,6 +49,10 @@ def proposed_stages(stored: StoredScoring | None, epochs: int) -> tuple[np.ndarr
         return stages_e, None
     shares_e5 = np.full((epochs, len(SCORED_STAGES)), np.nan, np.float32)
     shares_e5[:covered] = stored.scoring.probabilities[:covered]
+    if stored.engine == PERSON:
+        row = library.connection.execute("SELECT proposed FROM reviews WHERE scoring = ?", (stored.id,)).fetchone()
+        differs_e = np.frombuffer(row["proposed"], np.int8)[:covered] != stages_e[:covered]
+        shares_e5[:covered][scored_by_hand(library.connection, stored.id)[:covered] | differs_e] = np.nan
     return stages_e, shares_e5
 
 
@@ -53,18 +62,21 @@ def base_of(stored: StoredScoring) -> dict[str, Any]:
     return {"id": stored.id, "engine": stored.engine, "model": stored.model} | said
 
 
-def first_events(library: Library, study: Study, stored: StoredScoring | None) -> tuple[dict[str, Event], str, list[str]]:
+def first_events(
+    library: Library, study: Study, stored: StoredScoring | None
+) -> tuple[dict[str, Event], EventsOrigin, list[str]]:
     """Return the events that a review begins with by id, where they are from, and what was done to make them fit."""
     if stored is not None and stored.engine == PERSON:
-        return read_events(library.connection, stored.id), stored.label, []
+        origin = EventsOrigin(stored.label, events_origin(library.connection, stored.id).provenance)
+        return read_events(library.connection, stored.id), origin, []
     sets = event_sets(library, study.id)
     if sets:
         events, warnings = events_of_set(sets[0], study.duration_s)
-        return events, sets[0].label, warnings
+        return events, EventsOrigin.of_set(sets[0]), warnings
     with closing(library.recording(study.id)) as recording:
         found = events_from_annotations(recording.annotations())
     events, warnings = _fitted(found, "a", study.duration_s)
-    return events, "the recording's annotations" if events else "", warnings
+    return events, EventsOrigin("the recording's annotations" if events else ""), warnings
 
 
 def events_of_set(stored: StoredEvents, duration_s: float) -> tuple[dict[str, Event], list[str]]:

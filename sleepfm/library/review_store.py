@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from sleepfm.library.events_origin import EventsOrigin
 from sleepfm.library.review_patch import Patch
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.runs.database import transaction
@@ -50,8 +51,10 @@ def add_to_log(
     concerns: int | None = None,
     note: str = "",
     key: str | None = None,
+    events_from: EventsOrigin | None = None,
 ) -> int:
-    """Add an entry to the log of a review and return its number; within a transaction."""
+    """Add an entry, with the origin of events that it takes, to the log of a review; returns its number. Within a transaction."""
+    said = (patch or Patch()).as_json() | ({} if events_from is None else {"events_from": events_from.as_json()})
     cursor = connection.execute(
         "INSERT INTO edits (scoring, study, key, at, user, action, concerns, patch, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -62,7 +65,7 @@ def add_to_log(
             user,
             action,
             concerns,
-            json.dumps((patch or Patch()).as_json(), separators=(",", ":")),
+            json.dumps(said, separators=(",", ":")),
             note,
         ),
     )

@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -21,9 +21,11 @@ import numpy as np
 
 from sleepfm.administration.audit import record
 from sleepfm.errors import RequestError, ScoringError
+from sleepfm.library.events_origin import EventsOrigin
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.review_patch import Patch, event_json
 from sleepfm.library.review_proposal import base_of, first_events, proposal_words, proposed_stages, whole_epochs
+from sleepfm.library.review_standing import events_origin
 from sleepfm.library.review_store import add_to_log, durably, put_events, read_events
 from sleepfm.library.study import AUTOMATIC_ENGINES, PERSON, SCORINGS_IN_ORDER, StudyStatus
 from sleepfm.recording.scorings.scoring import Event
@@ -60,6 +62,8 @@ class Review:
         Hash of the recording's file that it is of.
     warnings
         What was done to make the proposal and its events fit, each a sentence.
+    signed_by, signed_as
+        The account that is accountable for a signature, and the name that it is printed with where that is another.
     signed_sha256
         Hash of the content that was signed (`content_sha256`).
     """
@@ -77,6 +81,12 @@ class Review:
     signed_by: str | None
     signed_at: datetime | None
     signed_sha256: str | None
+    signed_as: str = ""
+
+    @property
+    def signer(self) -> str:
+        """Who signed it, as it is printed: "Ada Lovelace (ada)", or the account alone; empty where nobody has."""
+        return f"{self.signed_as} ({self.signed_by})" if self.signed_as and self.signed_by else self.signed_by or ""
 
     @property
     def proposal(self) -> str:
@@ -96,6 +106,8 @@ class ReviewDocument:
         (epoch, 5) float32 of the proposal, None when it had none.
     events
         By their id, in order of onset.
+    events_from
+        The set that they were taken from, as it was then.
     """
 
     review: Review
@@ -103,6 +115,7 @@ class ReviewDocument:
     proposed: np.ndarray
     probabilities: np.ndarray | None
     events: dict[str, Event]
+    events_from: EventsOrigin
 
 
 # begin
@@ -142,7 +155,7 @@ def begin(library: Library, study: str, *, scorer: str, user: str, base: int | N
         raise ScoringError(f"{study} is still being looked through; it can be scored in a moment")
     stored = _stored(library, study, base)
     epochs = whole_epochs(known.duration_s)
-    proposed, probabilities = proposed_stages(stored, epochs)
+    proposed, probabilities = proposed_stages(library, stored, epochs)
     events, events_from, warnings = first_events(library, known, stored)
     about = None if stored is None else base_of(stored)
     note = f"begun from {proposal_words(about)}" if about else "begun from nothing"
@@ -152,7 +165,7 @@ def begin(library: Library, study: str, *, scorer: str, user: str, base: int | N
         "note": note,
         "source_sha256": known.sha256,
         "base": about,
-        "events_from": events_from,
+        "events_from": events_from.as_json(),
         "warnings": [*((stored.provenance.get("warnings") or ()) if stored else ()), *warnings],
     }
     patch = Patch(events=tuple((identifier, None, event) for identifier, event in events.items()))
@@ -184,7 +197,7 @@ def begin(library: Library, study: str, *, scorer: str, user: str, base: int | N
             ),
         )
         put_events(library.connection, scoring, events.items())
-        version = add_to_log(library.connection, scoring, study, user=user, action="begin", patch=patch, note=note, key="begin")
+        version = add_to_log(library.connection, scoring, study, user=user, action="begin", patch=patch, note=note)
         library.connection.execute("UPDATE reviews SET version = ? WHERE scoring = ?", (version, scoring))
         record(library.connection, user, "begin review", study, {"scoring": scoring, "scorer": name, "from": note})
     return scoring
@@ -241,6 +254,7 @@ def _review(row: sqlite3.Row) -> Review:
         signed_by=row["signed_by"],
         signed_at=None if row["signed_at"] is None else datetime.fromisoformat(row["signed_at"]),
         signed_sha256=row["signed_sha256"],
+        signed_as=provenance.get("signed_as", ""),
     )
 
 
@@ -252,6 +266,7 @@ def document(library: Library, scoring: int) -> ReviewDocument:
         about = review(library, scoring)
         row = connection.execute("SELECT stages, proposed, probabilities FROM reviews WHERE scoring = ?", (scoring,)).fetchone()
         events = read_events(connection, scoring)
+        events_from = events_origin(connection, scoring)
     probabilities = None
     if row["probabilities"] is not None:
         probabilities = np.frombuffer(row["probabilities"], np.float32).reshape(-1, len(SCORED_STAGES))
@@ -261,6 +276,7 @@ def document(library: Library, scoring: int) -> ReviewDocument:
         proposed=np.frombuffer(row["proposed"], np.int8),
         probabilities=probabilities,
         events=events,
+        events_from=events_from,
     )
 
 
@@ -284,7 +300,7 @@ def why_not_editable(library: Library, scoring: int) -> str:
 def why_locked(library: Library, about: Review) -> str:
     """Return the same for a review that was looked up already."""
     if about.state is ReviewState.SIGNED:
-        return f"signed by {about.signed_by}; reopen it on the Finish page to change it"
+        return f"signed by {about.signer}; reopen it on the Finish page to change it"
     if about.state is ReviewState.REVIEWED:
         return "marked as reviewed; reopen it on the Finish page to change it"
     return file_trouble(library, about)
@@ -316,15 +332,25 @@ def mark_reviewed(library: Library, scoring: int, *, user: str) -> None:
     _change_state(library, scoring, ReviewState.REVIEWED, user=user, action="mark as reviewed")
 
 
-def sign(library: Library, scoring: int, *, user: str) -> None:
+def sign(library: Library, scoring: int, *, user: str, name: str = "") -> None:
     """Sign a review that is open or reviewed: it is locked, and a hash of its content is kept.
+
+    Parameters
+    ----------
+    user
+        The account that is accountable.
+    name
+        The signer's name as it is to be printed; the account's unless told. The hash covers it.
 
     Raises
     ------
     RequestError
-        It is signed already, or the study's file is not the one that was scored.
+        It is signed already, the study's file is not the one that was scored, or the name cannot be printed.
     """
-    _change_state(library, scoring, ReviewState.SIGNED, user=user, action="sign")
+    printed = name.strip()
+    if len(printed) > _MOST_SCORER or printable(printed) != printed:
+        raise RequestError(f"a signer's name has up to {_MOST_SCORER} letters, not {printable(printed)[:80]!r}")
+    _change_state(library, scoring, ReviewState.SIGNED, user=user, action="sign", signed_as="" if printed == user else printed)
 
 
 def reopen(library: Library, scoring: int, *, user: str, reason: str, admin: bool) -> None:
@@ -342,7 +368,15 @@ def reopen(library: Library, scoring: int, *, user: str, reason: str, admin: boo
 
 
 def _change_state(
-    library: Library, scoring: int, state: ReviewState, *, user: str, action: str, note: str = "", admin: bool = False
+    library: Library,
+    scoring: int,
+    state: ReviewState,
+    *,
+    user: str,
+    action: str,
+    note: str = "",
+    admin: bool = False,
+    signed_as: str = "",
 ) -> None:
     with durably(library.connection):
         content = document(library, scoring)
@@ -354,17 +388,24 @@ def _change_state(
         elif why := file_trouble(library, about):
             raise RequestError(f"{about.study}: {why}")
         signed = state is ReviewState.SIGNED
-        sha256 = content_sha256(content) if signed else None
+        sha256 = content_sha256(replace(content, review=replace(about, signed_as=signed_as))) if signed else None
+        if signed:
+            note = f"as {signed_as}, sha256 {sha256}" if signed_as else f"sha256 {sha256}"
         now = datetime.now(UTC).isoformat()
-        version = add_to_log(
-            library.connection, scoring, about.study, user=user, action=action, note=f"sha256 {sha256}" if signed else note
+        version = add_to_log(library.connection, scoring, about.study, user=user, action=action, note=note)
+        library.connection.execute(
+            "UPDATE scorings SET provenance = json_set(provenance, '$.signed_as', ?) WHERE id = ?", (signed_as, scoring)
         )
         library.connection.execute(
             "UPDATE reviews SET state = ?, version = ?, signed_by = ?, signed_at = ?, signed_sha256 = ?, changed_at = ?"
             " WHERE scoring = ?",
             (state, version, user if signed else None, now if signed else None, sha256, now, scoring),
         )
-        detail = {"scoring": scoring, "scorer": about.scorer} | ({"sha256": sha256} if signed else {"note": note} if note else {})
+        detail = {"scoring": scoring, "scorer": about.scorer}
+        if signed:
+            detail |= {"sha256": sha256} | ({"signed as": signed_as} if signed_as else {})
+        elif note:
+            detail["note"] = note
         record(
             library.connection,
             user,
@@ -378,11 +419,11 @@ def _require_reopening(about: Review, user: str, *, admin: bool) -> None:
     if about.state is ReviewState.OPEN:
         raise RequestError(f"{about.study}: the scoring by {about.scorer} is open already")
     if about.state is ReviewState.SIGNED and not admin and user != about.signed_by:
-        raise RequestError(f"{about.study}: signed by {about.signed_by}; only the signer or an administrator may reopen it")
+        raise RequestError(f"{about.study}: signed by {about.signer}; only the signer or an administrator may reopen it")
 
 
 def content_sha256(content: ReviewDocument) -> str:
-    """Return the hash of what a signature covers: the recording, the proposal, and stages and events as they are."""
+    """Return the hash of what a signature covers: the recording, the proposal, stages and events as they are, and whose."""
     by_time = sorted(content.events.items(), key=lambda one: (one[1].start_s, one[1].stop_s, one[0]))
     signed = {
         "recording": content.review.source_sha256,
@@ -391,7 +432,10 @@ def content_sha256(content: ReviewDocument) -> str:
         "proposed": content.proposed.tolist(),
         "stages": content.stages.tolist(),
         "events": [[identifier, event_json(event)] for identifier, event in by_time],
+        "events_from": content.events_from.as_json(),
     }
+    if content.review.signed_as:
+        signed["signed_as"] = content.review.signed_as
     return hashlib.sha256(json.dumps(signed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,9 +12,11 @@ import numpy as np
 from sleepfm.analysis.calibration import Temperature, fit_temperature
 from sleepfm.errors import RequestError
 from sleepfm.library.event_sets import event_sets
+from sleepfm.library.events_origin import EventsOrigin
 from sleepfm.library.library import Library
-from sleepfm.library.review_log import scored_by_hand
-from sleepfm.library.reviews import document
+from sleepfm.library.review_standing import scored_by_hand
+from sleepfm.library.reviews import document, review
+from sleepfm.library.study import StudyStatus
 from sleepfm.library.vitals import vitals_file
 from sleepfm.recording.scorings.event_texts import events_from_annotations
 from sleepfm.recording.scorings.scoring import Event
@@ -37,8 +38,8 @@ class ScoredNight:
         (n_epochs,) epochs that a person set or confirmed.
     events
         Of the review; of an engine's or a file's scoring the newest set's, else the recording's own.
-    looked_for
-        Names of events that a program is known to have looked for.
+    events_from
+        The set that the events came from, with what its maker looked for.
     temperature
         Of the probabilities, fitted on what was looked at.
     """
@@ -47,7 +48,7 @@ class ScoredNight:
     probabilities_ns: np.ndarray
     looked_at_n: np.ndarray
     events: tuple[Event, ...]
-    looked_for: frozenset[str]
+    events_from: EventsOrigin
     vitals: Vitals | None
     temperature: Temperature
 
@@ -63,14 +64,16 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
     Raises
     ------
     RequestError
-        When the study has no such scoring.
+        When the study has no such scoring, or it is of another file than the study has now.
     RecordingError
         When its stored vitals or its recording cannot be read.
     """
     if _is_review(library, study, scoring):
+        _require_same_file(library, study, scoring)
         content = document(library, scoring)
         stages_n, shares_ns, events = content.stages, content.probabilities, tuple(content.events.values())
-        looked_at_n = scored_by_hand(library, scoring)
+        events_from = content.events_from
+        looked_at_n = scored_by_hand(library.connection, scoring)
     else:
         stored = next((one.scoring for one in library.scorings(study) if one.id == scoring), None)
         if stored is None:
@@ -79,6 +82,7 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
         looked_at_n = np.zeros(len(stages_n), dtype=bool)
         sets = event_sets(library, study)
         events = sets[0].events if sets else _own_events(library, study)
+        events_from = EventsOrigin.of_set(sets[0]) if sets else EventsOrigin("the recording's annotations")
     if shares_ns is None:
         shares_ns = np.full((len(stages_n), len(SCORED_STAGES)), np.nan, np.float32)
     return ScoredNight(
@@ -86,7 +90,7 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
         probabilities_ns=shares_ns,
         looked_at_n=looked_at_n,
         events=events,
-        looked_for=_looked_for(library, study),
+        events_from=events_from,
         vitals=_vitals(library, study),
         temperature=fit_temperature(shares_ns[looked_at_n], stages_n[looked_at_n]),
     )
@@ -97,13 +101,12 @@ def _is_review(library: Library, study: str, scoring: int) -> bool:
     return row is not None
 
 
-def _looked_for(library: Library, study: str) -> frozenset[str]:
-    """Return what the makers of the study's sets looked for, without reading the sets."""
-    rows = library.connection.execute(
-        "SELECT e.provenance FROM event_sets e JOIN studies s ON s.id = e.study AND s.sha256 = e.source_sha256 WHERE e.study = ?",
-        (study,),
-    )
-    return frozenset(name for row in rows for name in json.loads(row["provenance"]).get("looked_for", ()))
+def _require_same_file(library: Library, study: str, scoring: int) -> None:
+    known = library.study(study)
+    if known.status is StudyStatus.CHANGED:
+        raise RequestError(f"{study}: {known.message}")
+    if known.sha256 != review(library, scoring).source_sha256:
+        raise RequestError(f"{study}: this scoring is of another file of the same name; begin a new one")
 
 
 def _own_events(library: Library, study: str) -> tuple[Event, ...]:
@@ -112,9 +115,17 @@ def _own_events(library: Library, study: str) -> tuple[Event, ...]:
 
 
 def scored_version(library: Library, study: str, scoring: int) -> tuple[int, object]:
-    """Return a review's version (0 of any other scoring), and a value that changes with anything the numbers rest on."""
+    """Return a review's version (0 of any other scoring), and a value that changes with anything the numbers rest on.
+
+    Raises
+    ------
+    RequestError
+        When it is of another file than the study has now.
+    """
     row = library.connection.execute("SELECT version FROM reviews WHERE scoring = ? AND study = ?", (scoring, study)).fetchone()
     version = 0 if row is None else int(row["version"])
+    if row is not None:
+        _require_same_file(library, study, scoring)
     newest = library.connection.execute("SELECT max(id) FROM event_sets WHERE study = ?", (study,)).fetchone()[0]
     return version, (version, newest, _changed_at(vitals_file(library, study)))
 

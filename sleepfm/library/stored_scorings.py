@@ -15,13 +15,19 @@ from sleepfm.library.study import AUTOMATIC_ENGINES, SCORINGS_IN_ORDER
 from sleepfm.recording.scorings.formats import read_scoring
 from sleepfm.recording.scorings.scoring import Scoring
 
+_TURNED_BACK = """(SELECT count(*) FILTER (WHERE t.action = 'undo') - count(*) FILTER (WHERE t.action = 'redo') FROM edits t
+ WHERE t.scoring = e.scoring AND t.concerns = e.id)"""
+_SCORED_BY_HAND = f"""EXISTS (SELECT 1 FROM edits e WHERE e.scoring = r.id AND e.action = 'score' AND {_TURNED_BACK} = 0
+ AND e.id > coalesce((SELECT max(e.id) FROM edits e
+ WHERE e.scoring = r.id AND e.action = 'reset stages' AND {_TURNED_BACK} = 0), 0))"""
 BY_PEOPLE = (
     f"r.engine NOT IN ({', '.join(repr(name) for name in AUTOMATIC_ENGINES)})"
-    " AND (w.scoring IS NULL OR w.state <> 'open' OR w.changed_at > r.created_at)"
+    f" AND (w.scoring IS NULL OR w.state <> 'open' OR {_SCORED_BY_HAND})"
     " AND json_extract(r.provenance, '$.by_program') IS NOT 1"
 )
-"""Condition for scorings that a person made, or that came with the recording. A review that was begun and in which nobody has
-done anything yet is still its program's proposal, and so is a file that somebody added and that holds probabilities."""
+"""Condition for scorings that a person made, or that came with the recording. An open review in which no stage that somebody
+scored stands (nothing was done, or all of it undone or reset) is still its program's proposal, and so is a file that somebody
+added and that holds probabilities."""
 
 
 @dataclass(frozen=True)

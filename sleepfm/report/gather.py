@@ -14,7 +14,6 @@ import sleepfm
 from sleepfm.analysis.spectrogram import read_spectrogram
 from sleepfm.analysis.spectrogram_choice import first_spectrogram
 from sleepfm.errors import RequestError, ScoringError
-from sleepfm.library.event_sets import event_sets
 from sleepfm.library.facts import person
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.night_statistics import study_statistics
@@ -46,6 +45,7 @@ _TOLD: tuple[tuple[str, str], ...] = (
     ("Signal recipe", "recipe"),
     ("Computed on", "device"),
     ("Precision", "precision"),
+    ("Made at", "made_at"),
 )
 """What is told of an engine: the words of the report and the key of the provenance."""
 
@@ -98,7 +98,6 @@ def study_report(
     content = document(library, stored.id) if stored.by_person else None
     with closing(library.recording(identifier)) as recording:
         night = scored_night(library, study.id, stored.id)
-        events_by, events_provenance = _events_from(library, study.id, stored)
         proposal = _of_proposal(library, study.id, stored)
         made = ReportData(
             facts=study_facts(recording, study.id, telling, *_person(library, study.id, telling)),
@@ -107,20 +106,20 @@ def study_report(
             statistics=study_statistics(library, study.id, stored.id),
             made_at=made_at or datetime.now(UTC),
             events=night.events,
-            events_by=events_by,
+            events_by=_events_by(stored, night),
             lights_off_s=lights_mark(night.events, EventName.LIGHTS_OFF),
             lights_on_s=lights_mark(night.events, EventName.LIGHTS_ON),
             gaps=recording.gaps,
             vitals=night.vitals,
             spectrum=_stored_spectrum(library, study.id, recording, proposal),
             quality=channel_quality(recording, library.quality(study.id)),
-            simulated_models=simulated_models(stored.provenance, proposal, events_provenance),
-            remarks=(*recording.problems, *warnings_of(stored.provenance), *warnings_of(events_provenance)),
+            simulated_models=simulated_models(stored.provenance, proposal, night.events_from.provenance),
+            remarks=(*recording.problems, *warnings_of(stored.provenance), *night.events_from.remarks),
             provenance=(
                 SOFTWARE,
                 *engine_rows("Stages", proposal),
                 *((("Scorer", stored.label),) if stored.by_person else ()),
-                *engine_rows("Events", events_provenance),
+                *engine_rows("Events", night.events_from.provenance),
                 ("Recording sha256", study.sha256 or "not known yet"),
             ),
         )
@@ -157,14 +156,12 @@ def study_facts(recording: Recording, study: str, telling: Telling, age: float |
     )
 
 
-def _events_from(library: Library, study: str, stored: StoredScoring) -> tuple[str, Mapping[str, Any]]:
-    """Return who marked the events of a scoring, and what is known of the engine."""
-    sets = event_sets(library, study)
-    if stored.by_person:
-        origin = stored.provenance.get("events_from") or ""
-        known = next((one.provenance for one in sets if one.label == origin), {})
-        return f"{stored.label}, begun from {origin}" if origin else stored.label, known
-    return (sets[0].label, sets[0].provenance) if sets else ("the recording's annotations", {})
+def _events_by(stored: StoredScoring, night: ScoredNight) -> str:
+    """Return who marked the events of a scoring."""
+    label = night.events_from.label
+    if not stored.by_person:
+        return label
+    return f"{stored.label}, begun from {label}" if label else stored.label
 
 
 def _standing(library: Library, stored: StoredScoring, content: ReviewDocument | None, night: ScoredNight) -> Standing:

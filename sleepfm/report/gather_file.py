@@ -14,6 +14,7 @@ from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, night_
 from sleepfm.analysis.spectrogram import multitaper
 from sleepfm.analysis.spectrogram_choice import first_spectrogram
 from sleepfm.errors import ScoringError
+from sleepfm.library.events_origin import event_remarks, left_out_of
 from sleepfm.library.review_proposal import proposal_words
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.derivations import read_derivation
@@ -183,6 +184,7 @@ def recording_report(
             stages.stages,
             events=marked,
             looked_for=scored.get("looked_for", ()),
+            left_out=left_out_of(scored),
             vitals=measured,
             probabilities=stages.probabilities,
         )
@@ -201,7 +203,7 @@ def recording_report(
         spectrum=spectrum,
         quality=channel_quality(recording, quality),
         simulated_models=simulated_models(staged, scored),
-        remarks=(*recording.problems, *warnings_of(staged), *warnings_of(scored)),
+        remarks=(*recording.problems, *warnings_of(staged), *event_remarks(scored)),
         provenance=(SOFTWARE, *engine_rows("Stages", staged), *engine_rows("Events", scored), ("Recording sha256", sha256)),
     )
     progress(1.0, "spectrogram")

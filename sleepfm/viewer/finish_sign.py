@@ -21,8 +21,8 @@ from sleepfm.library.review_log import (
     log_entries,
     log_json,
     log_names,
-    scored_by_hand,
 )
+from sleepfm.library.review_standing import scored_by_hand
 from sleepfm.library.reviews import (
     Review,
     ReviewDocument,
@@ -65,7 +65,7 @@ def show_sign_off(library: Library, study: Study, scoring: int) -> None:
     trouble = file_trouble(library, content.review)
     if trouble:
         st.error(plain(trouble))
-    for remark in remarks(content, int(scored_by_hand(library, scoring).sum())):
+    for remark in remarks(content, int(scored_by_hand(library.connection, scoring).sum())):
         st.markdown(f":material/info: {plain(remark)}")
     if content.review.state is not ReviewState.SIGNED and not trouble:
         _ask_to_lock(library, content.review)

@@ -18,12 +18,13 @@ from sleepfm.library.night_statistics import STRIP, numbers, study_statistics
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_patch import Patch
 from sleepfm.library.review_queue import NO_PROBABILITIES, NOTHING_LEFT, queue
-from sleepfm.library.reviews import begin
+from sleepfm.library.reviews import begin, document, sign
 from sleepfm.library.vitals import vitals_file
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.signals.vitals import NO_POSITION, Vitals
 
 SHA = "0" * 64
+BREATHING = ["Obstructive apnea", "Central apnea", "Mixed apnea", "Hypopnea"]
 STAGES = np.repeat(np.array([0, 2, 4, 2, 0], np.int8), [10, 40, 20, 20, 10])
 """50 min; sleep from 5 to 45 min."""
 EVENTS = [Event(600.0, 615.0, "Hypopnea"), Event(900.0, 912.0, "Central apnea"), Event(20.0, 31.0, "Hypopnea")]
@@ -61,7 +62,7 @@ def proposal(library: Library, probabilities: np.ndarray | None) -> int:
 
 def reviewed(library: Library, probabilities: np.ndarray | None) -> int:
     """Begin a review of an engine's scoring with events."""
-    store_events(library, "night", EVENTS, engine="e", model="", provenance=about(looked_for=["Arousal", "Hypopnea"]))
+    store_events(library, "night", EVENTS, engine="e", model="", provenance=about(looked_for=["Arousal", *BREATHING]))
     return begin(library, "night", scorer="ada", user="ada", base=proposal(library, probabilities))
 
 
@@ -161,3 +162,100 @@ def test_a_scoring_of_another_study_is_refused(library: Library, tmp_path: Path)
     for ask in (numbers, queue, study_statistics):
         with pytest.raises(RequestError, match=f"has no scoring {scoring}"):
             ask(library, other, scoring)
+
+
+APNEAS = [Event(320.0 + 60 * k, 332.0 + 60 * k, "Obstructive apnea") for k in range(40)]
+"""One a minute of sleep."""
+
+
+def ahi(library: Library, scoring: int) -> tuple[float | None, float | None]:
+    """Return the AHI of the strip and of the table."""
+    strip = {one["key"]: one["value"] for one in numbers(library, "night", scoring)["numbers"]}
+    return strip["ahi"], study_statistics(library, "night", scoring)["ahi"].value
+
+
+def found_by_psgscoring(library: Library, events: list[Event] | None = None, **more: object) -> int:
+    """Store what psgscoring says that it found."""
+    provenance = about(label="psgscoring", looked_for=BREATHING, **more)
+    return store_events(
+        library, "night", APNEAS if events is None else events, engine="psgscoring", model="", provenance=provenance
+    )
+
+
+def test_what_a_program_looked_for_is_true_of_its_own_events_only(library: Library) -> None:
+    base = proposal(library, None)
+    early = begin(library, "night", scorer="ada", user="ada", base=base)
+    signed = begin(library, "night", scorer="bob", user="bob", base=base)
+    sign(library, signed, user="bob")
+    number = found_by_psgscoring(library)
+    assert ahi(library, base) == (60, 60)
+    assert ahi(library, early) == ahi(library, signed) == (None, None)  # none of the events that were found is in them
+    apply_edits(library, early, [Edit("t", "take events", events=number)], user="ada")
+    assert ahi(library, early) == (60, 60)
+    apply_edits(library, early, [Edit("u", "undo")], user="ada")
+    assert ahi(library, early) == (None, None)
+    apply_edits(library, early, [Edit("r", "redo")], user="ada")
+    assert ahi(library, early) == (60, 60)
+    apply_edits(library, early, [Edit("z", "reset events")], user="ada")
+    assert ahi(library, early) == (None, None)
+    # a file with one arousal, added later
+    store_events(library, "night", [Event(700.0, 705.0, "Arousal")], engine="file", model="a.csv", provenance=about())
+    assert ahi(library, base) == (None, None)
+
+
+def test_a_set_without_events_is_taken_with_what_was_looked_for(library: Library) -> None:
+    scoring = begin(library, "night", scorer="ada", user="ada", base=proposal(library, None))
+    number = found_by_psgscoring(library, [])
+    apply_edits(library, scoring, [Edit("t", "take events", events=number)], user="ada")
+    assert ahi(library, scoring) == (0, 0)
+    later = begin(library, "night", scorer="consensus", user="ada", base=scoring)
+    assert ahi(library, later) == (0, 0)  # what it was begun from
+
+
+def test_what_a_program_could_not_score_is_said_and_is_in_no_index(library: Library) -> None:
+    base = proposal(library, None)
+    apneas = [name for name in BREATHING if name != "Hypopnea"]
+    provenance = about(label="psgscoring", looked_for=apneas, skipped={"Hypopneas": "no SpO2"}, warnings=["A PAP device."])
+    store_events(library, "night", APNEAS, engine="psgscoring", model="", provenance=provenance)
+    assert ahi(library, base) == (None, None)
+    assert {"Hypopneas: not scored by psgscoring (no SpO2).", "A PAP device."} <= set(
+        study_statistics(library, "night", base).remarks
+    )
+    scoring = begin(library, "night", scorer="ada", user="ada", base=base)
+    assert ahi(library, scoring) == (None, None)
+    marked = Patch(events=(("x", None, Event(700.0, 715.0, "Hypopnea")),))
+    apply_edits(library, scoring, [Edit("h", "event", marked)], user="ada")
+    assert ahi(library, scoring)[0] == pytest.approx(61.5)
+    assert any("only those that people marked" in one for one in study_statistics(library, "night", scoring).remarks)
+
+
+def test_hours_in_which_nothing_was_looked_for_are_the_same_everywhere(library: Library) -> None:
+    base = proposal(library, None)
+    found_by_psgscoring(library, APNEAS[:20], left_out=[[50, 100]])
+    assert ahi(library, base) == (60, 60)
+    assert ahi(library, begin(library, "night", scorer="ada", user="ada", base=base)) == (60, 60)
+
+
+def test_numbers_of_a_review_of_another_file_are_refused(library: Library) -> None:
+    scoring = reviewed(library, shares())
+    assert study_statistics(library, "night", scoring)["tst"].value == 40
+    library.store_hash("night", "1" * 64)
+    for ask in (numbers, queue, study_statistics):
+        with pytest.raises(RequestError, match="of another file"):
+            ask(library, "night", scoring)
+
+
+def test_what_the_first_scorer_looked_at_is_not_open_to_the_second(library: Library) -> None:
+    first = reviewed(library, shares())
+    score(library, first, range(1, 3), None, "confirmed")
+    score(library, first, range(20, 22), 4, "changed")
+    score(library, first, range(40, 42), 4, "undone")
+    apply_edits(library, first, [Edit("u", "undo")], user="ada")
+    second = begin(library, "night", scorer="consensus", user="ada", base=first)
+    found = document(library, second).probabilities
+    assert found is not None
+    assert np.flatnonzero(np.isnan(found).any(axis=1)).tolist() == [0, 1, 19, 20]
+    assert np.allclose(found[39:41], shares()[39:41])
+    assert not {1, 2, 20, 21} & {one["epoch"] for one in queue(library, "night", second, epochs=1000)["epochs"]}
+    third = begin(library, "night", scorer="third", user="ada", base=second)
+    assert np.array_equal(document(library, third).probabilities, found, equal_nan=True)

@@ -306,6 +306,34 @@ def test_the_same_key_is_done_once_and_an_empty_history_undoes_nothing(library: 
     assert apply_edits(library, scoring, [Edit("v", "undo")], user="bob").version == versions[0]
 
 
+def test_no_key_of_an_edit_is_taken_by_the_reviews_own_entries(library: Library) -> None:
+    scoring = begin(library, "night", scorer="ada", user="ada")
+    apply_edits(library, scoring, [Edit("begin", "score", Patch(((1, -1, 1),)))], user="ada")
+    assert document(library, scoring).stages[0] == 1
+    apply_edits(library, scoring, [Edit("z", "reset events")], user="ada")
+    assert [entry.action for entry in changes_since(library, scoring, 0)] == ["begin", "score"]
+
+
+def test_where_events_came_from_follows_what_was_taken_last_and_outlives_the_set(library: Library) -> None:
+    store_events(library, "night", [Event(3, 4, "Snore")], engine="e", model="", provenance=SET | {"version": "1"})
+    scoring = begin(library, "night", scorer="ada", user="ada")
+    before = content_sha256(document(library, scoring))
+    number = store_events(library, "night", [Event(3, 4, "Snore")], engine="e", model="", provenance=SET | {"version": "2"})
+
+    def version() -> str:
+        return str(document(library, scoring).events_from.provenance["version"])
+
+    assert version() == "1"  # made again under the same label
+    apply_edits(library, scoring, [Edit("t", "take events", events=number)], user="ada")
+    assert (version(), document(library, scoring).events_from.label) == ("2", "psgscoring")
+    assert content_sha256(document(library, scoring)) != before
+    remove_events(library, "night", number)
+    assert version() == "2"
+    for key, action, there in (("u", "undo", "1"), ("r", "redo", "2"), ("z", "reset events", "1"), ("v", "undo", "2")):
+        apply_edits(library, scoring, [Edit(key, action)], user="ada")
+        assert version() == there, action
+
+
 def test_taking_a_set_of_events_keeps_the_lights_and_can_be_undone(library: Library) -> None:
     scoring = begin(library, "night", scorer="ada", user="ada")
     lights = Patch(events=(("off", None, Event(30, 30, "Lights off")), ("x", None, Event(40, 50, "Snore"))))
@@ -436,12 +464,34 @@ def test_a_signature_covers_stages_events_and_proposal(library: Library) -> None
         "UPDATE review_events SET stop_s = 3",
         "UPDATE review_events SET extra = '{\"a\": 1}'",
         "UPDATE scorings SET provenance = replace(provenance, '0.8.1', '0.8.2') WHERE engine = 'person'",
+        "UPDATE scorings SET provenance = json_insert(provenance, '$.events_from.provenance.looked_for', '[]')",
     ):
         library.connection.execute("BEGIN")
         assert library.connection.execute(change).rowcount
         assert not is_as_signed(document(library, scoring)), change
         library.connection.execute("ROLLBACK")
     assert is_as_signed(document(library, scoring))
+
+
+def test_a_signature_is_printed_with_a_name_that_it_covers_and_the_account_is_accountable(library: Library) -> None:
+    scoring = begin(library, "night", scorer="ada", user="ada")
+    for name in ("A\x00B", "x" * 61):
+        with pytest.raises(RequestError, match="a signer's name"):
+            sign(library, scoring, user="ada", name=name)
+    sign(library, scoring, user="ada", name=" Ada Lovelace ")
+    signed = review(library, scoring)
+    assert (signed.signer, signed.signed_by) == ("Ada Lovelace (ada)", "ada")
+    assert "signed by Ada Lovelace (ada)" in why_not_editable(library, scoring)
+    assert log_entries(library, scoring, limit=1)[0].note == f"as Ada Lovelace, sha256 {signed.signed_sha256}"
+    assert json.loads(log_json(library, scoring))["signed"]["as"] == "Ada Lovelace (ada)"
+    assert is_as_signed(document(library, scoring))
+    library.connection.execute("UPDATE scorings SET provenance = replace(provenance, 'Ada Lovelace', 'Eve')")
+    assert not is_as_signed(document(library, scoring))
+    with pytest.raises(RequestError, match="only the signer"):
+        reopen(library, scoring, user="eve", reason="mine", admin=False)
+    reopen(library, scoring, user="ada", reason="again", admin=False)
+    sign(library, scoring, user="ada")
+    assert review(library, scoring).signer == "ada"
 
 
 def test_the_log_refuses_to_be_changed_whoever_asks(library: Library) -> None:
@@ -506,8 +556,12 @@ def test_labels_are_signed_ones_first_and_an_untouched_proposal_is_nobodys(libra
         return label_sources(library, ["night"])["night"].id, scorers(library, ["night"])[0].label
 
     first = begin(library, "night", scorer="ada", user="ada", base=base)
-    assert taken() == (own, "people's scorings: 1 imported or with the recording")
+    imported = (own, "people's scorings: 1 imported or with the recording")
+    assert taken() == imported
     score(library, first, 1, 3)
+    for key, action, expected in (("u", "undo", own), ("r", "redo", first), ("z", "reset stages", own), ("v", "undo", first)):
+        apply_edits(library, first, [Edit(key, action)], user="ada")
+        assert taken()[0] == expected, action
     assert taken() == (first, "people's scorings: 1 still open")
     second = begin(library, "night", scorer="bob", user="bob", base=base)
     mark_reviewed(library, second, user="bob")

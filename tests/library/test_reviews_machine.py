@@ -16,8 +16,9 @@ from make_edf import write_edf
 
 from sleepfm.library.library import Library
 from sleepfm.library.review_edits import Edit, apply_edits, can_undo_redo
-from sleepfm.library.review_log import changes_since, scored_by_hand
+from sleepfm.library.review_log import changes_since
 from sleepfm.library.review_patch import Patch, parse_patch
+from sleepfm.library.review_standing import scored_by_hand
 from sleepfm.library.reviews import begin, document
 from sleepfm.recording.scorings.scoring import Event, Scoring
 
@@ -189,7 +190,7 @@ class TwoPeople(RuleBasedStateMachine):
         assert (stages, events) == (self.stages, self.events)
         assert log[-1].id == document(self.library, self.scoring).review.version
         changed = np.array(self.stages) != np.array(self.proposed)
-        assert not (changed & ~scored_by_hand(self.library, self.scoring)).any()
+        assert not (changed & ~scored_by_hand(self.library.connection, self.scoring)).any()
 
 
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning")
