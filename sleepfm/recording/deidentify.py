@@ -166,13 +166,18 @@ def deidentify(
             f"{len(identity.technical)} word(s) of the name are also words of every montage or scoring, so the copy could not be"
             " searched for them; look at its labels"
         )
+    if unsure := len(identity.short) + len(identity.common):
+        remarks.append(
+            f"{unsure} part(s) of the name or code are too short or too common a word to be searched for alone (together with"
+            " their neighbours they were); look at the texts that were kept"
+        )
     return Deidentified(
         file=path.name,
         out=str(out),
         kept=tuple(kept),
         removed=tally.removed,
         annotations_kept=tally.annotations_kept,
-        searched_words=len(identity.words) + len(identity.numbers) + len(identity.dates),
+        searched_words=identity.searched,
         remarks=tuple(remarks),
     )
 

@@ -10,7 +10,7 @@ import mmap
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,15 @@ from pathlib import Path
 from sleepfm.errors import RecordingError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording._header import FIXED_BYTES, Header, parse_header
+from sleepfm.recording._short_names import (
+    PARTICLES,
+    can_be_searched,
+    is_ideographic,
+    neighbouring_numbers,
+    sequences,
+    stands_alone_only,
+    together,
+)
 from sleepfm.recording._signal_header import SIGNAL_BYTES, split_table
 from sleepfm.recording._source import Source
 from sleepfm.recording._start_time import read_start
@@ -25,11 +34,8 @@ from sleepfm.recording._technical_words import is_technical, unaccented
 from sleepfm.recording._wfdb_header import is_wfdb_header
 from sleepfm.recording.opening import open_recording
 
-FEWEST_LETTERS = 3
-"""Initials and the X of an empty field cannot be looked for: they are everywhere."""
 _LONG = 6
 """So many letters are no accident inside another word, nor among the bytes of signals."""
-_FEWEST_DIGITS = 4
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 ANONYMOUS_DATE = date(1985, 1, 1)
 """What EDF+ writers put where the date is not to be known (EDF+ clause 2.1.3.2: the earliest that the field can hold)."""
@@ -37,12 +43,17 @@ _EMPTY_WORDS = """
 mrn pid hospital clinic case
 male female man woman unknown anonymous anonymised anonymized deidentified patient subject study startdate birthdate name
 none null nan test demo night sleep psg simulated edf bdf xxx xxxx not available undefined unnamed recording date code sex
-age year years the and for von van der den des del dos las los mrs dr prof
+age year years the and for von van der den des del dos las los mrs mr ms dr prof
 """
 _SAYS_NOTHING = frozenset(_EMPTY_WORDS.split()) | frozenset(MONTHS)
+_ALSO_SURNAMES = frozenset(("test", "case", *MONTHS))
+"""Of these words those that people are called as well."""
+_BETWEEN_NAMES = frozenset(("m", "f")) | (_SAYS_NOTHING - _ALSO_SURNAMES - PARTICLES)
+"""Parts of a field that are no name, so that what stands before and behind are two."""
 _SAID_BY_REPORTS = frozenset(("cohen", "bland", "altman", "wilson", "welch", "zou", "kemp"))
 """Names of methods that our own tables and reports give; in a recording's header they are looked for all the same."""
 _BIRTHDATE = re.compile(r"(?<!\d)(\d{1,2})-([A-Za-z]{3})-(\d{4})(?!\d)")
+_SPACED_DATE = re.compile(rf"(?<!\d)(\d{{1,2}})[\s._/]+({'|'.join(MONTHS)})[a-z]*[\s._/,]+(\d{{4}})(?!\d)", re.IGNORECASE)
 _NUMERIC_DATE = re.compile(r"(?<!\d)(\d{1,4})[./-](\d{1,2})[./-](\d{1,4})(?!\d)")
 _PIECE = re.compile(r"[^\W_]+")
 _AGE_WORD = re.compile(r"\d{1,3}(y|yr|yrs|years|years?old|ans|jahre)")
@@ -72,23 +83,57 @@ class Identity:
         Of birth, and of the recording unless it says "not known".
     technical
         Words of a name that are also words of every montage or scoring ("chin"): they cannot be looked for.
+    sequences
+        Neighbouring pieces of a name or code ("bo", "li") that are too short to be looked for but together.
+    common
+        Words of a name that are in every text ("may"): they count where they are written like a name.
+    short
+        Pieces of a name or code of two letters or three digits: they cannot be looked for alone.
+    wholes
+        Of these the ones that are a whole name or code: a text that says nothing else names the person.
     """
 
     words: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
     dates: frozenset[date] = frozenset()
     technical: frozenset[str] = frozenset()
+    sequences: frozenset[tuple[str, ...]] = frozenset()
+    common: frozenset[str] = frozenset()
+    short: frozenset[str] = frozenset()
+    wholes: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.words or self.numbers or self.dates)
+        return bool(self.words or self.numbers or self.dates or self.sequences)
+
+    @property
+    def searched(self) -> int:
+        """How many words, codes, sequences and dates are looked for."""
+        return len(self.words) + len(self.numbers) + len(self.dates) + len(self.sequences)
 
     def without_dates_of(self, days: Iterable[date | None]) -> Identity:
         """Return the same without some dates: of an export that is meant to keep the night's."""
-        return Identity(self.words, self.numbers, self.dates - set(days), self.technical)
+        return replace(self, dates=self.dates - set(days))
 
     def without_words(self, words: Iterable[str]) -> Identity:
-        """Return the same without some words."""
-        return Identity(self.words - set(words), self.numbers, self.dates, self.technical)
+        """Return the same without some words, or sequences of them."""
+        left_out = set(words)
+        kept = frozenset(some for some in self.sequences if " ".join(some) not in left_out)
+        return replace(self, words=self.words - left_out, sequences=kept)
+
+    @cached_property
+    def sequence_patterns(self) -> dict[str, re.Pattern[str]]:
+        """One pattern a sequence, by its words."""
+        return {" ".join(some): together(*some) for some in sorted(self.sequences)}
+
+    @cached_property
+    def common_pattern(self) -> re.Pattern[str] | None:
+        """The pattern of the common words, each written like a name and not in a date."""
+        written = [form for word in sorted(self.common) for form in (word.title(), word.upper())]
+        if not written:
+            return None
+        return re.compile(
+            rf"(?<![^\W\d_])(?<!\d)(?<!\d[\s./-])(?<!\d[\s./-]\s)(?:{'|'.join(written)})(?![^\W\d_])(?![\s./-]{{0,2}}\d)"
+        )
 
     @cached_property
     def date_patterns(self) -> tuple[re.Pattern[str], ...]:
@@ -96,9 +141,11 @@ class Identity:
         return tuple(re.compile(_date_pattern(day)) for day in sorted(self.dates))
 
     def names_in(self, text: str) -> bool:
-        """Whether a text holds one of the words (technical ones too, as a word of their own), numbers or dates."""
-        pieces = set(_PIECE.findall(unaccented(text)))
-        return bool(self.traces_in(text) or pieces & self.technical)
+        """Whether a text holds one of the words (technical and common ones too, as words of their own), numbers or dates."""
+        pieces = _PIECE.findall(unaccented(text))
+        if self.traces_in(text) or self.technical.intersection(pieces) or "".join(pieces) in self.wholes:
+            return True
+        return self.common_pattern is not None and self.common_pattern.search(text) is not None
 
     def traces_in(self, text: str, *, header: bool = True) -> list[str]:
         """Return what of it a text holds.
@@ -114,6 +161,7 @@ class Identity:
         for number in sorted(self.numbers):
             if (header or len(number) >= _LONG) and re.search(rf"(?<![\d.]){number}(?!\d|\.\d)", folded):
                 found.append(number)
+        found += [words for words, pattern in self.sequence_patterns.items() if pattern.search(folded)]
         found += [
             f"{day:%d.%m.%Y}" for day, one in zip(sorted(self.dates), self.date_patterns, strict=True) if one.search(folded)
         ]
@@ -172,7 +220,7 @@ def identity_of_fields(patient: str, recording: str, *, start: datetime | None, 
     with_the_night
         As for `identity_of`.
     """
-    words, numbers, technical = set[str](), set[str](), set[str]()
+    found = _Found()
     dates = set[date]()
     if start is not None:
         dates |= {start.date()} if with_the_night else set()
@@ -183,17 +231,80 @@ def identity_of_fields(patient: str, recording: str, *, start: datetime | None, 
     if fields and fields[0].casefold() == "startdate":
         recording = " ".join(fields[2:4])
     for text in (patient, recording):
-        for part in _BIRTHDATE.sub(" ", text).split():
-            for spelt in _spellings(part):
-                named = [piece for piece in _PIECE.findall(spelt) if not _says_nothing(piece)]
-                for piece in {*named, "".join(named), "".join(reversed(named))}:
-                    if piece.isdigit():
-                        numbers |= {piece} if len(piece) >= _FEWEST_DIGITS else set()
-                    elif len(piece) >= FEWEST_LETTERS:
-                        (technical if is_technical(piece) else words).add(piece)
+        for spelt in _spellings(_SPACED_DATE.sub(" X ", _BIRTHDATE.sub(" X ", text))):
+            found.add_field(spelt)
     return Identity(
-        frozenset(words), frozenset(numbers), frozenset(day for day in dates if day != ANONYMOUS_DATE), frozenset(technical)
+        frozenset(found.words),
+        frozenset(found.numbers),
+        frozenset(day for day in dates if day != ANONYMOUS_DATE),
+        frozenset(found.technical),
+        frozenset(found.sequences),
+        frozenset(found.common),
+        frozenset(found.short),
+        frozenset(found.wholes),
     )
+
+
+@dataclass
+class _Found:
+    """What is collected of a header's fields."""
+
+    words: set[str] = field(default_factory=set)
+    numbers: set[str] = field(default_factory=set)
+    technical: set[str] = field(default_factory=set)
+    sequences: set[tuple[str, ...]] = field(default_factory=set)
+    common: set[str] = field(default_factory=set)
+    short: set[str] = field(default_factory=set)
+    wholes: set[str] = field(default_factory=set)
+
+    def add_field(self, text: str) -> None:
+        """Take a field, unaccented: its parts stand between blanks; neighbours are one name unless an empty one is between."""
+        run: list[list[str]] = []
+        for part in (*text.split(), ""):
+            pieces = [piece for piece in _PIECE.findall(part) if set(piece) != {"x"} and not _AGE_WORD.fullmatch(piece)]
+            self._add_part(pieces)
+            if _NUMERIC_DATE.search(part) or (len(pieces) < 2 and _BETWEEN_NAMES.issuperset(pieces)):
+                self._add_run(run)
+                run = []
+            else:
+                self.sequences.update(neighbouring_numbers(part))
+                run.append(pieces)
+
+    def _add_part(self, pieces: list[str]) -> None:
+        named = [piece for piece in pieces if piece not in _SAYS_NOTHING]
+        for piece in {*named, "".join(named), "".join(reversed(named))} - {""}:
+            if not can_be_searched(piece):
+                continue
+            if piece.isdigit():
+                self.numbers.add(piece)
+            else:
+                (self.technical if is_technical(piece) else self.words).add(piece)
+
+    def _add_run(self, run: list[list[str]]) -> None:
+        """Take the parts of one name or code together: what of it is short, and which short pieces are neighbours."""
+        pieces = [piece for part in run for piece in part]
+        named = [piece for piece in pieces if piece not in _SAYS_NOTHING]
+        for at, piece in enumerate(pieces):
+            beside = (*pieces[max(0, at - 1) : at], *pieces[at + 1 : at + 2])
+            if piece in _ALSO_SURNAMES and not any(one.isdigit() for one in beside):
+                self.common.add(piece)
+            elif piece in named and not can_be_searched(piece) and len(piece) >= (3 if piece.isdigit() else 2):
+                self.short.add(piece)
+                if piece.isdigit() or (len(pieces) == 1 and not is_technical(piece)):
+                    self.wholes.add(piece)
+        alone = (self.words | self.numbers).intersection(named)
+        if alone and len(run) == 1 and not all(map(stands_alone_only, alone)):
+            return
+        found = set[tuple[str, ...]]()
+        for order in (pieces, named, [piece for piece in pieces if piece in named or piece in _ALSO_SURNAMES]):
+            found.update(sequences(order, alone, _SAYS_NOTHING - _ALSO_SURNAMES))
+        self.sequences |= found
+        for some in found:  # looked for as a name, not within other words ("boli" in "metabolism")
+            self.words -= {
+                one for one in ("".join(some), "".join(reversed(some))) if len(one) < _LONG and not is_ideographic(one)
+            }
+        if not alone and not found:  # initials and no more
+            self.short.update(piece for piece in named if piece.isalpha() and piece not in self.technical)
 
 
 def require_no_identity(files: Iterable[Path], identity: Identity) -> None:
@@ -338,6 +449,8 @@ def _counts(text: str, at: int, word: str, *, header: bool) -> bool:
     while stop < len(text) and text[stop].isalpha():
         stop += 1
     around = text[start:stop]
+    if is_ideographic(word):
+        return around == word or not stands_alone_only(word)
     if is_technical(around) or is_technical(re.sub(r"\d+", "", around)):
         return False
     return header or len(word) >= _LONG or around == word
@@ -351,12 +464,8 @@ def _spellings(part: str) -> set[str]:
     return {unaccented(part), unaccented(written)}
 
 
-def _says_nothing(piece: str) -> bool:
-    return piece in _SAYS_NOTHING or set(piece) == {"x"} or (_AGE_WORD.fullmatch(piece) is not None)
-
-
 def _dates_in(text: str) -> Iterator[date]:
-    for day, month, year in _BIRTHDATE.findall(text):
+    for day, month, year in (*_BIRTHDATE.findall(text), *_SPACED_DATE.findall(text)):
         if month.casefold() in MONTHS and (found := _date(int(year), MONTHS.index(month.casefold()) + 1, int(day))):
             yield found
     for first, middle, last in _NUMERIC_DATE.findall(text):
@@ -388,4 +497,6 @@ def _date_pattern(day: date) -> str:
 
 def _hidden(found: str) -> str:
     """Return a hint at what was found that does not repeat it."""
-    return "a date" if _NUMERIC_DATE.fullmatch(found) else f"{found[0]}… ({len(found)} characters)"
+    if _NUMERIC_DATE.fullmatch(found):
+        return "a date"
+    return "a short name" if " " in found or len(found) < _LONG // 2 else f"{found[0]}… ({len(found)} characters)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import edfio
@@ -18,9 +19,10 @@ from hypothesis import strategies as st
 
 from sleepfm.cli.main import main
 from sleepfm.errors import Cancelled, RecordingError, RequestError, SleepFMError
+from sleepfm.recording._technical_words import says_nobody
 from sleepfm.recording.deidentify import deidentify
 from sleepfm.recording.edf import open_edf
-from sleepfm.recording.identity import Identity, identity_of, require_no_identity, traces_of
+from sleepfm.recording.identity import Identity, identity_of, identity_of_fields, require_no_identity, traces_of
 from tests.recording.edf_bytes import File, Signal, smooth, tal
 
 SECRETS = ("mrn-0042871", "0042871", "müller", "mueller", "muller", "greta", "smith", "12-nov-1961", "19611112", "embla77", "fam")
@@ -271,6 +273,98 @@ def test_whatever_the_name_it_is_nowhere_in_the_copy(tmp_path: Path, name: str, 
         assert name.casefold() not in text
         assert code.casefold() not in copy.decode(coding, "replace").casefold()
     assert copy[1024:1104] == source.read_bytes()[1024:1104]
+
+
+def named(patient: str) -> Identity:
+    return identity_of_fields(patient, "Startdate 02-MAR-2021 X X X", start=None)
+
+
+short_pieces = st.text("abdefghijklmnopqrstuvwyz", min_size=1, max_size=2)
+separators = st.text(" _-.,;:/()", max_size=3)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    pieces=st.lists(short_pieces, min_size=2, max_size=4),
+    written=st.sampled_from(("_", " ", "-", ", ")),
+    between=separators,
+    around=st.tuples(st.sampled_from(("", "Arousal ", "12", "(")), st.sampled_from(("", " woke", "2.edf", "_x", ")"))),
+    turned=st.booleans(),
+)
+def test_a_name_of_short_pieces_is_found_with_any_separators_in_both_orders(
+    pieces: list[str], written: str, between: str, around: tuple[str, str], *, turned: bool
+) -> None:
+    whole = written.join(pieces)
+    known = named(f"X F X {whole.title()}")
+    assume(any(not says_nobody(f"{a} {b}") and len(a + b) > 2 and known.sequences & {(a, b)} for a, b in pairwise(pieces)))
+    text = between.join(reversed(pieces) if turned else pieces).upper()
+    assert known.traces_in(f"{around[0]}{text}{around[1]}")
+    assert known.traces_in(f"{around[0]}{text}{around[1]}", header=False)
+    for alone in pieces:
+        if len(pieces) == 2 and not says_nobody(alone) and pieces[0] != pieces[1]:
+            assert not known.names_in(f"{alone}-03")
+            assert not known.names_in(f"Arousal {alone} x")
+
+
+@pytest.mark.parametrize(
+    ("patient", "text", "names"),
+    [
+        ("X F X Bo_Li", "Bo Li woke", True),
+        ("X F X Bo_Li", "Li, Bo", True),
+        ("Bo Li", "boli-3", True),
+        ("Li, Bo 02 MAR 1961", "Bo  Li", True),
+        ("X F X Bo_van_Li", "Bo Li", True),
+        ("X F X Bo_Li", "li-03", False),
+        ("X F X Bo_Li", "metal bolide", False),
+        ("X F X Bo_Li", "Bolivian", False),
+        ("X M X Will_May", "May sleep", True),
+        ("X M X Will_May", "the indices may mix hours; 12 May 2020, May 12", False),
+        ("X M X Jan_May", "JAN/MAY", True),
+        ("X M X Jan_May", "jan may", True),
+        ("X F X 田中", "田中 wake", True),
+        ("X F X 田_中", "田 中さん", True),
+        ("X F X 田_中", "中枢性", False),
+        ("123 F X X", "123", True),
+        ("123 F X X", "SpO2 123", False),
+        ("12-34 F X X", "code 12/34", True),
+        ("12-34 F X X", "at 12:34 and 12.34", False),
+        ("X F X De_La_Cruz", "movimiento de la pierna", False),
+        ("X F X C3_A2", "C3-A2", False),
+        ("X F X Chin_Li", "Chin Li", True),
+    ],
+)
+def test_short_names_are_found_together_and_not_alone(patient: str, text: str, *, names: bool) -> None:
+    assert named(patient).names_in(text) is names
+
+
+def test_short_names_are_refused_taken_out_and_said(tmp_path: Path) -> None:
+    file = night(notes=("Bo Li woke", "li moved", "May we stop", "lamp on"))
+    file.patient, file.recording = "123 F X Bo_Li", "Startdate 02-MAR-2021 X X X"
+    file.signals[1].label = "Chin Bo-Li"
+    source = written(tmp_path, file)
+    with pytest.raises(RequestError, match="study id holds"):
+        deidentify(source, tmp_path / "out.edf", study_id="Bo.Li")
+    with pytest.raises(RequestError, match="study id holds"):
+        deidentify(source, tmp_path / "out.edf", study_id="123")
+    made = deidentify(source, tmp_path / "out.edf", study_id="Li-03", keep_annotations=True)
+    (remark,) = (one for one in made.remarks if "too short" in one)
+    assert remark.startswith("3 part(s)")
+    assert not {"bo", "li", "123"} & set(remark.lower().replace(";", " ").split())
+    with open_edf(tmp_path / "out.edf") as copy:
+        assert [one.text for one in copy.annotations()] == ["li moved", "May we stop", "lamp on"]
+        assert copy.channels[1].label == "X"
+    (tmp_path / "report.txt").write_text("seen by Bo_Li", "utf-8")
+    with pytest.raises(SleepFMError, match=r"a short name$"):
+        require_no_identity([tmp_path / "report.txt"], named("X F X Bo_Li"))
+
+
+def test_a_surname_that_is_a_month_is_taken_out_where_it_is_written_like_a_name(tmp_path: Path) -> None:
+    file = night(notes=("May sleep", "arousal in may", "Arousal"))
+    file.patient = "X M X Will_May"
+    made = deidentify(written(tmp_path, file), tmp_path / "out.edf", keep_annotations=True)
+    with open_edf(tmp_path / "out.edf") as copy:
+        assert [one.text for one in copy.annotations()] == ["arousal in may", "Arousal"]
+    assert any("too common a word" in one for one in made.remarks)
 
 
 def identity() -> Identity:
