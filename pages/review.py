@@ -13,6 +13,7 @@ from sleepfm.library.event_sets import event_sets, newest_set
 from sleepfm.library.imported_scorings import was_imported
 from sleepfm.library.jobs import submit_events, submit_staging, submit_study
 from sleepfm.library.library import Library, StoredScoring
+from sleepfm.library.review_log import log_count
 from sleepfm.library.study import Study, StudyStatus
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES
@@ -21,7 +22,16 @@ from sleepfm.viewer.channel_table import channel_rows, corrected_kinds
 from sleepfm.viewer.component import trace_viewer
 from sleepfm.viewer.event_words import set_warnings, set_words
 from sleepfm.viewer.page_style import TIGHT
-from sleepfm.viewer.review_scoring import REFUSED, choose_scorings, joined_reviews, other_scorer_dialog, show_score_button
+from sleepfm.viewer.review_news import follow_events, show_event_news, taken_sets
+from sleepfm.viewer.review_scoring import (
+    REFUSED,
+    choose_scorings,
+    joined_reviews,
+    other_scorer_dialog,
+    say,
+    show_said,
+    show_score_button,
+)
 from sleepfm.viewer.role_widgets import action_button, export_button, may, stop_button
 from sleepfm.viewer.scoring_export import MIME_TYPES, ExportFormat, current_export, export_name
 from sleepfm.viewer.scoring_import import scoring_import_dialog
@@ -32,7 +42,11 @@ from sleepfm.viewer.words import time_left_words
 from sleepfm.vocabulary import EPOCH_S, Kind
 
 CHOICES = 200  # studies offered in the list at the top; the others are opened from the Studies page
-EXPORTS: tuple[tuple[ExportFormat, str], ...] = (("sleepfm", "Scoring CSV"), ("edf", "EDF+ annotations"))
+EXPORTS: tuple[tuple[ExportFormat, str], ...] = (
+    ("sleepfm", "Scoring CSV"),
+    ("events", "Events CSV"),
+    ("edf", "EDF+ annotations"),
+)
 MENU_CLOSED = "times the menu was closed"
 TROUBLED = (StudyStatus.FAILED, StudyStatus.MISSING, StudyStatus.CHANGED)
 BUSY = (StudyStatus.QUEUED, StudyStatus.WORKING)
@@ -107,17 +121,21 @@ def show_progress(library: Library, study: Study, *, revision: str) -> None:
             if now.status not in BUSY or revision_of(fresh, identifier) != revision:
                 st.rerun()
             left = "" if now.progress is None else time_left_words(now.seconds_left)
-            row = st.container(horizontal=True, vertical_alignment="center", width="content")
-            row.progress(now.progress or 0.0, plain(f"{now.message or 'waiting'}{left}"), width=160)
-            if now.job is not None:
-                stop_button(fresh.jobs, fresh.jobs.get(now.job), place=row)
+            job = None if now.job is None else fresh.jobs.get(now.job)
+            what = "" if job is None else job.title.replace(f" of {identifier}", "")
+            words = f"{what}{left}: {now.message or 'waiting'}" if what else f"{now.message or 'waiting'}{left}"
+            # words of one line that ends in an ellipsis: a message that is longer moves nothing
+            row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="running job", width="content")
+            row.progress(now.progress or 0.0, plain(words), width=190)
+            if job is not None:
+                stop_button(fresh.jobs, job, place=row)
 
-    with st.container(width=265):  # a fragment would take the whole row
+    with st.container(width=272, key="running"):  # a fragment would take the whole row
         progress()
 
 
 def show_export(library: Library, study: Study, scorings: list[StoredScoring]) -> None:
-    """Offer the shown scorings as files; of a simulated model, added or never edited ones can be taken away again."""
+    """Offer the shown scorings as files."""
     if not may(Role.SCORER):
         action_button("Export")
         return
@@ -146,14 +164,35 @@ def show_files(library: Library, study: Study, scorings: list[StoredScoring]) ->
                 on_click="ignore",
                 width="stretch",
             )
-        if (one.simulated_model or one.by_person or was_imported(one)) and action_button(
-            "Remove this scoring", icon=":material/delete:", key=f"remove {one.id}", width="stretch"
+
+
+def show_removal(library: Library, study: Study, scorings: list[StoredScoring]) -> None:
+    """Offer to take the shown ones away that were made by a simulated model, added, or never edited."""
+    for one in scorings:
+        if not (one.simulated_model or one.by_person or was_imported(one)):
+            continue
+        words = "Remove this scoring" if len(scorings) == 1 else f"Remove {printable(one.label)}"
+        edits = edit_count(library, one)
+        if action_button(
+            words,
+            icon=":material/delete:",
+            key=f"remove {one.id}",
+            width="stretch",
+            disabled=edits > 0,
+            help=f"{edits} edits stand in it; what people did stays on record." if edits else None,
+            on_click=close_menu,
         ):
             try:
                 library.remove_scoring(study.id, one.id)
+                say(f"{one.label} was removed.")
             except SleepFMError as error:
                 st.session_state[REFUSED] = str(error)
             st.rerun()
+
+
+def edit_count(library: Library, one: StoredScoring) -> int:
+    """Return how many edits a scoring has; what no person scores has none."""
+    return log_count(library, one.id) - log_count(library, one.id, action="begin") if one.by_person else 0
 
 
 def show_more(
@@ -175,11 +214,12 @@ def show_more(
         if can_stage and action_button(
             "Add a scoring or events", icon=":material/upload_file:", width="stretch", on_click=close_menu
         ):
-            scoring_import_dialog(study.id)
+            scoring_import_dialog(study.id, scorings[0].id if scorings else None)
         if study.status not in (StudyStatus.MISSING, StudyStatus.CHANGED) and action_button(
             "Another scorer, or from nothing", icon=":material/group_add:", width="stretch", on_click=close_menu
         ):
             other_scorer_dialog(study.id, [one.id for one in scorings])
+        show_removal(library, study, scorings)
     return engine
 
 
@@ -234,16 +274,19 @@ def words_without_scoring(library: Library, study: Study) -> str:
     return "Not staged yet: press Stage for a proposal, or Score to do it yourself"
 
 
-def show_notices(study: Study, engine: EngineChoice | None) -> None:
-    """Say above the viewer what went wrong, and what to think of the engine that is chosen."""
-    refused = st.session_state.pop(REFUSED, None) or (study.message if study.status in TROUBLED else None)
+def show_notices(
+    library: Library, study: Study, engine: EngineChoice | None, stored: list[StoredScoring], scorings: list[StoredScoring]
+) -> None:
+    """Say above the viewer what is wrong with the study, what is new of it, and what to think of the engine that is chosen."""
     # always one element, full or empty: were one to come and go above it, the viewer would be mounted anew
     with st.empty(), st.container(gap=None):
-        if refused:
-            st.error(plain(refused))
+        # a file that is away is said by the viewer, where the night would be
+        if study.status in TROUBLED and study.status is not StudyStatus.MISSING:
+            st.error(plain(study.message))
+        show_event_news(library, study, stored, scorings)
         if engine is not None and engine.simulated:
-            say = st.info if study.simulated else st.warning
-            say(plain(simulated_warning(str(engine.model), simulated_recording=study.simulated)))
+            say_of = st.info if study.simulated else st.warning
+            say_of(plain(simulated_warning(str(engine.model), simulated_recording=study.simulated)))
 
 
 def show_viewer(
@@ -309,13 +352,15 @@ def main() -> None:
             why_not = show_score_button(library, study, stored, scorings)
             show_export(library, study, scorings)
             engine = show_more(library, study, stored, scorings, can_stage=can_stage) or engine
-        show_notices(study, engine)
+        follow_events(library, study)
+        show_said()
+        show_notices(library, study, engine, stored, scorings)
         sets = event_sets(library, study.id, read=False)
         show_viewer(
             study,
             visit,
             scorings,
-            revision=revision,
+            revision=f"{revision} {taken_sets(study.id)}",
             unscored=words_without_scoring(library, study),
             why_not=why_not,
             sets={one.id: printable(one.label) for one in sets},

@@ -33,6 +33,14 @@ def set_words(stored: StoredEvents) -> str:
     return said
 
 
+def found_words(stored: StoredEvents, count: int) -> str:
+    """Return a line to look up at from the traces: how many events an engine found or a file holds, and what was not scored."""
+    verb = "holds" if "file_sha256" in stored.provenance else "found"
+    skipped: Mapping[str, str] = stored.provenance.get("skipped") or {}
+    said = f"{stored.label} {verb} {count:,} {'event' if count == 1 else 'events'}"
+    return f"{said} (not scored: {', '.join(skipped)})" if skipped else said
+
+
 def set_warnings(stored: StoredEvents) -> list[str]:
     """Return what has to be known before a set is believed, each a sentence; the second opinion last."""
     warnings = [str(warning) for warning in stored.provenance.get("warnings") or ()]

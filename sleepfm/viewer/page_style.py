@@ -14,6 +14,19 @@ TIGHT = """<style>
   [data-testid="stSelectbox"] [role="group"], [data-testid="stTextInputRootElement"] { min-height: 30px; height: 30px; }
   :is(.stButton, .stPopover, .stDownloadButton) button { min-height: 30px; height: 30px; padding: 0 0.7rem; }
 }
+[data-testid="stLayoutWrapper"]:has(> .st-key-running) { flex: 0 0 auto; }
+.st-key-running {
+  .stVerticalBlock { gap: 0; }
+  [data-testid="stProgress"] > :first-child { height: 18px; overflow: hidden; }
+  [data-testid="stProgress"] p {
+    font-size: 12px; line-height: 18px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
+  }
+}
+@media (min-width: 1300px) {
+  .st-key-choices { flex-wrap: nowrap; }
+  .st-key-choices > [data-testid="stElementContainer"]:has(> [data-testid="stSelectbox"]) { flex: 0 1 auto; min-width: 6rem; }
+  .st-key-choices > :not([data-testid="stElementContainer"]:has(> [data-testid="stSelectbox"])) { flex-shrink: 0; }
+}
 @media (min-width: 1150px) {
   .stMainBlockContainer { padding-top: 0.4rem; }
   .stAppHeader { height: 2.7rem; min-height: 2.7rem; background: transparent; }

@@ -11,13 +11,14 @@ from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.reviews import begin
 from sleepfm.library.study import Study, StudyStatus
-from sleepfm.text import printable
+from sleepfm.text import plain, printable
 from sleepfm.viewer.role_widgets import action_button, may
 from sleepfm.viewer.scoring_choice import shown_at_first
 from sleepfm.viewer.signed_in import current_user, require
 
 REFUSED = "review refused"
 """Where the page finds what went wrong when somebody pressed a button."""
+_SAID = "review said"
 _NOTHING = 0
 """Stands for no scoring among the numbers of scorings."""
 _WANTED = "hypnograms wanted"
@@ -69,16 +70,26 @@ def show_score_button(library: Library, study: Study, stored: Sequence[StoredSco
         return ""
     if own is not None:
         if action_button("Go on scoring", type="primary"):
-            _show(own.id, _begun_from(own))
+            go_on_scoring(own)
         words = "Go on scoring"
     else:
         busy = study.status in (StudyStatus.MISSING, StudyStatus.CHANGED)
         if action_button("Score", type="primary" if stored else "secondary", disabled=busy):
-            begin_review(library, study.id, name, shown[0] if shown else None)
+            start_own_review(library, study.id, shown[0] if shown else None)
         words = "Score"
     if not may(Role.SCORER):
         return f"You look and do not score here: that asks for the role “{Role.SCORER}”."
     return f"Press “{words}” above to score this night yourself; what an engine said is never changed."
+
+
+def go_on_scoring(own: StoredScoring) -> None:
+    """Show this user's review above what it began from."""
+    _show(own.id, _begun_from(own))
+
+
+def start_own_review(library: Library, study_id: str, base: StoredScoring | None) -> None:
+    """Begin a review under this user's own name."""
+    begin_review(library, study_id, current_user().name, base)
 
 
 def begin_review(library: Library, study_id: str, scorer: str, base: StoredScoring | None) -> None:
@@ -104,6 +115,24 @@ def other_scorer_dialog(study_id: str, shown: Sequence[int]) -> None:
         st.caption("Who begins under a name that is there already goes on with that scoring.")
         if action_button("Begin", type="primary", disabled=not scorer.strip()):
             begin_review(library, study_id, scorer.strip(), stored.get(base))
+
+
+def show_below(upper: int | None, added: int) -> None:
+    """Show a scoring that was just added below the one that is looked at; alone where there is none."""
+    st.session_state[_WANTED] = (added, None) if upper is None else (upper, added)
+
+
+def say(text: str) -> None:
+    """Have the next run of the page say what was done, beside what it shows."""
+    st.session_state[_SAID] = text
+
+
+def show_said() -> None:
+    """Say what was done, or why it was not, where it moves nothing on the screen."""
+    if (said := st.session_state.pop(_SAID, None)) is not None:
+        st.toast(plain(said), icon=":material/check_circle:")
+    if (refused := st.session_state.pop(REFUSED, None)) is not None:
+        st.toast(plain(refused), icon=":material/error:", duration="long")
 
 
 def joined_reviews() -> set[int]:

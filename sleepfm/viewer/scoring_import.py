@@ -21,6 +21,8 @@ from sleepfm.library.library import Library
 from sleepfm.recording.scorings.codes import CodesNeededError
 from sleepfm.recording.scorings.formats import FORMAT_NAMES, READABLE, ScoringFile
 from sleepfm.text import plain, printable
+from sleepfm.viewer.review_news import announce
+from sleepfm.viewer.review_scoring import say, show_below
 from sleepfm.viewer.role_widgets import action_button
 from sleepfm.viewer.signed_in import current_user, require
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, STAGE_SHORT, Stage
@@ -35,8 +37,8 @@ _MOST_CODES = 16
 
 
 @st.dialog("Add a scoring or events", width="large")
-def scoring_import_dialog(study_id: str) -> None:
-    """Ask for a file, show what it says of this night, and add it."""
+def scoring_import_dialog(study_id: str, upper: int | None = None) -> None:
+    """Ask for a file, show what it says of this night, and add it below `upper`, the scoring that is looked at."""
     require(Role.SCORER)
     st.caption(
         "EDF+, NSRR or Profusion XML, Luna, U-Sleep, YASA, BIDS, RemLogic, Noxturnal, Nihon Kohden, WFDB, or our CSV: "
@@ -72,12 +74,25 @@ def scoring_import_dialog(study_id: str) -> None:
                 codes = _codes(library, study_id, file, stated)
                 read = read_for_study(library, study_id, file, as_format=stated, codes=codes)
                 if _show(read):
-                    store_imported(library, study_id, read, file=file, user=current_user().name)
+                    _add(library, study_id, read, file, upper)
                     st.rerun()
         except CodesNeededError:
             return  # what was asked has no answer yet
         except SleepFMError as error:
             st.error(plain(_without_folder(str(error))))
+
+
+def _add(library: Library, study_id: str, read: ScoringFile, file: Path, upper: int | None) -> None:
+    """Add a file, and have the page show its stages, offer its events and say what was added."""
+    added = store_imported(library, study_id, read, file=file, user=current_user().name)
+    holds = []
+    if added.scoring is not None and read.scoring is not None:
+        show_below(upper, added.scoring)
+        holds.append(f"{len(read.scoring.stages)} epochs")
+    if added.events is not None:
+        announce(study_id, added.events, len(read.events))
+        holds.append("1 event" if len(read.events) == 1 else f"{len(read.events)} events")
+    say(f"Added {printable(file.name)}: {' and '.join(holds)}.")
 
 
 def _show_added(library: Library, study_id: str) -> None:

@@ -13,9 +13,11 @@ import pytest
 from e2e.conftest import RunningApp, free_port, start_app, stop_app
 from make_edf import write_edf
 
+from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
+from sleepfm.library.reviews import document
 from sleepfm.recording.scorings.formats import read_scoring
-from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.runs.table import JobState, Lane
 from sleepfm.vocabulary import Kind
 
@@ -135,7 +137,7 @@ def test_a_scoring_appears_when_it_is_made_without_a_reload(page: Any, staged: R
         library.store_scoring("fresh", scoring(0), engine="first", model="", provenance=about)
         library.jobs.end(job.id, JobState.FINISHED, result={})
     page.wait_for_function("node => node.getAttribute('aria-label') === 'Hypnogram'", arg=hypnogram.element_handle())
-    viewer.get_by_text("W (0.80)").wait_for()
+    viewer.get_by_text("0.80").first.wait_for()
     warning = "The first was trained on simulated signals: for trying the software only. What it says of a real recording means"
     assert viewer.get_by_text(warning).is_visible()
     assert viewer.get_attribute("data-drawn-epoch") == "4"
@@ -144,6 +146,37 @@ def test_a_scoring_appears_when_it_is_made_without_a_reload(page: Any, staged: R
     with page.expect_download() as download:
         page.get_by_role("button", name="Scoring CSV").click()
     assert download.value.suggested_filename == "fresh_first_simulated-model.csv"
+
+
+def test_scored_events_are_said_once_and_taken_into_the_scoring_by_a_button(page: Any, staged: RunningApp) -> None:
+    with Library.open(staged.home) as library:
+        library.add(write_edf(staged.home.parent / "events.edf", seconds=EPOCHS * 30, seed=4))
+        library.store_hash("events", "2" * 64)
+        about = {"label": "The first", "note": "first 1.0", "source_sha256": "2" * 64}
+        library.store_scoring("events", scoring(0), engine="first", model="", provenance=about)
+        viewer = open_study(page, staged, "?study=events")
+        page.get_by_role("button", name="Score", exact=True).click()
+        viewer.get_by_text("Scoring as").wait_for()
+        top = viewer.bounding_box()["y"]
+        job = library.jobs.add("events", lane=Lane.HEAVY, title="Score events of events", subject="events", parameters={})
+        library.jobs.claim(Lane.HEAVY)
+        library.jobs.report(job.id, 0.5, "a long message on what it is that the engine does with the respiratory flow")
+        open_study(page, staged, "?study=events")
+        page.get_by_text("Score events").wait_for()
+        assert viewer.bounding_box()["y"] == top  # what is said of a job moves nothing
+        found = [Event(60.0, 75.0, "Hypopnea"), Event(200.0, 215.0, "Obstructive apnea")]
+        by = {"label": "psgscoring", "note": "psgscoring 1.0", "source_sha256": "2" * 64, "skipped": {"Arousals": "no EEG"}}
+        number = store_events(library, "events", found, engine="psgscoring", model="", provenance=by)
+        library.jobs.end(job.id, JobState.FINISHED, result={"set": number, "counts": {"Hypopnea": 1, "Obstructive apnea": 1}})
+        page.get_by_text("psgscoring found 2 events (not scored: Arousals)").wait_for()
+        page.get_by_role("button", name="Take them").click()
+        page.get_by_text("The events of psgscoring stand in your scoring.").wait_for()
+        viewer.locator('button[title^="Undo"]:enabled').wait_for()  # the viewer has read the night again
+        (review,) = [one for one in library.scorings("events") if one.by_person]
+        assert [one.name for one in document(library, review.id).events.values()] == ["Hypopnea", "Obstructive apnea"]
+        page.get_by_role("button", name="Take them").wait_for(state="detached")
+        page.get_by_role("button", name="More").click()
+        page.locator("button:disabled", has_text="Remove").first.wait_for()  # it has an edit
 
 
 def test_a_corrected_channel_is_drawn_as_what_it_is(staged: RunningApp) -> None:

@@ -103,7 +103,7 @@ def test_on_a_real_recording_it_waits_to_be_named_and_warns(app: RunningApp, pag
     assert row.get_by_role("button", name="Try").count() == 0
 
     open_review(page, app, "real")
-    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Remove this scoring").click()
     viewer.get_by_text("not staged yet").wait_for()
     assert page.get_by_text(WORDS).count() == 0

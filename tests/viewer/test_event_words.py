@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sleepfm.library.event_sets import StoredEvents
-from sleepfm.viewer.event_words import set_warnings, set_words
+from sleepfm.viewer.event_words import found_words, set_warnings, set_words
 
 
 def stored(**provenance: Any) -> StoredEvents:
@@ -24,6 +24,12 @@ def test_rates_have_their_interval_and_what_was_not_scored_its_reason() -> None:
     assert "stages by YASA; by these stages AHI 7.2 (1.3 to 7.2 by stricter and looser rules), PLM index 0.0 an hour" in words
     assert words.endswith("not scored: Arousals (no usable EEG channel)")
     assert set_words(stored()) == "Events, psgscoring: psgscoring 0.37.0 aasm_v3_breath, stages by YASA"
+
+
+def test_what_was_found_is_counted_and_what_was_not_looked_for_named() -> None:
+    found = stored(skipped={"Arousals": "no usable EEG channel", "Leg movements": "no leg EMG"})
+    assert found_words(found, 1027) == "psgscoring found 1,027 events (not scored: Arousals, Leg movements)"
+    assert found_words(stored(file_sha256="a"), 1) == "psgscoring holds 1 event"
 
 
 def test_the_second_opinion_names_its_test_and_its_training() -> None:
