@@ -6,6 +6,8 @@ import streamlit as st
 from sleepfm.administration.audit import record
 from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
+from sleepfm.inference.simulated_models import simulated_warning
+from sleepfm.library.ahi_rule import ahi_rule
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.night_statistics import study_statistics
 from sleepfm.library.report_files import StoredReport, report_stamp, stored_report
@@ -18,7 +20,7 @@ from sleepfm.report.making import PAPERS, Wish, submit_report
 from sleepfm.runs.table import OPEN_STATES, Job, JobState
 from sleepfm.text import plain, printable
 from sleepfm.viewer.finish_sign import show_sign_off
-from sleepfm.viewer.finish_statistics import show_statistics
+from sleepfm.viewer.finish_statistics import TABLE_PX, show_statistics
 from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.report_preview import report_preview
 from sleepfm.viewer.role_widgets import action_button, export_button, may
@@ -120,11 +122,19 @@ def show_state(review: Review | None, one: StoredScoring) -> None:
             st.markdown(plain(f"{one.label}: {one.note}. Nobody has reviewed it."), width="content")
         elif review.state is ReviewState.SIGNED:
             st.badge("Signed", color="green", icon=":material/verified:")
-            st.markdown(plain(f"by {review.signed_by}, {moment(review.signed_at)}"), width="content")
+            st.markdown(plain(f"by {review.signer}, {moment(review.signed_at)}"), width="content")
         else:
             st.badge("Unsigned draft" if review.state is ReviewState.OPEN else "Reviewed, not signed", color="red")
             begun = f"begun from {review.proposal}" if review.proposal else "begun from nothing"
             st.markdown(plain(f"{review.scorer}, {begun}; last edit {moment(review.changed_at)}"), width="content")
+
+
+def show_simulated(study: Study, one: StoredScoring) -> None:
+    """Say in large words what was simulated, whatever of it is looked at, signed or taken along."""
+    if study.simulated:
+        st.warning("**SIMULATED RECORDING.** These signals never came from a person.", icon=":material/science:")
+    elif one.simulated_model:
+        st.warning(plain(simulated_warning(one.label, simulated_recording=study.simulated)), icon=":material/science:")
 
 
 def show_without_scoring(library: Library, study: Study) -> None:
@@ -145,14 +155,16 @@ def show_without_scoring(library: Library, study: Study) -> None:
 
 def show_numbers(library: Library, study: Study, one: StoredScoring) -> None:
     """Show the statistics with their definitions, and what was marked."""
-    show_statistics(study_statistics(library, study.id, one.id), study=study.id)
     night = scored_night(library, study.id, one.id)
+    rule = ahi_rule(night.events_from.provenance)
+    show_statistics(study_statistics(library, study.id, one.id), study=study.id, rule=rule)
     rows = event_rows(night.events, night.stages_n)
     st.markdown("**Events**")
     if not rows:
         st.caption("No events are marked.")
         return
-    st.table(pd.DataFrame(rows, columns=EVENT_COLUMNS), border="horizontal", hide_index=True, alt="Events of the night")
+    with st.container(width=TABLE_PX):
+        st.table(pd.DataFrame(rows, columns=EVENT_COLUMNS), border="horizontal", hide_index=True, alt="Events of the night")
     st.caption(EVENTS_NOTE)
 
 
@@ -255,6 +267,7 @@ def main() -> None:
             if one is None:
                 show_without_scoring(library, study)
                 return
+            show_simulated(study, one)
             if view != SIGN:  # which tells more of the same
                 show_state(reviews.get(one.id), one)
             if view == NUMBERS:

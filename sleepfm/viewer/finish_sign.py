@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -11,6 +12,7 @@ import streamlit as st
 from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
+from sleepfm.library.events_by_hand import EventsByHand, events_by_hand
 from sleepfm.library.library import Library
 from sleepfm.library.review_log import (
     LogEntry,
@@ -38,15 +40,15 @@ from sleepfm.library.reviews import (
 from sleepfm.library.study import Study
 from sleepfm.text import plain, printable
 from sleepfm.viewer.role_widgets import action_button, export_button, may
-from sleepfm.viewer.signed_in import require
+from sleepfm.viewer.signed_in import current_user, require
 from sleepfm.vocabulary import STAGE_SHORT, Stage
 
 CONFIRMATION = "I have reviewed this scoring"
 ROWS = 50
 """Entries of the log on a page."""
 _CHANGES_SHOWN = 3
-_HASH_SHOWN = len("sha256 ") + 12
-"""Of the note of a signature; the files of the log have all of it."""
+_HASH = re.compile(r"(sha256 [0-9a-f]{12})[0-9a-f]+")
+"""In the note of a signature: its beginning is shown, the files of the log have all of it."""
 _SAID = "sign-off said"
 _EVERYBODY, _EVERYTHING = "everybody", "everything"
 
@@ -65,7 +67,7 @@ def show_sign_off(library: Library, study: Study, scoring: int) -> None:
     trouble = file_trouble(library, content.review)
     if trouble:
         st.error(plain(trouble))
-    for remark in remarks(content, int(scored_by_hand(library.connection, scoring).sum())):
+    for remark in remarks(content, int(scored_by_hand(library.connection, scoring).sum()), events_by_hand(library, content)):
         st.markdown(f":material/info: {plain(remark)}")
     if content.review.state is not ReviewState.SIGNED and not trouble:
         _ask_to_lock(library, content.review)
@@ -89,7 +91,7 @@ def _show_state(library: Library, content: ReviewDocument) -> None:
         st.markdown(plain(f"Marked as reviewed{who}. {begun}. Locked until it is reopened."))
         return
     signed_at = "" if about.signed_at is None else _moment(about.signed_at)
-    st.markdown(plain(f"Signed by {about.signed_by}, {signed_at}. {begun}. Locked until it is reopened."))
+    st.markdown(plain(f"Signed by {about.signer}, {signed_at}. {begun}. Locked until it is reopened."))
     if is_as_signed(content):
         st.markdown(f":material/verified: The content is what was signed: sha256 `{about.signed_sha256}`")
     else:
@@ -101,13 +103,15 @@ def _show_state(library: Library, content: ReviewDocument) -> None:
         )
 
 
-def remarks(content: ReviewDocument, by_hand: int) -> list[str]:
+def remarks(content: ReviewDocument, by_hand: int, events: EventsByHand) -> list[str]:
     """Return what the signer should know, each a sentence; nothing of it stands in the way.
 
     Parameters
     ----------
     by_hand
         Epochs whose stage a person set or confirmed.
+    events
+        What people did to the events.
     """
     unscored = int((content.stages == Stage.UNKNOWN).sum())
     changed = int((content.stages != content.proposed).sum())
@@ -118,6 +122,8 @@ def remarks(content: ReviewDocument, by_hand: int) -> list[str]:
             f"{by_hand:,} {of_all} {'was' if by_hand == 1 else 'were'} set or confirmed by hand; {changed:,}"
             f" {'has' if changed == 1 else 'have'} another stage than the proposal."
         )
+    if events.sentence:
+        found.append(events.sentence)
     return [*found, *(f"{warning[:1].upper()}{warning[1:]}." for warning in content.review.warnings)]
 
 
@@ -125,26 +131,35 @@ def remarks(content: ReviewDocument, by_hand: int) -> list[str]:
 
 
 def _ask_to_lock(library: Library, about: Review) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        # a change of the scoring asks anew
-        sure = st.checkbox(CONFIRMATION, key=f"reviewed {about.scoring} {about.version}", disabled=not may(Role.SCORER))
+    # a change of the scoring asks anew
+    sure = st.checkbox(CONFIRMATION, key=f"reviewed {about.scoring} {about.version}", disabled=not may(Role.SCORER))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        name = st.text_input(
+            "Your name as it is printed",
+            value=current_user().name,
+            key=f"signer {about.scoring}",
+            max_chars=60,
+            disabled=not may(Role.SCORER),
+            help="On the report beside your account, which is accountable and stands in the log.",
+            width=300,
+        )
         if about.state is ReviewState.OPEN and action_button("Mark as reviewed", key=f"mark {about.scoring}", disabled=not sure):
             _act("Marked as reviewed: the scoring is locked.", lambda user: mark_reviewed(library, about.scoring, user=user))
         if action_button("Sign", type="primary", key=f"sign {about.scoring}", disabled=not sure, icon=":material/draw:"):
-            _act("Signed: the scoring is locked.", lambda user: sign(library, about.scoring, user=user))
+            _act("Signed: the scoring is locked.", lambda user: sign(library, about.scoring, user=user, name=name))
     st.caption("Marking and signing lock the scoring; reopening it asks for a reason. Both are logged.")
 
 
 def _ask_to_reopen(library: Library, about: Review) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         reason = st.text_input(
-            "Reason for reopening",
+            "Reason for reopening (Enter)",
             key=f"reason {about.scoring} {about.version}",
             max_chars=1000,
             disabled=not may(Role.SCORER),
             width=560,
         )
-        if action_button("Reopen", key=f"reopen {about.scoring}"):
+        if action_button("Reopen", key=f"reopen {about.scoring}", disabled=not reason.strip()):
             admin = may(Role.ADMIN)
             _act(
                 "Reopened: the scoring can be edited on the Review page.",
@@ -230,7 +245,7 @@ def log_table(entries: list[LogEntry]) -> pd.DataFrame:
             "Who": plain(entry.user),
             "What": plain(entry.action if entry.concerns is None else f"{entry.action} of entry {entry.concerns}"),
             "From → to": plain(change_words(entry)),
-            "Note": plain(f"{entry.note[:_HASH_SHOWN]}…" if entry.action == "sign" else entry.note),
+            "Note": plain(_HASH.sub(r"\1…", entry.note) if entry.action == "sign" else entry.note),
         }
         for entry in entries
     ]
@@ -241,6 +256,8 @@ def change_words(entry: LogEntry) -> str:
     """Return the first few changes of an entry in words, and how many more there are."""
     if entry.action == "begin":
         return f"{len(entry.patch.events):,} events taken over" if entry.patch.events else ""
+    if len(entry.patch.events) > _CHANGES_SHOWN and not entry.patch.stages:
+        return _in_sum(entry)
     stages = [
         f"epoch {epoch}: {STAGE_SHORT[Stage(before)]} → {STAGE_SHORT[Stage(after)]}" + (" (confirmed)" if before == after else "")
         for epoch, before, after in entry.patch.stages[:_CHANGES_SHOWN]
@@ -252,6 +269,14 @@ def change_words(entry: LogEntry) -> str:
     shown = [*stages, *events]
     more = len(entry.patch) - len(shown)
     return "; ".join([*shown, *([f"and {more:,} more"] if more else [])])
+
+
+def _in_sum(entry: LogEntry) -> str:
+    """Return how many events are new, changed and deleted, where there are too many to name."""
+    changes = [(before is not None, after is not None) for _, before, after in entry.patch.events]
+    counts = {"new": (False, True), "changed": (True, True), "deleted": (True, False)}
+    said = [f"{changes.count(kind):,} {word}" for word, kind in counts.items() if kind in changes]
+    return f"events: {', '.join(said)}"
 
 
 def _moment(at: datetime) -> str:

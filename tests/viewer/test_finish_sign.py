@@ -12,6 +12,8 @@ from make_edf import write_edf
 from streamlit.testing.v1 import AppTest
 
 from sleepfm.administration.roles import Role
+from sleepfm.library.event_sets import store_events
+from sleepfm.library.events_by_hand import events_by_hand
 from sleepfm.library.library import Library
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_log import LogEntry, changes_since
@@ -93,20 +95,24 @@ def test_signing_is_confirmed_locks_and_is_verified_and_reopening_wants_a_reason
     assert "Marked as reviewed by" in texts(test)
     assert button(test, "Sign").disabled  # type: ignore[attr-defined]  # asked anew
     test.checkbox[0].check()
+    (name,) = (one for one in test.text_input if one.label == "Your name as it is printed")
+    assert name.value == getpass.getuser()
+    name.set_value("Ada Lovelace")
     press(run(test), "Sign")
     signed = review(library, scoring)
     assert (signed.state, signed.signed_by) == (ReviewState.SIGNED, getpass.getuser())
+    assert f"Signed by Ada Lovelace ({getpass.getuser()}), " in texts(test)
     assert f"sha256 `{signed.signed_sha256}`" in texts(test)
     library.connection.execute("UPDATE reviews SET stages = zeroblob(10)")
     assert "The content is not what was signed" in texts(run(test))
-    press(test, "Reopen")
-    assert "why the scoring is opened again" in texts(test)
+    assert button(test, "Reopen").disabled  # type: ignore[attr-defined]
     test.text_input[0].set_value("epoch 3 was wrong")
     press(run(test), "Reopen")
     assert review(library, scoring).state is ReviewState.OPEN
     table = test.table[0].value
     assert table["What"].str.replace("\\", "").tolist() == ["reopen", "sign", "mark as reviewed", "score", "begin"]
     assert table["Note"][0] == "epoch 3 was wrong"
+    assert table["Note"][1].replace("\\", "") == f"as Ada Lovelace, sha256 {signed.signed_sha256[:12]}…"  # type: ignore[index]
     assert table["From → to"].str.replace("\\", "").tolist()[3] == "epoch 1: N2 → N3"
     assert table["Who"][3] == "\\*\\*ada\\*\\*"
 
@@ -156,4 +162,36 @@ def test_an_entry_says_its_first_changes_and_how_many_more(library: Library, sco
     assert change_words(entry) == (
         "epoch 3: N2 → N2 (confirmed); epoch 4: N2 → ?; new → Arousal 1.00 to 2.50 s on C4; and 1 more"
     )
-    assert remarks(document(library, scoring), 3)[0] == "2 of 10 epochs are unscored."
+    content = document(library, scoring)
+    assert remarks(content, 3, events_by_hand(library, content))[0] == "2 of 10 epochs are unscored."
+
+
+def test_the_signer_is_told_whose_events_these_are_and_what_taking_a_set_changed(library: Library) -> None:
+    found = [Event(10, 20, "Hypopnea"), Event(40, 52, "Central apnea"), Event(60, 72, "Hypopnea"), Event(90, 99, "Arousal")]
+    about = {"label": "psgscoring", "version": "0.37.0", "note": "", "source_sha256": SHA}
+    store_events(library, "night", [Event(1, 1, "Lights off"), *found], engine="psgscoring", model="a", provenance=about)
+    scoring = begin(library, "night", scorer="ada", user="ada")
+
+    def edit(key: str, action: str, patch: Patch = Patch(), number: int | None = None) -> str:  # noqa: B008
+        apply_edits(library, scoring, [Edit(key, action, patch, number)], user="ada")
+        return events_by_hand(library, document(library, scoring)).sentence
+
+    ids = {event.start_s: one for one, event in document(library, scoring).events.items()}
+    assert edit("l", "lights", Patch(events=(("on", None, Event(290, 290, "Lights on")),))) == (
+        "0 of 4 events made or changed by hand; the rest are from psgscoring."
+    )
+    edit("new", "event", Patch(events=(("x", None, Event(200, 215, "Hypopnea")),)))
+    edit("moved", "event", Patch(events=((ids[10], found[0], Event(11, 21, "Hypopnea")),)))
+    gone = edit("gone", "event", Patch(events=((ids[40], found[1], None),)))
+    assert gone == "2 of 4 events made or changed by hand, 1 deleted; the rest are from psgscoring."
+    assert edit("back", "undo") == "2 of 5 events made or changed by hand; the rest are from psgscoring."
+    again = [Event(5, 5, "Lights off"), *found, *(Event(100 + 15 * k, 110 + 15 * k, "Hypopnea") for k in range(4))]
+    number = store_events(library, "night", again, engine="psgscoring", model="b", provenance=about)
+    taken = edit("take", "take events", number=number)
+    assert taken == "0 of 8 events made or changed by hand; the rest are from psgscoring."
+    lights = [event.start_s for event in document(library, scoring).events.values() if event.name.startswith("Lights")]
+    assert lights == [1, 290]  # who set them knows better
+    entry = changes_since(library, scoring, 0)[-1]
+    assert change_words(entry) == "events: 5 new, 2 deleted"
+    assert entry.note == "events of psgscoring 0.37.0 taken"
+    assert edit("not", "undo") == "2 of 5 events made or changed by hand; the rest are from psgscoring."
