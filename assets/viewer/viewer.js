@@ -3,6 +3,7 @@
 // Streamlit calls `mount` when the component appears and again whenever its data changes. What is drawn is fetched straight
 // from the app's own routes, so turning a page never waits for Streamlit.
 
+import { ConnectionDialog } from "./connection_dialog.js";
 import { EventLayer } from "./event_layer.js";
 import { EventTable } from "./event_table.js";
 import { Overview } from "./overview.js";
@@ -50,6 +51,7 @@ class Viewer {
     this.navigation = new Navigation((epoch) => this.show(epoch), (epoch) => this.asked(epoch));
     this.scoring = new Scoring(this.settings, this.forScoring());
     this.events.onChange(() => this.scoring.bar.showTool(this.events.isOn));
+    this.connection = new ConnectionDialog(() => this.keyboard.focusUnlessTyping());
     this.simulated = element("div", { className: "simulated" });
     this.simulated.hidden = true;
     const parts = [
@@ -79,6 +81,7 @@ class Viewer {
     clearTimeout(this.loadingTimer);
     this.navigation.close();
     this.keyboard.close();
+    this.connection.close();
     this.root.remove();
   }
 
