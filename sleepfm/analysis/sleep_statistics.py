@@ -14,7 +14,7 @@ from sleepfm.analysis.night_numbers import NightNumbers, position_key
 from sleepfm.analysis.night_span import night_span
 from sleepfm.analysis.statistic_definitions import BREATHING, DEFINITIONS, HEART, OXYGEN, Definition, others
 from sleepfm.analysis.statistic_intervals import DRAWS, draw_hypnograms, percentile_intervals
-from sleepfm.analysis.statistic_reasons import bounds_of, remarks, why_none
+from sleepfm.analysis.statistic_reasons import ahi_remark, bounds_of, remarks, why_none
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.signals.vitals import Vitals
 from sleepfm.text import printable
@@ -179,7 +179,7 @@ def night_statistics(
     point = {key: computed[key] for key, reason in reasons.items() if not reason}
     spread = _intervals(stages, probabilities, temperature, night, point)
     bounds = bounds_of(stages, night.span)
-    doubts = doubtful_onsets(stages, night.span, looked_at)
+    doubts = doubtful_onsets(stages, night.span, looked_at) | {"ahi": ahi_remark(stages, night, looked_for)}
     items = []
     for key, one in definitions.items():
         if key in point:
@@ -188,7 +188,7 @@ def night_statistics(
             items.append(replace(about, remark=doubts.get(key, ""), bound=bounds.get(key, "")))
         else:
             items.append(_none(key, one, reasons[key]))
-    said = (*remarks(stages, night, looked_for), *(one.remark for one in items if one.remark))
+    said = (*remarks(stages, night), *(one.remark for one in items if one.remark))
     return NightStatistics(tuple(items), said, _INTERVALS if spread else "")
 
 

@@ -129,7 +129,22 @@ def bounds_of(stages_n: np.ndarray, span: NightSpan) -> dict[str, str]:
     return found | ({"rem_latency": "≤"} if unknown_n[: int(rem_n.argmax())].any() else {})
 
 
-def remarks(stages_n: np.ndarray, night: NightNumbers, looked_for: Collection[str] = ()) -> tuple[str, ...]:
+def ahi_remark(stages_n: np.ndarray, night: NightNumbers, looked_for: Collection[str]) -> str:
+    """Return what of the night the AHI does not rest on a program's search, sentences; "" when on all of it."""
+    said = []
+    by_people = [name for name in _not_looked_for(APNEAS_AND_HYPOPNEAS, looked_for) if name in night.names]
+    if by_people:
+        said.append(f"The program did not look for {_listed(by_people)}: only those that people marked are counted.")
+    left_out_n = night.left_out_n & night.span.inside_n & (stages_n > Stage.WAKE)
+    if left_out_n.any():
+        said.append(
+            f"{float(night.span.seconds_n[left_out_n].sum()) / 60:.1f} min of sleep, in which no events could be looked for, are"
+            " not in the hours of the AHI and the other indices of marked events; they are in those of desaturations."
+        )
+    return " ".join(said)
+
+
+def remarks(stages_n: np.ndarray, night: NightNumbers) -> tuple[str, ...]:
     """Return what has to be known before the numbers are read, each a sentence."""
     span = night.span
     said = list(span.remarks)
@@ -144,19 +159,15 @@ def remarks(stages_n: np.ndarray, night: NightNumbers, looked_for: Collection[st
     rem_n = asleep_n & (stages_n == Stage.REM)
     if rem_n.any() and unknown_n[onset : int(rem_n.argmax())].any():
         said.append("Epochs between the first sleep and the first R are Unknown: R may have begun earlier than its latency says.")
-    by_people = [name for name in _not_looked_for(APNEAS_AND_HYPOPNEAS, looked_for) if name in night.names]
-    if by_people:
-        said.append(f"The program did not look for {_listed(by_people)}: only those that people marked are counted.")
-    left_out = float(span.seconds_n[asleep_n & night.left_out_n].sum()) / 60
-    if left_out:
-        said.append(
-            f"{left_out:.1f} min of sleep, in which no events could be looked for, are not in the hours of the AHI and the other"
-            " indices of marked events; they are in those of desaturations."
-        )
     for name, count in night.counted.outside.items():
         said.append(f"{count} × {printable(name)} outside lights off to lights on: not counted.")
     if night.counted.unmeasured:
-        said.append(f"{night.counted.unmeasured} marked desaturations have no depth: they are in neither ODI.")
+        count = night.counted.unmeasured
+        said.append(
+            "1 marked desaturation has no depth: it is in neither ODI."
+            if count == 1
+            else f"{count} marked desaturations have no depth: they are in neither ODI."
+        )
     for word, signal in (("SpO2", night.oxygen), ("heart rate", night.heart)):
         if signal is not None and asleep_n.any():
             share = float(signal.seconds_n[asleep_n].sum() / span.seconds_n[asleep_n].sum())

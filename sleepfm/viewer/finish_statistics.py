@@ -16,7 +16,7 @@ from sleepfm.recording.scorings.tables import spreadsheet_safe
 from sleepfm.text import plain
 from sleepfm.viewer.role_widgets import export_button
 
-COLUMNS = ("Key", "Name", "Group", "Value", "Unit", "Low", "High", "Interval note", "Why none", "Definition", "Others")
+COLUMNS = ("Key", "Name", "Group", "Value", "Bound", "Unit", "Low", "High", "Interval note", "Why none", "Definition", "Others")
 """Of the CSV, one row a number."""
 
 
@@ -114,6 +114,7 @@ def statistics_csv(statistics: NightStatistics) -> bytes:
                 spreadsheet_safe(item.name),
                 item.group,
                 numbers[0],
+                item.bound,
                 item.unit,
                 *numbers[1:],
                 *map(spreadsheet_safe, words),

@@ -130,6 +130,7 @@ def test_what_was_not_scored_is_said_with_the_reason(scored: EventScoring) -> No
     said = " ".join(scored.provenance["warnings"])
     assert "1 of 32 epochs are Unknown: they count as no sleep" in said
     assert "2 of 32 epochs have a gap" in said
+    assert [stop - first for first, stop in scored.provenance["left_out"]] == [2]
     json.dumps(scored.provenance, allow_nan=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, time
+from datetime import date, datetime, time
 from pathlib import Path
 
 import edfio
@@ -16,11 +16,12 @@ from sleepfm.analysis.sleep_statistics import night_statistics
 from sleepfm.cli.main import main
 from sleepfm.errors import ScoringError
 from sleepfm.home import Home, open_home
-from sleepfm.library.event_sets import store_events
+from sleepfm.library.event_sets import remove_events, store_events
 from sleepfm.library.facts import store
 from sleepfm.library.job_prepare import prepare
 from sleepfm.library.library import Library
 from sleepfm.library.report_files import report_stamp, stored_report
+from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.reviews import begin, document, sign
 from sleepfm.progress import silent
 from sleepfm.recording.fingerprint import fingerprint
@@ -147,6 +148,38 @@ def test_a_signed_report_carries_the_hash_and_a_changed_one_says_so(library: Lib
     library.connection.execute("UPDATE review_events SET stop_s = stop_s - 1 WHERE scoring = ?", (number,))
     assert study_report(library, STUDY, scoring=number).standing.signed
     assert report_stamp(library, STUDY, number) == stamp
+
+
+def test_a_report_names_the_set_that_was_taken_even_when_it_was_made_again(library: Library) -> None:
+    """The provenance of events is that of the set which they were taken from, not of another one under its name."""
+
+    def scored(version: str, label: str) -> int:
+        about = {"label": label, "note": version, "source_sha256": library.study(STUDY).sha256, "version": version}
+        about |= {"skipped": {"Hypopneas": f"no SpO2 for {version}"}}
+        events = [Event(100.0, 115.0, "Obstructive apnea", "Flow", label)]
+        return store_events(library, STUDY, events, engine=label, model="aasm", provenance=about)
+
+    def told(number: int) -> tuple[str, str, bool]:
+        data = study_report(library, STUDY, scoring=number)
+        rows = dict(data.provenance)
+        assert datetime.fromisoformat(rows["Events: made at"]).tzinfo is not None
+        version = rows["Events: engine version"]
+        return (
+            data.events_by,
+            version,
+            f"Hypopneas: not scored by {data.events_by.split()[-1]} (no SpO2 for {version})." in data.remarks,
+        )
+
+    scored("1", "first")
+    number = begin(library, STUDY, scorer="eve", user="eve")
+    scored("2", "first")
+    assert told(number) == ("eve, begun from first", "1", True)
+    second = scored("3", "second")
+    apply_edits(library, number, [Edit("take", "take events", events=second)], user="eve")
+    remove_events(library, STUDY, second)
+    assert told(number)[1:] == ("3", True)
+    apply_edits(library, number, [Edit("undo", "undo")], user="eve")
+    assert told(number)[1:] == ("1", True)
 
 
 def test_a_file_is_reported_with_what_run_found(tmp_path: Path) -> None:

@@ -245,6 +245,22 @@ def test_the_range_of_the_ahi_names_its_bounds() -> None:
     assert content.ahi_sentence(report_data(events=())) == ""
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (4.94, "4.9 /h: below 5/h"),
+        (4.96, "5.0 /h: mild"),
+        (14.96, "15.0 /h: moderate"),
+        (29.94, "29.9 /h: moderate"),
+        (29.96, "30.0 /h: severe"),
+    ],
+)
+def test_the_range_is_of_the_ahi_as_it_is_printed(value: float, words: str) -> None:
+    data = report_data()
+    items = tuple(replace(one, value=value) if one.key == "ahi" else one for one in data.statistics.items)
+    assert content.ahi_sentence(replace(data, statistics=replace(data.statistics, items=items))).startswith(f"AHI {words}")
+
+
 def test_a_crowd_of_events_does_not_make_a_large_page() -> None:
     rng = np.random.default_rng(1)
     starts = np.sort(rng.uniform(300, 7000, 4000))

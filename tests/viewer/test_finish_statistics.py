@@ -66,6 +66,10 @@ def test_the_csv_has_all_numbers_and_reasons() -> None:
         assert (float(row["Value"]) if row["Value"] else None) == item.value
         assert (float(row["Low"]) if row["Low"] else None) == item.low
         assert row["Why none"] == item.why_none
+    stages = np.repeat(np.array([0, 2, -1, 4], np.int8), 20)
+    by_key = {row["Key"]: row for row in csv.DictReader(io.StringIO(statistics_csv(night_statistics(stages)).decode()))}
+    assert (by_key["rem_latency"]["Value"], by_key["rem_latency"]["Bound"]) == ("20", "≤")
+    assert {row["Bound"] for key, row in by_key.items() if key not in ("rem_latency", "waso")} == {""}
 
 
 def test_only_numbers_that_the_stages_leave_open_have_an_interval_and_the_rule_stands_under_the_ahi() -> None:
