@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from sleepfm.library.event_sets import StoredEvents
+from sleepfm.library.library import Library
+from sleepfm.recording.scorings.event_texts import events_from_annotations, unclassified_annotations
+from sleepfm.recording.scorings.scoring import Event
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,20 @@ class EventsOrigin:
     def remarks(self) -> tuple[str, ...]:
         """What has to be known before the numbers of these events are believed, each a sentence."""
         return event_remarks(self.provenance)
+
+
+def annotated_events(library: Library, study: str) -> tuple[tuple[Event, ...], EventsOrigin]:
+    """Return the events among a recording's own annotations, and what is to be known of them: what was left out.
+
+    Raises
+    ------
+    RecordingError
+        When the recording cannot be read.
+    """
+    with closing(library.recording(study)) as recording:
+        annotations = recording.annotations()
+    events, warnings = events_from_annotations(annotations), unclassified_annotations(annotations)
+    return events, EventsOrigin("the recording's annotations" if events or warnings else "", {"warnings": warnings})
 
 
 def left_out_of(provenance: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:

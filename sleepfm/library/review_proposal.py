@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from sleepfm.library.event_sets import StoredEvents, event_sets
-from sleepfm.library.events_origin import EventsOrigin
+from sleepfm.library.events_origin import EventsOrigin, annotated_events
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.review_patch import fitting
 from sleepfm.library.review_standing import events_origin, scored_by_hand
 from sleepfm.library.review_store import read_events
 from sleepfm.library.study import AUTOMATIC_ENGINES, PERSON, Study
-from sleepfm.recording.scorings.event_texts import events_from_annotations
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.vocabulary import EPOCH_S, SCORED_STAGES, Stage
 
@@ -73,10 +71,9 @@ def first_events(
     if sets:
         events, warnings = events_of_set(sets[0], study.duration_s)
         return events, EventsOrigin.of_set(sets[0]), warnings
-    with closing(library.recording(study.id)) as recording:
-        found = events_from_annotations(recording.annotations())
+    found, origin = annotated_events(library, study.id)
     events, warnings = _fitted(found, "a", study.duration_s)
-    return events, EventsOrigin("the recording's annotations" if events else ""), warnings
+    return events, origin, [*origin.remarks, *warnings]
 
 
 def events_of_set(stored: StoredEvents, duration_s: float) -> tuple[dict[str, Event], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +11,12 @@ import numpy as np
 from sleepfm.analysis.calibration import Temperature, fit_temperature
 from sleepfm.errors import RequestError
 from sleepfm.library.event_sets import event_sets
-from sleepfm.library.events_origin import EventsOrigin
+from sleepfm.library.events_origin import EventsOrigin, annotated_events
 from sleepfm.library.library import Library
 from sleepfm.library.review_standing import scored_by_hand
 from sleepfm.library.reviews import document, review
 from sleepfm.library.study import StudyStatus
 from sleepfm.library.vitals import vitals_file
-from sleepfm.recording.scorings.event_texts import events_from_annotations
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.signals.vitals import Vitals
 from sleepfm.vocabulary import SCORED_STAGES
@@ -81,8 +79,7 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
         stages_n, shares_ns = stored.stages, stored.probabilities
         looked_at_n = np.zeros(len(stages_n), dtype=bool)
         sets = event_sets(library, study)
-        events = sets[0].events if sets else _own_events(library, study)
-        events_from = EventsOrigin.of_set(sets[0]) if sets else EventsOrigin("the recording's annotations")
+        events, events_from = (sets[0].events, EventsOrigin.of_set(sets[0])) if sets else annotated_events(library, study)
     if shares_ns is None:
         shares_ns = np.full((len(stages_n), len(SCORED_STAGES)), np.nan, np.float32)
     return ScoredNight(
@@ -107,11 +104,6 @@ def _require_same_file(library: Library, study: str, scoring: int) -> None:
         raise RequestError(f"{study}: {known.message}")
     if known.sha256 != review(library, scoring).source_sha256:
         raise RequestError(f"{study}: this scoring is of another file of the same name; begin a new one")
-
-
-def _own_events(library: Library, study: str) -> tuple[Event, ...]:
-    with closing(library.recording(study)) as recording:
-        return events_from_annotations(recording.annotations())
 
 
 def scored_version(library: Library, study: str, scoring: int) -> tuple[int, object]:

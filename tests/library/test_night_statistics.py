@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import time
 from pathlib import Path
 
+import edfio
 import numpy as np
 import pytest
 from make_edf import write_edf
@@ -131,6 +133,23 @@ def test_an_engines_scoring_has_numbers_with_the_newest_events_and_a_queue(libra
     assert queue(library, "night", number)["epochs"]
     expected = night_statistics(STAGES, events=EVENTS, probabilities=shares())
     assert study_statistics(library, "night", number)["tst"].high == pytest.approx(expected["tst"].high, abs=1)
+
+
+def test_apneas_of_no_kind_in_the_recording_are_said_with_the_numbers(tmp_path: Path) -> None:
+    """They are no event that an index counts, and nobody would know that they are there."""
+    notes = [edfio.EdfAnnotation(400.0 + 40 * k, 12.0, "Apnea" if k < 4 else "Hypopnea") for k in range(6)]
+    signal = edfio.EdfSignal(np.zeros(3010 * 2), 2, label="C4-M1", physical_range=(-1, 1))
+    edfio.Edf([signal], annotations=notes, starttime=time(23, 0)).write(tmp_path / "night.edf")
+    with Library.open(tmp_path / "home") as library:
+        library.store_hash(library.add(tmp_path / "night.edf").id, SHA)
+        said = "4 annotation(s) are events of breathing whose kind is not said (4 × 'Apnea')"
+        number = proposal(library, None)
+        assert any(remark.startswith(said) for remark in study_statistics(library, "night", number).remarks)
+        begun = begin(library, "night", scorer="ada", user="ada", base=number)
+        content = document(library, begun)
+        assert [event.name for event in content.events.values()] == ["Hypopnea"] * 2
+        assert [warning.startswith(said) for warning in content.review.warnings] == [True]
+        assert sum(remark.startswith(said) for remark in study_statistics(library, "night", begun).remarks) == 1
 
 
 def test_the_queue_leaves_out_what_was_looked_at_and_says_how_it_was_calibrated(library: Library) -> None:
