@@ -65,6 +65,13 @@ def positions(vitals: Vitals) -> dict[str, np.ndarray]:
     return found
 
 
+def unnamed_positions(vitals: Vitals) -> list[int]:
+    """Return the codes of positions that the body was in and that the file does not name."""
+    return [
+        int(code) for code in np.unique(vitals.position_1hz) if code != NO_POSITION and int(code) not in vitals.position_names
+    ]
+
+
 def seconds_where(true_k: np.ndarray, span: NightSpan) -> np.ndarray:
     """Return (n_epochs,) the seconds of each epoch between lights off and lights on in which a 1-Hz flag is set."""
     seconds_n: np.ndarray = _epochs_of_seconds(true_k.astype(np.float64), span, 0.0).sum(axis=1)

@@ -12,6 +12,7 @@ from sleepfm.analysis.calibration import calibrated
 from sleepfm.analysis.doubtful_onsets import doubtful_onsets
 from sleepfm.analysis.night_numbers import NightNumbers, position_key
 from sleepfm.analysis.night_span import night_span
+from sleepfm.analysis.oximetry import unnamed_positions
 from sleepfm.analysis.statistic_definitions import BREATHING, DEFINITIONS, HEART, OXYGEN, Definition, others
 from sleepfm.analysis.statistic_intervals import DRAWS, draw_hypnograms, percentile_intervals
 from sleepfm.analysis.statistic_reasons import ahi_remark, bounds_of, remarks, why_none
@@ -188,8 +189,16 @@ def night_statistics(
             items.append(replace(about, remark=doubts.get(key, ""), bound=bounds.get(key, "")))
         else:
             items.append(_none(key, one, reasons[key]))
-    said = (*remarks(stages, night), *(one.remark for one in items if one.remark))
+    said = (*remarks(stages, night), *_of_positions(vitals), *(one.remark for one in items if one.remark))
     return NightStatistics(tuple(items), said, _INTERVALS if spread else "")
+
+
+def _of_positions(vitals: Vitals | None) -> tuple[str, ...]:
+    codes = [] if vitals is None else unnamed_positions(vitals)
+    if not codes:
+        return ()
+    which = f"code {codes[0]}" if len(codes) == 1 else f"codes {', '.join(map(str, codes[:8]))}"
+    return (f"The recording does not name its body positions ({which}): there is no AHI in them.",)
 
 
 _DIGITS = 6  # behind these there is only how sums are rounded

@@ -125,6 +125,8 @@ def state_sentence(data: ReportData) -> str:
     changed = f"{standing.changed_epochs:,} {_plural(standing.changed_epochs, 'epoch')} changed by {scorer}"
     origin = f"Stages proposed by {proposal}, {changed}" if proposal else f"Stages scored by {scorer}, begun from nothing"
     made = f"{origin}; {standing.looked_at:,} of {len(data.scoring.stages):,} epochs set or confirmed by hand."
+    if data.by_hand is not None and data.by_hand.sentence:
+        made += f" {drawable(data.by_hand.sentence)}"
     if standing.broken:
         return f"{made} It was changed after {drawable(standing.signed_by)} signed it: nobody stands behind this content."
     if standing.state is State.SIGNED:
@@ -215,13 +217,19 @@ def _shown(data: ReportData, key: str) -> Statistic:
 
 def _group(data: ReportData, name: str, keys: Sequence[str]) -> Group:
     chosen = [_shown(data, key) for key in keys]
-    lines = tuple(Line(one.name, one.text, one.interval) for one in chosen if one.value is not None)
+    lines = []
+    for one in chosen:
+        if one.value is None:
+            continue
+        lines.append(Line(one.name, one.text, one.interval))
+        if one.key == "ahi" and data.ahi_rule is not None and data.ahi_rule.range:
+            lines.append(Line("AHI by stricter to looser rule", data.ahi_rule.range))
     missing: dict[str, list[str]] = {}
     for one in chosen:
         if one.value is None:
             missing.setdefault(one.why_none, []).append(one.name)
     note = " ".join(f"{', '.join(names)}: {_sentence(why)}" for why, names in missing.items())
-    return Group(name, lines, note)
+    return Group(name, tuple(lines), note)
 
 
 def ahi_sentence(data: ReportData) -> str:
@@ -232,6 +240,16 @@ def ahi_sentence(data: ReportData) -> str:
     shown = float(f"{ahi.value:.1f}")  # the range is of the number that is read
     words = next(words for bound, words in AHI_RANGES if shown < bound)
     return f"AHI {ahi.text}: {words} ({AHI_SOURCE})."
+
+
+def rule_sentence(data: ReportData) -> str:
+    """Return by which rule the events of the AHI were scored, and what others make of it; "" where nobody said."""
+    return "" if data.ahi_rule is None else drawable(data.ahi_rule.sentence)
+
+
+def interval_heading(group: Group) -> str:
+    """Return what stands over the intervals of a group; "" where it has none."""
+    return INTERVAL if any(line.interval for line in group.lines) else ""
 
 
 def remarks(data: ReportData) -> tuple[str, ...]:
@@ -288,12 +306,29 @@ def tables(data: ReportData) -> tuple[Table, ...]:
         rows = tuple((drawable(one.label), one.kind, ("bad: " if one.bad else "") + drawable(one.words)) for one in data.quality)
         made.append(Table("Channels", ("Channel", "Kind", "Quality"), rows, (0.25, 0.2, 0.55)))
     if data.standing.edits:
-        edits = tuple((drawable(action), f"{count:,}") for action, count in data.standing.edits.items())
+        edits = tuple((drawable(_EDITS.get(action, action)), f"{count:,}") for action, count in data.standing.edits.items())
         note = "Entries of the log of this scoring; the log itself, epoch by epoch, is exported beside the scoring."
-        made.append(Table("Edits", ("What", "Times"), edits, (0.3, 0.15), frozenset({1}), note))
+        made.append(Table("Edits", ("What", "Times"), edits, (0.36, 0.12), frozenset({1}), note))
     origins = tuple((drawable(name), drawable(value)) for name, value in data.provenance)
     made.append(Table("Provenance", ("What", "With what"), origins, (0.25, 0.75), note=f"Made {moment(data.made_at)}."))
     return tuple(made)
+
+
+_EDITS = {
+    "begin": "Scoring begun",
+    "score": "Stages set or confirmed",
+    "event": "Events made, changed or deleted",
+    "lights": "Lights off or on marked",
+    "take events": "Events of a program or a file taken",
+    "reset stages": "Stages set back to the proposal",
+    "reset events": "Events set back to the first ones",
+    "undo": "Edits undone",
+    "redo": "Edits made again",
+    "mark as reviewed": "Marked as reviewed",
+    "sign": "Signed",
+    "reopen": "Opened again",
+}
+"""Entries of the log in words."""
 
 
 def _statistic_tables(data: ReportData) -> list[Table]:

@@ -93,6 +93,11 @@ def _label(axes: Axes, text: str) -> None:
     )
 
 
+def _heading(axes: Axes, text: str) -> None:
+    """Write what a row shows above it, where names stand at its left."""
+    axes.text(0.0, 1.0, text, transform=axes.transAxes, ha="left", va="bottom", fontsize=7)
+
+
 def _inches_left(axes: Axes) -> Any:
     """Return a transform whose x is inches from the row's left edge and whose y runs over the row's height."""
     from matplotlib.transforms import Affine2D, blended_transform_factory
@@ -331,6 +336,8 @@ def draw_position(axes: Axes, data: ReportData, positions: Sequence[int]) -> Non
     axes.set_yticks(np.arange(len(positions)) + 0.5, [drawable(position_name(data, code))[:16] for code in positions][::-1])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    named = any(code in data.vitals.position_names for code in positions)
+    _heading(axes, "Body position" if named else "Body position: the file does not name its codes")
     _shade_gaps(axes, data)
 
 
@@ -356,3 +363,4 @@ def draw_quality(axes: Axes, shown: Sequence[ChannelQuality]) -> None:
     axes.set_yticks(np.arange(len(shown)) + 0.5, [drawable(one.label)[:17] for one in shown], fontsize=6.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    _heading(axes, "Quality of each channel by epoch")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PAPER_DPI = 220
 WIDTH_IN = 7.2
 """Of the figures: that of A4 and Letter between their margins."""
-_LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN, _BETWEEN_IN = 0.98, 0.12, 0.2, 0.36, 0.13
+_LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN, _BETWEEN_IN = 0.98, 0.22, 0.2, 0.36, 0.13
 _STYLE: Any = {
     "svg.hashsalt": "sleepfm",
     "text.parse_math": False,

@@ -14,6 +14,8 @@ import sleepfm
 from sleepfm.analysis.spectrogram import read_spectrogram
 from sleepfm.analysis.spectrogram_choice import first_spectrogram
 from sleepfm.errors import RequestError, ScoringError
+from sleepfm.library.ahi_rule import ahi_rule
+from sleepfm.library.events_by_hand import events_by_hand
 from sleepfm.library.facts import person
 from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.night_statistics import study_statistics
@@ -107,6 +109,8 @@ def study_report(
             made_at=made_at or datetime.now(UTC),
             events=night.events,
             events_by=_events_by(stored, night),
+            by_hand=None if content is None else events_by_hand(library, content),
+            ahi_rule=ahi_rule(night.events_from.provenance),
             lights_off_s=lights_mark(night.events, EventName.LIGHTS_OFF),
             lights_on_s=lights_mark(night.events, EventName.LIGHTS_ON),
             gaps=recording.gaps,
@@ -178,7 +182,7 @@ def _standing(library: Library, stored: StoredScoring, content: ReviewDocument |
         changed_epochs=int((content.stages != content.proposed).sum()),
         edits=dict(edits),
         changed_at=review.changed_at,
-        signed_by=review.signed_by or "",
+        signed_by=review.signer,
         signed_at=review.signed_at,
         sha256=(review.signed_sha256 or "") if review.state is ReviewState.SIGNED else "",
         broken=review.state is ReviewState.SIGNED and not is_as_signed(content),

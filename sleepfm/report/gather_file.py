@@ -14,6 +14,7 @@ from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, night_
 from sleepfm.analysis.spectrogram import multitaper
 from sleepfm.analysis.spectrogram_choice import first_spectrogram
 from sleepfm.errors import ScoringError
+from sleepfm.library.ahi_rule import ahi_rule
 from sleepfm.library.events_origin import event_remarks, left_out_of
 from sleepfm.library.review_proposal import proposal_words
 from sleepfm.progress import Progress, part, silent
@@ -196,6 +197,7 @@ def recording_report(
         made_at=made_at or datetime.now(UTC),
         events=marked,
         events_by=events_by,
+        ahi_rule=ahi_rule(scored),
         lights_off_s=lights_mark(marked, EventName.LIGHTS_OFF),
         lights_on_s=lights_mark(marked, EventName.LIGHTS_ON),
         gaps=recording.gaps,

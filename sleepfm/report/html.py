@@ -35,6 +35,7 @@ def html_report(data: ReportData, figures: Figures | None = None) -> str:
         _list("remarks", content.remarks(data)),
         '<section class="groups">' + "".join(_group(group) for group in content.groups(data)) + "</section>",
         _paragraph("ahi", content.ahi_sentence(data)),
+        _paragraph("quiet", content.rule_sentence(data)),
         _paragraph("quiet", data.statistics.intervals),
         _figure(svg(figures.night, "night"), "Hypnogram, events and oxygen saturation over the night", ""),
         _figure(svg(figures.detail, "detail"), "Signals over the night", content.detail_caption(data), large=large),
@@ -80,7 +81,9 @@ def _group(group: Group) -> str:
         f"<tr><th>{escape(line.name)}</th><td>{escape(line.value)}</td><td><i>{escape(line.interval)}</i></td></tr>"
         for line in group.lines
     )
-    return f"<article><h2>{escape(group.title)}</h2><table>{rows}</table>{_paragraph('quiet', group.note)}</article>"
+    over = content.interval_heading(group)
+    heading = f"<h2>{escape(group.title)}{f'<i>{escape(over)}</i>' if over else ''}</h2>"
+    return f"<article>{heading}<table>{rows}</table>{_paragraph('quiet', group.note)}</article>"
 
 
 def _figure(drawn: str, name: str, caption: str, *, large: str = "") -> str:

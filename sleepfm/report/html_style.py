@@ -25,6 +25,7 @@ dt{color:var(--quiet);font-size:12px}dd{margin:0;overflow-wrap:anywhere}
 article table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
 article th{font-weight:400;text-align:left}article td{text-align:right;font-weight:600;white-space:nowrap;padding-left:6px}
 article tr>*{padding-block:2px;border-bottom:1px solid var(--line);vertical-align:baseline}
+article h2{display:flex;justify-content:space-between;align-items:baseline;gap:12px}
 article i{font-style:normal;font-weight:400;color:var(--quiet);font-size:12px}
 .ahi{margin:10px 0 0}.quiet{margin:6px 0 0;color:var(--quiet);font-size:12.5px;max-width:110ch}
 figure{margin:16px 0 0}figure svg{display:block;width:100%;height:auto}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import sleepfm
 from sleepfm.report import content
@@ -23,8 +23,9 @@ DRAFT, SIGNED, WARNING = (179, 64, 42), (47, 107, 60), (138, 101, 0)
 _SMALL, _BODY = 7.5, 8.5
 _PEN_MM, _WRITING_MM, _CAPTION_MM = 14.0, 8.0, 16.0
 _LEAST_SCALE = 0.75
-_FEW_ROWS = 12
-_TABLE_MM = 42.0  # a table does not begin with one row at the foot of a page
+_TABLE_MM, _ROW_MM, _PADDING = 42.0, 3.7, (0.7, 3.0, 0.7, 0.0)
+_KEPT_TOGETHER = 0.45
+"""Tables up to this share of a page stand on one."""
 
 
 def pdf_report(data: ReportData, figures: Figures | None = None, *, paper: Paper = "a4") -> bytes:
@@ -111,6 +112,7 @@ def _first_page(pdf: FPDF, data: ReportData) -> None:
     pdf.ln(1)
     _groups(pdf, content.groups(data))
     _small(pdf, content.ahi_sentence(data))
+    _small(pdf, content.rule_sentence(data))
     _small(pdf, data.statistics.intervals)
     pdf.ln(1)
 
@@ -173,7 +175,10 @@ def _groups(pdf: FPDF, groups: tuple[Group, ...]) -> None:
 def _one_group(pdf: FPDF, group: Group, left: float, width: float) -> None:
     pdf.set_text_color(*INK)
     pdf.set_font("DejaVu", "B", _BODY)
-    pdf.cell(width, 4.6, group.title, new_x="LEFT", new_y="NEXT")
+    pdf.cell(width * 0.6, 4.6, group.title)
+    pdf.set_text_color(*QUIET)
+    pdf.set_font("DejaVu", size=6.5)
+    pdf.cell(width * 0.4, 4.6, content.interval_heading(group), align="R", new_x="LMARGIN", new_y="NEXT")
     pdf.set_draw_color(*LINE)
     for line in group.lines:
         pdf.set_x(left)
@@ -253,8 +258,9 @@ def _table(pdf: FPDF, table: Table) -> None:
     from fpdf.enums import TableBordersLayout, WrapMode
     from fpdf.fonts import FontFace
 
-    short = 18.0 + 5.2 * len(table.rows)  # a table of few rows stays on one page
-    if _room(pdf) < (short if len(table.rows) <= _FEW_ROWS else _TABLE_MM):
+    needed = _table_height(pdf, table)
+    # a table is not torn for a few rows; a long one does not begin with one row at the foot of a page
+    if _room(pdf) < min(needed, _TABLE_MM) or _room(pdf) < needed < _KEPT_TOGETHER * pdf.eph:
         pdf.add_page()
     pdf.ln(2)
     pdf.set_text_color(*INK)
@@ -269,8 +275,8 @@ def _table(pdf: FPDF, table: Table) -> None:
         text_align=tuple("RIGHT" if k in table.numbers else "LEFT" for k in range(len(table.columns))),
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         headings_style=FontFace(emphasis="BOLD", color=INK, fill_color=SOFT),
-        line_height=3.7,
-        padding=(0.7, 3, 0.7, 0),
+        line_height=_ROW_MM,
+        padding=_PADDING,
         v_align="TOP",
         wrapmode=WrapMode.WORD,
     ) as drawn:
@@ -280,3 +286,18 @@ def _table(pdf: FPDF, table: Table) -> None:
         pdf.ln(0.8)
         _small(pdf, table.note)
     pdf.ln(1.5)
+
+
+def _table_height(pdf: FPDF, table: Table) -> float:
+    """Return how high a table is with its title and note, in mm, if nothing breaks it."""
+    from fpdf.enums import MethodReturnValue
+
+    height = 2 + 6 + 1.5
+    for row in (table.columns, *table.rows):
+        pdf.set_font("DejaVu", "B" if row is table.columns else "", _SMALL)
+        cells = [
+            pdf.multi_cell(pdf.epw * share - _PADDING[1], _ROW_MM, cell, dry_run=True, output=MethodReturnValue.HEIGHT)
+            for cell, share in zip(row, table.shares, strict=True)
+        ]
+        height += max(cast("float", one) for one in cells) + _PADDING[0] + _PADDING[2]
+    return height + (_ROW_MM * (1 + len(table.note) // 120) + 0.8 if table.note else 0.0)

@@ -14,6 +14,8 @@ import numpy as np
 
 from sleepfm.analysis.sleep_statistics import NightStatistics
 from sleepfm.analysis.spectrogram import Spectrogram
+from sleepfm.library.ahi_rule import AhiRule
+from sleepfm.library.events_by_hand import EventsByHand
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.signals.vitals import Vitals
 
@@ -82,7 +84,7 @@ class Standing:
     changed_at
         When it was edited last (UTC).
     signed_by, signed_at, sha256
-        Of a signed scoring: who, when (UTC), and the hash over stages, events and proposal.
+        Of a signed scoring: who, as it is printed ("Ada Lovelace (ada)"), when (UTC), and the hash over its content.
     broken
         Whether stages or events are no longer those whose hash was signed: the library's file was changed by hand.
     """
@@ -146,6 +148,10 @@ class ReportData:
         In order of their start, lights included; seconds from the recording's start.
     lights_off_s, lights_on_s
         In seconds from the recording's start, None where nobody set them.
+    by_hand
+        What people did to the events of a review; None of a proposal.
+    ahi_rule
+        By which rule a program scored the events that the AHI counts; None where none is known.
     gaps
         Stretches (start_s, stop_s) without data.
     simulated_models
@@ -165,6 +171,8 @@ class ReportData:
     made_at: datetime
     events: tuple[Event, ...] = ()
     events_by: str = ""
+    by_hand: EventsByHand | None = None
+    ahi_rule: AhiRule | None = None
     lights_off_s: float | None = None
     lights_on_s: float | None = None
     gaps: tuple[tuple[float, float], ...] = ()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sleepfm.analysis.event_indices import counted_epochs, counted_in_sleep, made_ready, sole_support
+from sleepfm.analysis.event_indices import APNEAS_AND_HYPOPNEAS, counted_epochs, counted_in_sleep, made_ready, sole_support
 from sleepfm.analysis.leg_movements import candidate_onsets, periodic_in_sleep
 from sleepfm.analysis.night_span import night_span
 from sleepfm.analysis.sleep_statistics import NightStatistics, night_statistics
@@ -60,7 +60,7 @@ def test_none_marked_is_unknown_unless_somebody_looked() -> None:
     for key in ("ahi", "rdi", "arousal_index", "odi3", "plmi", "plmi_marked"):
         assert nothing[key].value is None
         assert "is marked" in nothing[key].why_none
-    looked = of(looked_for=("Hypopnea", "RERA", "Arousal", "Desaturation", "Leg movement", "PLM"))
+    looked = of(looked_for=(*APNEAS_AND_HYPOPNEAS, "RERA", "Arousal", "Desaturation", "Leg movement", "PLM"))
     assert [looked[key].value for key in ("ahi", "rdi", "arousal_index", "odi3", "plmi", "plmi_marked")] == [0] * 6
     assert of(one(EventName.HYPOPNEA, 3100))["ahi"].value == 0  # marked in Wake: there was somebody who looked
     assert of(one(EventName.RERA, 400))["ahi"].value is None
@@ -78,7 +78,7 @@ def test_desaturations_are_graded_by_their_depth() -> None:
     assert (found["odi3"].value, found["odi4"].value) == (pytest.approx(4 * 60 / 45), pytest.approx(2 * 60 / 45))
     some = of(one(EventName.DESATURATION, 400, Desaturation=5.0), one(EventName.DESATURATION, 500))
     assert some["odi3"].value == pytest.approx(60 / 45)
-    assert "1 marked desaturations have no depth: they are in neither ODI." in some.remarks
+    assert "1 marked desaturation has no depth: it is in neither ODI." in some.remarks
     assert of(one(EventName.DESATURATION, 500))["odi3"].why_none == "the marked desaturations have no depth"
 
 

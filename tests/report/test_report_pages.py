@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from matplotlib.ft2font import FT2Font
 from report.made_up_report import EVENTS, MADE_AT, STAGES, report_data, vitals
 
+from sleepfm.analysis.sleep_statistics import night_statistics
+from sleepfm.library.ahi_rule import AhiRule
+from sleepfm.library.events_by_hand import EventsByHand
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.report import content
 from sleepfm.report.figures import draw
@@ -94,7 +97,8 @@ def test_page_and_paper_say_the_same_numbers(both: tuple[Read, list[str]]) -> No
     for text in ("100.0 min", "1.2 /h", "86.0 %", "22:30 to 00:30 (2.0 h)", "22:35", "61 years", "female", "psgscoring 0.37.0"):
         assert text in first, text  # what a physician reads stands on the first page
     assert "Obstructive apnea 1 1 0 20.0 s 20.0 s" in everything
-    assert "Arousal 2 1 0 9.0 s 10.0 s" in everything  # marked in every stage, begun asleep once
+    assert "Arousal 2 1 0 9.0 s 10.0 s" in everything  # marked in every stage, counted once
+    assert "Stages set or confirmed 57" in everything
 
 
 def test_who_stands_behind_it_is_said_on_every_page(both: tuple[Read, list[str]]) -> None:
@@ -131,6 +135,49 @@ def test_a_state_has_its_words(standing: Standing, headline: str, said: str) -> 
     data = report_data(standing=standing)
     assert content.state_headline(data) == headline
     assert said in content.state_sentence(data)
+
+
+def test_the_first_page_tells_the_rule_of_the_ahi_whose_the_events_are_and_which_doubt_an_interval_is_of() -> None:
+    data = report_data(
+        ahi_rule=AhiRule("psgscoring 0.37.0", "aasm_v3_breath", "1A: ≥30% flow reduction", 7.0, 2.3, 8.0),
+        by_hand=EventsByHand(27, 2, 1, "psgscoring"),
+    )
+    first, read = pdf_pages(pdf_report(data))[0], read_html(html_report(data))
+    for text in (first, read.text):
+        assert "AHI by stricter to looser rule 2.3 to 8.0 /h" in text
+        assert "Hypopneas by psgscoring 0.37.0, rules aasm_v3_breath: 1A: ≥30% flow reduction." in text
+        assert "2 of 27 events made or changed by hand, 1 deleted; the rest are from psgscoring." in text
+        assert "95 %, from uncertain stages" in text
+    intervals = {line.name: line.interval for group in content.groups(data) for line in group.lines}
+    assert intervals["Total sleep time (TST)"]
+    assert {intervals[name] for name in ("T90", "Mean SpO2", "Lowest SpO2", "Mean heart rate")} == {""}
+
+
+def test_the_last_time_is_whole_and_the_rows_of_the_figures_have_names() -> None:
+    data = report_data()  # its last mark is at its very end
+    figures = draw(data)
+    for figure in (figures.night, figures.detail):
+        figure.draw_without_rendering()
+        last = figure.axes[-1].get_xticklabels()[-1]
+        assert last.get_text() == "00:30"
+        assert last.get_window_extent().x1 <= figure.bbox.width
+    detail = " ".join(text.get_text() for axes in figures.detail.axes for text in axes.texts)
+    assert "Body position" in detail
+    assert "Quality of each channel by epoch" in detail
+    unnamed = report_data(vitals=vitals(7200, position_names={}))
+    told = " ".join(text.get_text() for axes in draw(unnamed).detail.axes for text in axes.texts)
+    assert "Body position: the file does not name its codes" in told
+    assert "does not name its body positions (codes 1, 2): there is no AHI in them" in " ".join(
+        night_statistics(STAGES, vitals=unnamed.vitals).remarks
+    )
+
+
+@pytest.mark.parametrize("rows", [3, 9, 14])
+def test_a_short_table_stands_on_one_page(rows: int) -> None:
+    data = report_data(provenance=tuple((f"row {k} of provenance", "ab" * 32) for k in range(rows)))
+    (page,) = (page for page in pdf_pages(pdf_report(data)) if "row 0 of provenance" in page)
+    assert all(f"row {k} of provenance" in page for k in range(rows))
+    assert "Provenance What With what" in page
 
 
 def test_nothing_of_the_page_comes_from_elsewhere(both: tuple[Read, list[str]]) -> None:
