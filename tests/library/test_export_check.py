@@ -54,5 +54,14 @@ def test_the_technician_who_scored_it_may_be_said(tmp_path: Path, home: Home) ->
         without_identity(home, path, content, "night.csv")
 
 
+def test_a_scorer_who_shares_the_patients_surname_is_named_and_the_patient_is_not(tmp_path: Path, home: Home) -> None:
+    path, scorer = recording(tmp_path), "John Doe"
+    for kept in (b"60,75,Hypopnea,Flow,John Doe\n", b'"by": "John Doe"', b"Flow\tJohn_Doe\n", b"\xff\xfe\x00John Doe\x00"):
+        assert without_identity(home, path, kept, "night.csv", scorer=scorer) == kept
+    for refused in (b"60,75,Hypopnea,Flow Doe,John Doe\n", b"Doe_2,John Doe\n", b"Jane Doe", b"John Doe_2"):
+        with pytest.raises(SleepFMError, match="still holds"):
+            without_identity(home, path, refused, "night.csv", scorer=scorer)
+
+
 def test_without_the_recording_there_is_nothing_to_search_for(tmp_path: Path, home: Home) -> None:
     assert without_identity(home, tmp_path / "gone.edf", b"Doe", "night.csv") == b"Doe"
