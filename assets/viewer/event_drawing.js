@@ -4,7 +4,7 @@ import { clockText } from "./clock.js";
 import { colourOf, isAtHome, kindOf, LIGHTS_OFF, OUTSIDE } from "./event_kinds.js";
 import { FONT, fitted } from "./layout.js";
 
-export const STRIP = 15; // above the traces, for events whose channel is not on the screen
+export const STRIP = 13; // above the traces, for events whose channel is not on the screen
 const RIBBON = 6;
 const NAME_HEIGHT = 13;
 const TALL = 28;

@@ -9,7 +9,8 @@ export class Help {
     this.onClose = onClose;
     this.groups = element("div", { className: "groups" });
     const note = "The keys work while the viewer has the focus: click anywhere in it. A click in the hypnogram goes to that epoch, dragging there "
-      + "selects epochs; a click on a channel's name selects it. Filters, gain and polarity change only what is shown.";
+      + "selects epochs; a click on a channel's name selects it. A black line below epochs of the hypnogram: "
+      + "changed from what the review began with. Filters, gain and polarity change only what is shown.";
     const close = element("button", { text: "Close", on: { click: () => this.close() } });
     const tour = element("button", { text: "Show me around", on: { click: () => { this.close(); onTour(); } } });
     this.sheet = element("div", { className: "sheet", on: { click: (event) => event.stopPropagation() } }, [

@@ -175,14 +175,18 @@ export class Keyboard {
       this.focus();
       this.down(event);
     };
+    // A click on blank space gives the focus to the page's body, which has no use for keys.
+    this.onClick = () => { if (root.isConnected && document.activeElement?.matches("main")) this.focus(); };
     this.onFocusMoved = () => requestAnimationFrame(() => root.classList.toggle("elsewhere", this.isElsewhere()));
     window.addEventListener("keydown", this.onStray, { capture: true });
+    window.addEventListener("click", this.onClick);
     document.addEventListener("focusin", this.onFocusMoved);
     document.addEventListener("focusout", this.onFocusMoved);
   }
 
   close() {
     window.removeEventListener("keydown", this.onStray, { capture: true });
+    window.removeEventListener("click", this.onClick);
     document.removeEventListener("focusin", this.onFocusMoved);
     document.removeEventListener("focusout", this.onFocusMoved);
   }

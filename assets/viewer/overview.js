@@ -5,7 +5,7 @@ import { element, sizedContext } from "./dom.js";
 import { FONT, GUTTER, RIGHT, fitted } from "./layout.js";
 import { GROUPS, kindOf } from "./event_kinds.js";
 import {
-  describeEvents, drawAxis, drawDensity, drawEventTicks, drawHypnogram, drawMarks, drawQuality, drawSpectrogram, stageLevels,
+  describeEvents, drawAxis, drawDensity, drawEventTicks, drawHypnogram, drawMarks, drawQuality, drawSpectrogram, hypnogramParts, stageLevels,
 } from "./overview_rows.js";
 import { SpectrogramImage } from "./spectrogram.js";
 import { flagsAt, qualityStrips } from "./quality.js";
@@ -15,6 +15,7 @@ const CLICK_PIXELS = 3; // a hand is not quite steady
 const QUALITY_ROW = 9;
 const EVENT_ROW = 8;
 const WARNING_INK = "#8a2c0d"; // as the line above the night
+const ROOM_FOR_LETTERS = 40;
 const NAME_ROOM = GUTTER - 30; // beside it stand the stages
 // Which spectrogram somebody chose for a study: it stays when a scoring arrives or they come back.
 const chosenSpectrograms = new Map();
@@ -91,7 +92,7 @@ export class Overview {
     const room = Math.min(1.7, Math.max(1, this.root.parentElement.clientHeight / 640));
     const scored = night.scorings.length;
     return {
-      hypnogram: scored ? Math.round((scored > 1 ? 2 * 46 : 70) * room) : 30,
+      hypnogram: scored ? Math.round((scored === 1 ? 70 : night.compared ? 2 * 46 : 74) * room) : 30,
       marks: night.marked.length || night.compared ? 9 : 0, // it stays when the last one goes
       density: night.scorings.some((scoring) => scoring.probabilities) ? Math.round(30 * room) : 0,
       spectrogram: night.spectrograms.length ? Math.round(46 * room) : 0,
@@ -166,7 +167,7 @@ export class Overview {
     const { hypnogram, marks } = this.rows;
     const context = this.cleared(hypnogram);
     drawHypnogram(context, scene, hypnogram.height);
-    if (scene.night.scorings[0]?.proposed) drawChanged(context, scene, hypnogram.height / scene.night.scorings.length);
+    if (scene.night.scorings[0]?.proposed) drawChanged(context, scene, hypnogramParts(scene.night, hypnogram.height)[0].height);
     if (marks.height) drawMarks(this.cleared(marks), scene, marks.height);
   }
 
@@ -197,9 +198,9 @@ export class Overview {
       context.fillText(text, GUTTER - 6, middle);
     };
     const scored = night.scorings.length;
-    const part = rows.hypnogram.height / Math.max(1, scored);
-    night.scorings.forEach((scoring, index) => {
-      const top = rows.hypnogram.top + index * part;
+    hypnogramParts(night, rows.hypnogram.height).forEach(({ top: above, height: part }, index) => {
+      const scoring = night.scorings[index];
+      const top = rows.hypnogram.top + above;
       name(scoring.label, top + part / 2 - (scoring.note ? 6 : 0), NAME_ROOM);
       if (scoring.note) {
         context.font = `9px ${FONT}`;
@@ -210,13 +211,14 @@ export class Overview {
         // letters in ink, the colour beside them: N1 and Wake are too light to be read
         context.fillStyle = colour;
         context.fillRect(GUTTER - 6, top + y - 3, 4, 6);
+        if (part < ROOM_FOR_LETTERS) continue; // they stand above
         context.font = `600 9px ${FONT}`;
         context.textAlign = "right";
         context.fillStyle = theme.ink;
         context.fillText(short, GUTTER - 9, top + y);
       }
     });
-    if (!scored) name("Hypnogram", rows.hypnogram.top + part / 2, 110);
+    if (!scored) name("Hypnogram", rows.hypnogram.top + rows.hypnogram.height / 2, 110);
     if (rows.marks.height) {
       context.font = `9px ${FONT}`;
       context.textAlign = "left";

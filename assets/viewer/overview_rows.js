@@ -6,9 +6,18 @@ import { FONT } from "./layout.js";
 
 const UNSCORED = "#eef0f3";
 
+const SMALL = 0.6; // a proposal below the review that it became, to the review's height
+
+/** Where each hypnogram lies in their row: { top, height }, from top to bottom. */
+export function hypnogramParts({ scorings, compared }, height) {
+  const shares = scorings.map((_, index) => (index && !compared ? SMALL : 1));
+  const unit = height / shares.reduce((sum, share) => sum + share, 0);
+  return shares.map((share, index) => ({ top: unit * shares.slice(0, index).reduce((sum, one) => sum + one, 0), height: unit * share }));
+}
+
 /** Where each stage lies in a hypnogram of a height: Wake on top, then REM, N1, N2, N3 (AASM). */
 export function stageLevels(theme, height) {
-  const margin = height < 60 ? 5 : 8;
+  const margin = height < 40 ? 3 : height < 60 ? 5 : 8;
   const gap = (height - 2 * margin) / (theme.stages.length - 1);
   return theme.stages.map((stage, level) => ({ ...stage, y: margin + level * gap }));
 }
@@ -25,11 +34,10 @@ export function drawHypnogram(context, scene, height) {
     context.fillText(unscored || "No scoring is shown", width / 2, height / 2);
     return;
   }
-  const part = height / night.scorings.length;
-  night.scorings.forEach((scoring, index) => {
+  hypnogramParts(night, height).forEach((part, index) => {
     context.save();
-    context.translate(0, index * part);
-    drawOne(context, scene, scoring.stages, part);
+    context.translate(0, part.top);
+    drawOne(context, scene, night.scorings[index].stages, part.height);
     context.restore();
   });
   drawLights(context, scene, height);

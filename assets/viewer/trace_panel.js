@@ -62,7 +62,7 @@ export class TracePanel {
   }
 
   get plotTop() {
-    return TOP + (this.events?.stripHeight() ?? 0);
+    return Math.max(TOP, 2 + (this.events?.stripHeight() ?? 0));
   }
 
   /** Whether rows would have to be scrolled even with nothing above them. */

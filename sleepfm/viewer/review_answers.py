@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from sleepfm.administration.roles import Role
 from sleepfm.library.library import Library
 from sleepfm.library.review_edits import can_undo_redo
 from sleepfm.library.review_log import LogEntry, changes_since
 from sleepfm.library.review_patch import event_json
+from sleepfm.library.review_standing import scored_by_hand
 from sleepfm.library.reviews import Review, document, review, why_locked
 from sleepfm.viewer.signed_in import User
 
@@ -20,8 +23,8 @@ def review_json(library: Library, scoring: int, user: User) -> dict[str, Any]:
     -------
     dict
         `scoring`, `scorer`, `begun` (when, ISO 8601), `stages`, `proposed` (numbers of `Stage`, one a whole epoch), `proposal`
-        (words), `warnings`, `events` (`id`, `start`, `stop` in seconds, `name`, `channel`, `source`, `extra`; in order of onset),
-        and what `standing_json` gives.
+        (words), `looked_at` (epochs, 1-based, that a person set or confirmed), `warnings`, `events` (`id`, `start`, `stop` in
+        seconds, `name`, `channel`, `source`, `extra`; in order of onset), and what `standing_json` gives.
     """
     content = document(library, scoring)
     return {
@@ -31,6 +34,7 @@ def review_json(library: Library, scoring: int, user: User) -> dict[str, Any]:
         "stages": content.stages.tolist(),
         "proposed": content.proposed.tolist(),
         "proposal": content.review.proposal,
+        "looked_at": (np.flatnonzero(scored_by_hand(library.connection, scoring)) + 1).tolist(),
         "warnings": list(content.review.warnings),
         "events": [{"id": identifier, **(event_json(event) or {})} for identifier, event in content.events.items()],
         **standing_json(library, content.review, user),

@@ -15,6 +15,7 @@ from e2e.conftest import RunningApp, free_port, start_app, stop_app
 from make_edf import write_edf
 
 from sleepfm.library.library import Library
+from sleepfm.library.night_statistics import STRIP
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_log import log_entries
 from sleepfm.library.review_patch import Patch
@@ -159,8 +160,19 @@ def test_a_range_is_one_edit_by_pointer_and_by_keys(tab: Any, app: RunningApp) -
     tab.mouse.move(at[0], box["y"] + 12, steps=4)
     tab.mouse.up()
     tab.locator(VIEWER).get_by_text("7 epochs (20–26): press a stage").wait_for()
+    numbers = tab.locator(f"{VIEWER} .number")  # all of them stay in sight
+    assert numbers.count() == len(STRIP)
+    assert numbers.evaluate_all(
+        """all => all.every((one) => {
+          const [inner, outer] = [one, one.closest(".scoring-bar")].map((node) => node.getBoundingClientRect());
+          return inner.left > outer.left && inner.right < outer.right && inner.bottom <= outer.bottom;
+        })"""
+    )
+    tooltip = tab.locator(f"{VIEWER} .tooltip")
+    assert tooltip.is_visible()
     tab.keyboard.press("r")
     wait_drawn(tab, 27)
+    assert not tooltip.is_visible()
     press(tab, "Shift+ArrowRight", "Shift+ArrowRight")
     tab.locator(VIEWER).get_by_text("3 epochs (27–29): press a stage").wait_for()
     tab.keyboard.press("Escape")
@@ -229,6 +241,22 @@ def test_lights_are_marked_and_jumps_lead_to_what_is_left(tab: Any, app: Running
     wait_stored(tab)
 
 
+def test_tab_leads_through_the_viewer_and_out_of_it(tab: Any, app: RunningApp) -> None:
+    open_at(tab, app, 20)
+    focused = "document.activeElement.shadowRoot ? 'viewer' : document.activeElement.tagName"
+    places = []
+    for _ in range(45):
+        tab.keyboard.press("Tab")
+        places.append(tab.evaluate(focused))
+        if places[-1] not in ("viewer", "BODY"):
+            break
+    assert places[0] == "viewer"
+    assert places[-1] == "A"  # the page's names
+    size = tab.viewport_size
+    tab.mouse.click(size["width"] - 40, size["height"] - 8)  # where there is nothing: the keys are the viewer's
+    assert tab.evaluate(focused) == "viewer"
+
+
 def test_the_queue_goes_through_what_would_move_the_numbers(tab: Any, app: RunningApp) -> None:
     tab.keyboard.press("q")
     queue = tab.locator(QUEUE)
@@ -262,7 +290,7 @@ def test_two_pages_on_one_epoch_see_a_conflict_and_lose_nothing(tab: Any, app: R
         assert not apply_edits(library, scoring, [Edit("anna-1", "score", theirs)], user="anna").refused
     press(tab, "1", "w")
     notice = tab.locator(NOTICE)
-    notice.get_by_text("Not stored: epoch 40 as N1. Meanwhile epoch 40 is N2 (anna, ").wait_for()
+    notice.get_by_text(re.compile(r"Not stored: epoch 40 as N1. Meanwhile epoch 40 is N2 \(anna, \d\d:\d\d UTC\)")).wait_for()
     tab.wait_for_selector(f'{VIEWER}[data-unsaved="1"]')
     assert stages(app.home)[39:50] == [2, 0, *[4] * 8, 1]  # 41 was no conflict; 50 is anna's
     go(tab, 50)
