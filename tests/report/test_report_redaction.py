@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sleepfm.recording.identity import Identity
+from sleepfm.recording.identity import Identity, identity_of_fields
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.report.html import html_report
 from sleepfm.report.redaction import LEFT_OUT, without_identity
@@ -42,3 +42,13 @@ def test_a_signer_who_shares_the_patients_surname_does_not_give_the_patient_away
     assert [value for _, value in told.provenance] == [LEFT_OUT, LEFT_OUT]
     page = html_report(told)
     assert page.count("Meier") == page.count(SIGNER) > 0
+
+
+def test_a_patient_of_two_short_names_is_in_no_text() -> None:
+    patient = identity_of_fields("X F X Bo_Li", "Startdate X X X X", start=None)
+    made = report_data(remarks=("Bo Li woke", "the belt of Li, Bo slipped", "li is no name alone"))
+    told = without_identity(replace(made, facts=replace(made.facts, study="Bo_Li")), patient, code="study-1")
+    assert told.facts.study == "study-1"
+    assert told.remarks == (LEFT_OUT, LEFT_OUT, "li is no name alone")
+    assert told.quality == made.quality
+    assert told.provenance == made.provenance
