@@ -77,7 +77,7 @@ export function keyList(layout) {
       title: "More",
       keys: [
         { keys: "O", does: "second opinion: how people staged the nearest epochs" },
-        { keys: "Esc", does: "selection, caliper, list away" },
+        { keys: "Esc", does: "menu, selection, caliper, queue, list away" },
         { keys: "?", does: "this list" },
       ],
     },
