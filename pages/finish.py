@@ -130,7 +130,7 @@ def show_state(review: Review | None, one: StoredScoring) -> None:
 
 
 def show_simulated(study: Study, one: StoredScoring) -> None:
-    """Say in large words what was simulated, whatever of it is looked at, signed or taken along."""
+    """Say in large words what was simulated, whether it is looked at, signed or taken along."""
     if study.simulated:
         st.warning("**SIMULATED RECORDING.** These signals never came from a person.", icon=":material/science:")
     elif one.simulated_model:
@@ -267,7 +267,8 @@ def main() -> None:
             if one is None:
                 show_without_scoring(library, study)
                 return
-            show_simulated(study, one)
+            if view != REPORT:  # which says it itself
+                show_simulated(study, one)
             if view != SIGN:  # which tells more of the same
                 show_state(reviews.get(one.id), one)
             if view == NUMBERS:

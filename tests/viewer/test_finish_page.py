@@ -12,9 +12,10 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
 from sleepfm.library.report_files import report_stamp, store_report
-from sleepfm.recording.scorings.scoring import Scoring
+from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.runs.table import Lane
 from sleepfm.viewer.report_preview import REPORT_PATH, report_routes
 
@@ -66,6 +67,22 @@ def test_without_a_study_or_a_scoring_it_says_where_they_come_from(library: Libr
     assert "Staging of this night is under way" in said(page())
     library.study(study).path.unlink()
     assert "put the file back" in said(page())
+
+
+def test_what_was_simulated_is_said_in_every_view_and_the_rule_of_the_ahi_beside_it(library: Library, tmp_path: Path) -> None:
+    night, _ = add_night(library, tmp_path)
+    rule = {"label": "psgscoring", "version": "0.37.0", "model": "aasm_v3_breath", "hypopnea_criterion": "1A: ≥30% flow"}
+    about = rule | {"note": "", "source_sha256": SHA256, "indices": {"ahi": {"value": 7.0, "low": 2.3, "high": 8.0}}}
+    apneas = [Event(10, 25, "Hypopnea"), Event(650, 670, "Hypopnea")]
+    store_events(library, night, apneas, engine="psgscoring", model="aasm_v3_breath", provenance=about)
+    library.connection.execute("UPDATE studies SET simulated = 1")
+    for view in ("export", "sign-off"):
+        assert "SIMULATED RECORDING" in said(page(view))
+    shown = page()
+    assert "SIMULATED RECORDING" in said(shown)
+    numbers, events = (table.value.map(str) for table in shown.table)
+    assert "2.3\u00a0to\u00a08.0\u00a0/h" in numbers.to_string().replace("\\", "")
+    assert events[["Marked", "Counted"]].iloc[0].tolist() == ["2", "2"]
 
 
 def test_a_report_is_offered_for_what_it_is(library: Library, tmp_path: Path) -> None:
