@@ -22,12 +22,13 @@ from sleepfm.progress import Progress, part, silent
 from sleepfm.recording._fields import read_number, read_text
 from sleepfm.recording._header import FIXED_BYTES, Header, parse_header
 from sleepfm.recording._header_channels import says_simulated
+from sleepfm.recording._header_dates import MONTHS
 from sleepfm.recording._signal_header import SIGNAL_BYTES, split_table
 from sleepfm.recording._source import Source
 from sleepfm.recording._technical_words import says_nobody
 from sleepfm.recording._wfdb_header import is_wfdb_header
 from sleepfm.recording.edf import open_edf
-from sleepfm.recording.identity import ANONYMOUS_DATE, MONTHS, Identity, identity_of, left_words, traces_of
+from sleepfm.recording.identity import ANONYMOUS_DATE, Identity, identity_of, left_words, traces_of
 
 Keep = Literal["age", "sex"]
 KEEPABLE: tuple[Keep, ...] = ("age", "sex")

@@ -10,7 +10,7 @@ import mmap
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,15 +18,9 @@ from pathlib import Path
 from sleepfm.errors import RecordingError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording._header import FIXED_BYTES, Header, parse_header
-from sleepfm.recording._short_names import (
-    PARTICLES,
-    can_be_searched,
-    is_ideographic,
-    neighbouring_numbers,
-    sequences,
-    stands_alone_only,
-    together,
-)
+from sleepfm.recording._header_dates import BIRTHDATE, MONTHS, NUMERIC_DATE, SPACED_DATE, date_pattern, dates_in
+from sleepfm.recording._header_names import LONG, PIECE, HeaderNames
+from sleepfm.recording._short_names import is_ideographic, stands_alone_only, together
 from sleepfm.recording._signal_header import SIGNAL_BYTES, split_table
 from sleepfm.recording._source import Source
 from sleepfm.recording._start_time import read_start
@@ -34,29 +28,10 @@ from sleepfm.recording._technical_words import is_technical, unaccented
 from sleepfm.recording._wfdb_header import is_wfdb_header
 from sleepfm.recording.opening import open_recording
 
-_LONG = 6
-"""So many letters are no accident inside another word, nor among the bytes of signals."""
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 ANONYMOUS_DATE = date(1985, 1, 1)
 """What EDF+ writers put where the date is not to be known (EDF+ clause 2.1.3.2: the earliest that the field can hold)."""
-_EMPTY_WORDS = """
-mrn pid hospital clinic case
-male female man woman unknown anonymous anonymised anonymized deidentified patient subject study startdate birthdate name
-none null nan test demo night sleep psg simulated edf bdf xxx xxxx not available undefined unnamed recording date code sex
-age year years the and for von van der den des del dos las los mrs mr ms dr prof
-"""
-_SAYS_NOTHING = frozenset(_EMPTY_WORDS.split()) | frozenset(MONTHS)
-_ALSO_SURNAMES = frozenset(("test", "case", *MONTHS))
-"""Of these words those that people are called as well."""
-_BETWEEN_NAMES = frozenset(("m", "f")) | (_SAYS_NOTHING - _ALSO_SURNAMES - PARTICLES)
-"""Parts of a field that are no name, so that what stands before and behind are two."""
 _SAID_BY_REPORTS = frozenset(("cohen", "bland", "altman", "wilson", "welch", "zou", "kemp"))
 """Names of methods that our own tables and reports give; in a recording's header they are looked for all the same."""
-_BIRTHDATE = re.compile(r"(?<!\d)(\d{1,2})-([A-Za-z]{3})-(\d{4})(?!\d)")
-_SPACED_DATE = re.compile(rf"(?<!\d)(\d{{1,2}})[\s._/]+({'|'.join(MONTHS)})[a-z]*[\s._/,]+(\d{{4}})(?!\d)", re.IGNORECASE)
-_NUMERIC_DATE = re.compile(r"(?<!\d)(\d{1,4})[./-](\d{1,2})[./-](\d{1,4})(?!\d)")
-_PIECE = re.compile(r"[^\W_]+")
-_AGE_WORD = re.compile(r"\d{1,3}(y|yr|yrs|years|years?old|ans|jahre)")
 _TIME_FIELD = slice(176, 184)
 _TEXT_COLUMNS = ("label", "transducer", "dimension", "prefilter", "reserved")
 _STRICT_NUMBER = re.compile(rb"\s*[-+]?\d*\.?\d*(?:[eE][-+]?\d{1,3})?\s*")
@@ -138,11 +113,11 @@ class Identity:
     @cached_property
     def date_patterns(self) -> tuple[re.Pattern[str], ...]:
         """One pattern a date: with the parts in any usual order, separators or none, two- or four-digit years, months by name."""
-        return tuple(re.compile(_date_pattern(day)) for day in sorted(self.dates))
+        return tuple(re.compile(date_pattern(day)) for day in sorted(self.dates))
 
     def names_in(self, text: str) -> bool:
         """Whether a text holds one of the words (technical and common ones too, as words of their own), numbers or dates."""
-        pieces = _PIECE.findall(unaccented(text))
+        pieces = PIECE.findall(unaccented(text))
         if self.traces_in(text) or self.technical.intersection(pieces) or "".join(pieces) in self.wholes:
             return True
         return self.common_pattern is not None and self.common_pattern.search(text) is not None
@@ -159,9 +134,11 @@ class Identity:
         folded = unaccented(text)
         found = [word for word in sorted(self.words) if any(_counts(folded, at, word, header=header) for at in _at(folded, word))]
         for number in sorted(self.numbers):
-            if (header or len(number) >= _LONG) and re.search(rf"(?<![\d.]){number}(?!\d|\.\d)", folded):
+            if (header or len(number) >= LONG) and re.search(rf"(?<![\d.]){number}(?!\d|\.\d)", folded):
                 found.append(number)
-        found += [words for words, pattern in self.sequence_patterns.items() if pattern.search(folded)]
+        for words, pattern in self.sequence_patterns.items():
+            if all(piece in folded for piece in words.split()) and pattern.search(folded):  # most texts hold not even the pieces
+                found.append(words)
         found += [
             f"{day:%d.%m.%Y}" for day, one in zip(sorted(self.dates), self.date_patterns, strict=True) if one.search(folded)
         ]
@@ -170,7 +147,7 @@ class Identity:
     @cached_property
     def long_bytes(self) -> dict[bytes, str]:
         """Byte strings, lower case, that are long enough to be looked for among signals, and what each of them is."""
-        long = [word for word in (*self.words, *self.numbers) if len(word) >= _LONG]
+        long = [word for word in (*self.words, *self.numbers) if len(word) >= LONG]
         # where a word is not, no longer one that holds it can be
         shortest = [word for word in long if not any(other in word and other != word for other in long)]
         found = {word.encode(code): word for word in shortest for code in ("utf-8", "utf-16-le")}
@@ -220,18 +197,18 @@ def identity_of_fields(patient: str, recording: str, *, start: datetime | None, 
     with_the_night
         As for `identity_of`.
     """
-    found = _Found()
+    found = HeaderNames()
     dates = set[date]()
     if start is not None:
         dates |= {start.date()} if with_the_night else set()
         for clock in (f"{start:%H.%M.%S}", f"{start:%H:%M:%S}"):  # some repeat the time of day, which may look like a date
             patient, recording = patient.replace(clock, " "), recording.replace(clock, " ")
-    dates.update(_dates_in(f"{patient}\n{recording}" if with_the_night else patient))
+    dates.update(dates_in(f"{patient}\n{recording}" if with_the_night else patient))
     fields = recording.split()
     if fields and fields[0].casefold() == "startdate":
         recording = " ".join(fields[2:4])
     for text in (patient, recording):
-        for spelt in _spellings(_SPACED_DATE.sub(" X ", _BIRTHDATE.sub(" X ", text))):
+        for spelt in _spellings(SPACED_DATE.sub(" X ", BIRTHDATE.sub(" X ", text))):
             found.add_field(spelt)
     return Identity(
         frozenset(found.words),
@@ -243,68 +220,6 @@ def identity_of_fields(patient: str, recording: str, *, start: datetime | None, 
         frozenset(found.short),
         frozenset(found.wholes),
     )
-
-
-@dataclass
-class _Found:
-    """What is collected of a header's fields."""
-
-    words: set[str] = field(default_factory=set)
-    numbers: set[str] = field(default_factory=set)
-    technical: set[str] = field(default_factory=set)
-    sequences: set[tuple[str, ...]] = field(default_factory=set)
-    common: set[str] = field(default_factory=set)
-    short: set[str] = field(default_factory=set)
-    wholes: set[str] = field(default_factory=set)
-
-    def add_field(self, text: str) -> None:
-        """Take a field, unaccented: its parts stand between blanks; neighbours are one name unless an empty one is between."""
-        run: list[list[str]] = []
-        for part in (*text.split(), ""):
-            pieces = [piece for piece in _PIECE.findall(part) if set(piece) != {"x"} and not _AGE_WORD.fullmatch(piece)]
-            self._add_part(pieces)
-            if _NUMERIC_DATE.search(part) or (len(pieces) < 2 and _BETWEEN_NAMES.issuperset(pieces)):
-                self._add_run(run)
-                run = []
-            else:
-                self.sequences.update(neighbouring_numbers(part))
-                run.append(pieces)
-
-    def _add_part(self, pieces: list[str]) -> None:
-        named = [piece for piece in pieces if piece not in _SAYS_NOTHING]
-        for piece in {*named, "".join(named), "".join(reversed(named))} - {""}:
-            if not can_be_searched(piece):
-                continue
-            if piece.isdigit():
-                self.numbers.add(piece)
-            else:
-                (self.technical if is_technical(piece) else self.words).add(piece)
-
-    def _add_run(self, run: list[list[str]]) -> None:
-        """Take the parts of one name or code together: what of it is short, and which short pieces are neighbours."""
-        pieces = [piece for part in run for piece in part]
-        named = [piece for piece in pieces if piece not in _SAYS_NOTHING]
-        for at, piece in enumerate(pieces):
-            beside = (*pieces[max(0, at - 1) : at], *pieces[at + 1 : at + 2])
-            if piece in _ALSO_SURNAMES and not any(one.isdigit() for one in beside):
-                self.common.add(piece)
-            elif piece in named and not can_be_searched(piece) and len(piece) >= (3 if piece.isdigit() else 2):
-                self.short.add(piece)
-                if piece.isdigit() or (len(pieces) == 1 and not is_technical(piece)):
-                    self.wholes.add(piece)
-        alone = (self.words | self.numbers).intersection(named)
-        if alone and len(run) == 1 and not all(map(stands_alone_only, alone)):
-            return
-        found = set[tuple[str, ...]]()
-        for order in (pieces, named, [piece for piece in pieces if piece in named or piece in _ALSO_SURNAMES]):
-            found.update(sequences(order, alone, _SAYS_NOTHING - _ALSO_SURNAMES))
-        self.sequences |= found
-        for some in found:  # looked for as a name, not within other words ("boli" in "metabolism")
-            self.words -= {
-                one for one in ("".join(some), "".join(reversed(some))) if len(one) < _LONG and not is_ideographic(one)
-            }
-        if not alone and not found:  # initials and no more
-            self.short.update(piece for piece in named if piece.isalpha() and piece not in self.technical)
 
 
 def require_no_identity(files: Iterable[Path], identity: Identity) -> None:
@@ -453,7 +368,7 @@ def _counts(text: str, at: int, word: str, *, header: bool) -> bool:
         return around == word or not stands_alone_only(word)
     if is_technical(around) or is_technical(re.sub(r"\d+", "", around)):
         return False
-    return header or len(word) >= _LONG or around == word
+    return header or len(word) >= LONG or around == word
 
 
 def _spellings(part: str) -> set[str]:
@@ -464,39 +379,8 @@ def _spellings(part: str) -> set[str]:
     return {unaccented(part), unaccented(written)}
 
 
-def _dates_in(text: str) -> Iterator[date]:
-    for day, month, year in (*_BIRTHDATE.findall(text), *_SPACED_DATE.findall(text)):
-        if month.casefold() in MONTHS and (found := _date(int(year), MONTHS.index(month.casefold()) + 1, int(day))):
-            yield found
-    for first, middle, last in _NUMERIC_DATE.findall(text):
-        year, day = (first, last) if len(first) == 4 else (last, first)
-        full = int(year) if len(year) == 4 else int(year) + (1900 if int(year) >= 30 else 2000)
-        for one in ((full, int(middle), int(day)), (full, int(day), int(middle))):  # 03/02/1961: either may be the month
-            if found := _date(*one):
-                yield found
-
-
-def _date(year: int, month: int, day: int) -> date | None:
-    try:
-        return date(year, month, day)
-    except ValueError:
-        return None
-
-
-def _date_pattern(day: date) -> str:
-    d, m, two, four = f"0?{day.day}", f"0?{day.month}", f"{day.year % 100:02}", f"{day.year}"
-    year, name, dash, gap = f"(?:{four}|{two})", f"{MONTHS[day.month - 1]}[a-z]*", r"\s?[./\-_ ]\s?", r"[\s.,/\-_]{0,2}"
-    dd, mm = f"{day.day:02}", f"{day.month:02}"
-    ways = [
-        *(dash.join(parts) for parts in ((d, m, year), (m, d, year), (year, m, d), (four, d, m))),
-        *(dd + mm + four, mm + dd + four, four + mm + dd, four + dd + mm, dd + mm + two, two + mm + dd, mm + dd + two),
-        *(gap.join(parts) for parts in ((d, name, year), (name, d, year), (year, name, d))),
-    ]
-    return rf"(?<![\d.])(?:{'|'.join(ways)})(?!\d|\.\d)"
-
-
 def _hidden(found: str) -> str:
     """Return a hint at what was found that does not repeat it."""
-    if _NUMERIC_DATE.fullmatch(found):
+    if NUMERIC_DATE.fullmatch(found):
         return "a date"
-    return "a short name" if " " in found or len(found) < _LONG // 2 else f"{found[0]}… ({len(found)} characters)"
+    return "a short name" if " " in found or len(found) < LONG // 2 else f"{found[0]}… ({len(found)} characters)"
