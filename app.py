@@ -41,7 +41,15 @@ account = st.Page("pages/account.py", title="Account", url_path="account", visib
 if not user.local:
     pages[""].append(account)
 
-# Streamlit leaves room above a page that a technician's screen does not have; the account is the round sign at the top right
+chosen = st.navigation(pages, position="top")
+groups = [{page.url_path for page in members} for name, members in pages.items() if name]
+marked = next((number for number, paths in enumerate(groups, start=1) if chosen.url_path in paths), 0)
+
+# Streamlit leaves room above a page that a technician's screen does not have, and marks no group whose page is shown; the account
+# is the round sign at the top right
+st.html(f"""<style>
+.rc-overflow-item:nth-child({marked} of :has(> [data-testid="stTopNavSection"])) > button {{ background: #e3e8ef; font-weight: 600; }}
+</style>""")
 st.html("""<style>
 .stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }
 .stVerticalBlock > :has(> .st-key-account) {
@@ -52,7 +60,6 @@ st.html("""<style>
 .st-key-account a [data-testid="stIconMaterial"] { font-size: 1.4rem; }
 .st-key-account p { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 </style>""")
-chosen = st.navigation(pages, position="top")
 if not user.local:
     with st.container(key="account"):
         st.page_link(account, label=plain(user.name), icon=":material/account_circle:", help=plain(f"{user.name}, {user.role}"))

@@ -26,6 +26,7 @@ from sleepfm.viewer.words import time_left_words
 
 LISTED = 30  # batches offered in the list; older ones stay under Runs
 MOST_AT_ONCE = 8
+TWO_LINES_PX = 56  # a reason is a sentence or two: cells that are so high wrap their text
 SAID = "batch said"
 
 
@@ -125,11 +126,12 @@ def show_table(state: BatchState, job: Job) -> None:
     st.dataframe(
         result_rows(state),
         hide_index=True,
+        row_height=TWO_LINES_PX if any(one.failed or one.skipped for one in state.done.values()) else None,
         key=f"results of {job.id}",
         alt="What became of each recording",
         column_config={
-            "Recording": st.column_config.TextColumn(width="medium"),
-            "Went wrong": st.column_config.TextColumn(width="large"),
+            "Recording": st.column_config.TextColumn(width=150),
+            "Went wrong": st.column_config.TextColumn(width=430),
         },
     )
     with st.container(horizontal=True, vertical_alignment="center"):

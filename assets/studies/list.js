@@ -30,7 +30,7 @@ function statusCell(row, send) {
     bar.max = 1;
     if (row.status !== "waiting") bar.value = row.progress;
     bar.setAttribute("aria-label", `progress of ${row.id}`);
-    cell.append(bar, element("span", row.left, "muted"));
+    cell.append(bar, element("span", row.left, "muted left"));
   } else if (row.tone === "bad" && row.message) {
     cell.append(element("div", row.message, "reason"));
   }

@@ -384,7 +384,7 @@ def submit_batch(
     job = library.jobs.add(
         "batch",
         lane=Lane.HEAVY,
-        title=f"Batch over {inputs.name or inputs} ({count})",
+        title=f"{count} in {inputs.name or inputs}",
         parameters={"inputs": str(inputs.absolute()), "steps": list(steps), "jobs": jobs}
         | ({} if again is None else {"folder": _folder_of(again.id, again.parameters)}),
         submitted_by=submitted_by,

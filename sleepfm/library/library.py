@@ -214,9 +214,12 @@ class Library:
         Raises
         ------
         RequestError
-            When the file is outside the folders that the app may read: they were narrowed, or it became a link.
+            When the file is outside the folders that the app may read (they were narrowed, or it became a link), or is away.
         """
-        return self._corrected(open_recording(self._readable(self.study(identifier).path), mapped=mapped))
+        study = self.study(identifier)
+        if study.status is StudyStatus.MISSING:
+            raise RequestError(study.message)
+        return self._corrected(open_recording(self._readable(study.path), mapped=mapped))
 
     def _readable(self, path: Path) -> Path:
         """Return where to open a recording: where its path leads now, whatever a link in it is made to lead to meanwhile."""

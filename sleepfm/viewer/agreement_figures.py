@@ -119,7 +119,7 @@ def two_hypnograms_figure(a: np.ndarray, b: np.ndarray, names: tuple[str, str], 
     """
     common = min(len(a), len(b))
     levels = {stage: float(place) for place, stage in enumerate(reversed(HYPNOGRAM_ORDER))}
-    top, gap = len(levels) - 1.0, 2.2
+    top, gap = len(levels) - 1.0, 3.4  # room for the names, and for what differs above that of the lower one
     moments = _moments(common + 1, start)
     figure = go.Figure()
     for stages, name, offset in ((a, names[0], top + gap), (b, names[1], 0.0)):
@@ -148,7 +148,7 @@ def two_hypnograms_figure(a: np.ndarray, b: np.ndarray, names: tuple[str, str], 
     at = np.flatnonzero(differ).tolist()
     figure.add_scatter(
         x=[moments[k] for k in at],
-        y=[top + gap / 2] * len(at),
+        y=[top + gap - 1.0] * len(at),
         mode="markers",
         marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.4, "color": DISAGREEMENT}},
         customdata=[k + 1 for k in at],
@@ -157,7 +157,7 @@ def two_hypnograms_figure(a: np.ndarray, b: np.ndarray, names: tuple[str, str], 
         name="differ",
         showlegend=False,
     )
-    _frame(figure, height=240)
+    _frame(figure, height=260)
     rows = [(level + offset, STAGE_SHORT[stage]) for offset in (top + gap, 0.0) for stage, level in levels.items()]
     figure.update_yaxes(
         tickvals=[level for level, _ in rows],

@@ -29,9 +29,9 @@ def result_rows(state: BatchState) -> list[dict[str, str]]:
             "Recording": printable(Path(one.file).name),
             "Outcome": OUTCOME_WORDS[one.outcome],
             "Done": ", ".join(STEP_WORDS.get(step, step) for step in one.seconds) or "–",
-            "Went wrong": printable(reasons(one.failed).replace(f"{one.file}: ", "", 1)) or "–",
-            "Skipped": printable(reasons(one.skipped)) or "–",
             "Took": duration_words(sum(one.seconds.values())) if one.seconds else "–",
+            "Went wrong": printable(reasons(one.failed).replace(f"{one.file}: ", "")) or "–",
+            "Skipped": printable(reasons(one.skipped)) or "–",
             "Folder": printable(str(Path(one.file).parent)),
         }
         for one in state.done.values()
