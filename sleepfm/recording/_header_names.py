@@ -9,7 +9,6 @@ from sleepfm.recording._header_dates import MONTHS, NUMERIC_DATE
 from sleepfm.recording._short_names import (
     PARTICLES,
     can_be_searched,
-    is_ideographic,
     neighbouring_numbers,
     sequences,
     stands_alone_only,
@@ -60,13 +59,18 @@ class HeaderNames:
 
     def _add_part(self, pieces: list[str]) -> None:
         named = [piece for piece in pieces if piece not in _SAYS_NOTHING]
+        of_short = len(named) > 1 and not any(map(can_be_searched, named))
         for piece in {*named, "".join(named), "".join(reversed(named))} - {""}:
             if not can_be_searched(piece):
                 continue
             if piece.isdigit():
                 self.numbers.add(piece)
+            elif is_technical(piece):
+                self.technical.add(piece)
+            elif of_short and len(piece) < LONG:  # looked for as a name, not within other words ("boli" in "metabolism")
+                self.sequences.add((piece,))
             else:
-                (self.technical if is_technical(piece) else self.words).add(piece)
+                self.words.add(piece)
 
     def _add_run(self, run: list[list[str]]) -> None:
         """Take the parts of one name or code together: what of it is short, and which short pieces are neighbours."""
@@ -87,7 +91,5 @@ class HeaderNames:
         for order in (pieces, named, [piece for piece in pieces if piece in named or piece in _ALSO_SURNAMES]):
             found.update(sequences(order, alone, _SAYS_NOTHING - _ALSO_SURNAMES))
         self.sequences |= found
-        for some in found:  # looked for as a name, not within other words ("boli" in "metabolism")
-            self.words -= {one for one in ("".join(some), "".join(reversed(some))) if len(one) < LONG and not is_ideographic(one)}
         if not alone and not found:  # initials and no more
             self.short.update(piece for piece in named if piece.isalpha() and piece not in self.technical)

@@ -59,7 +59,8 @@ class Identity:
     technical
         Words of a name that are also words of every montage or scoring ("chin"): they cannot be looked for.
     sequences
-        Neighbouring pieces of a name or code ("bo", "li") that are too short to be looked for but together.
+        Neighbouring pieces of a name or code ("bo", "li"; written as one "boli") that are too short to be looked for but
+        together, as a name of their own.
     common
         Words of a name that are in every text ("may"): they count where they are written like a name.
     short

@@ -317,6 +317,8 @@ def test_a_name_of_short_pieces_is_found_with_any_separators_in_both_orders(
         ("X F X Bo_Li", "li-03", False),
         ("X F X Bo_Li", "metal bolide", False),
         ("X F X Bo_Li", "Bolivian", False),
+        ("X F X Le_An", "cleaned the electrode", False),
+        ("AB-12 F X X", "ab12", True),
         ("X M X Will_May", "May sleep", True),
         ("X M X Will_May", "the indices may mix hours; 12 May 2020, May 12", False),
         ("X M X Jan_May", "JAN/MAY", True),
