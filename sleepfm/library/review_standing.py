@@ -48,7 +48,12 @@ def events_origin(connection: sqlite3.Connection, scoring: int) -> EventsOrigin:
     ).fetchone()
     if row is None or row["action"] != "take events":
         return first_events_origin(connection, scoring)
-    return EventsOrigin.from_json(json.loads(row["patch"])["events_from"])
+    origin, _ = json.JSONDecoder().raw_decode(row["patch"], len(_ORIGIN))
+    return EventsOrigin.from_json(origin)
+
+
+_ORIGIN = '{"events_from":'
+"""What the entry of a taken set begins with (`review_store.add_to_log`); its events behind it take long to read."""
 
 
 def first_events_origin(connection: sqlite3.Connection, scoring: int) -> EventsOrigin:

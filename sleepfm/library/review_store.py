@@ -54,7 +54,8 @@ def add_to_log(
     events_from: EventsOrigin | None = None,
 ) -> int:
     """Add an entry, with the origin of events that it takes, to the log of a review; returns its number. Within a transaction."""
-    said = (patch or Patch()).as_json() | ({} if events_from is None else {"events_from": events_from.as_json()})
+    # in front, where it is read without the ten thousand events that may follow
+    said = ({} if events_from is None else {"events_from": events_from.as_json()}) | (patch or Patch()).as_json()
     cursor = connection.execute(
         "INSERT INTO edits (scoring, study, key, at, user, action, concerns, patch, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
