@@ -91,7 +91,7 @@ def _row(item: Statistic) -> dict[str, str]:
 
 def _rule_row(rule: AhiRule) -> dict[str, str]:
     return {
-        "Number": "AHI by rule",
+        "Number": plain(f"AHI by rule, {rule.maker}"),
         "Value": f"**{plain(rule.range).replace(' ', _NO_BREAK)}**" if rule.range else "–",
         "What is counted": plain(rule.sentence),
     }

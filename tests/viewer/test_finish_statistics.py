@@ -79,7 +79,7 @@ def test_only_numbers_that_the_stages_leave_open_have_an_interval_and_the_rule_s
     table = statistics_table(found, ahi_rule(PSGSCORING)).map(lambda cell: cell.replace("\\", "").replace("\u00a0", " "))
     numbers = table["Number"].tolist()
     under = table.iloc[numbers.index("Apnea-hypopnea index (AHI)") + 1]
-    assert (under["Number"], under["Value"]) == ("AHI by rule", "**2.3 to 8.0 /h**")
+    assert (under["Number"], under["Value"]) == ("AHI by rule, psgscoring 0.37.0", "**2.3 to 8.0 /h**")
     assert "rules aasm_v3_breath: 1A: ≥30% flow reduction" in under["What is counted"]
     assert "7.0 /h, 2.3 to 8.0 /h by stricter and looser rules" in under["What is counted"]
     assert ahi_rule({"label": "Events x.csv", "note": ""}) is None
