@@ -59,7 +59,7 @@ def ended(home: Path, job: str) -> Job:
     pytest.fail(f"{now.title}: still {now.state} ({now.message})")
 
 
-def test_a_smoke_test_goes_from_the_form_to_its_run_and_its_encoder_to_the_next_form(app: RunningApp, tab: Any) -> None:
+def test_a_smoke_test_goes_from_the_form_to_its_run(app: RunningApp, tab: Any) -> None:
     is_open(tab, f"{app.url}/pretrain")
     holds(tab, "smoke-encoder")
     name = tab.get_by_label("Name of the dataset")
@@ -82,16 +82,11 @@ def test_a_smoke_test_goes_from_the_form_to_its_run_and_its_encoder_to_the_next_
     start.click()
     tab.wait_for_url("**/runs?run=*")
     tab.get_by_text("Pretrain smoke-encoder").first.wait_for()
-    job = ended(app.home, tab.url.rpartition("run=")[2])
-    assert (job.state, job.error) == ("finished", None)
-
-    is_open(tab, f"{app.url}/finetune?task=staging&encoder=smoke-encoder")
-    tab.get_by_text("smoke-encoder was trained on simulated signals").wait_for()
-    tab.get_by_label("Dataset", exact=True).last.click()
-    tab.get_by_role("option", name="ward").click()
-    tab.get_by_text("Lists to train on").wait_for()
-    tab.get_by_text("Not checked yet").wait_for()
-    assert check(tab).is_enabled()
+    job = tab.url.rpartition("run=")[2]
+    with Library.open(app.home) as library:
+        library.jobs.request_stop(job)  # how a run goes on and what its model is used for has a walk of its own
+        assert library.jobs.get(job).parameters["config"]["training"]["epochs"] == 2
+    assert ended(app.home, job).error in (None, "stopped by the user")
 
 
 def test_what_was_filled_in_is_there_after_a_look_elsewhere(app: RunningApp, tab: Any) -> None:
