@@ -48,7 +48,9 @@ marked = next((number for number, paths in enumerate(groups, start=1) if chosen.
 # Streamlit leaves room above a page that a technician's screen does not have, and marks no group whose page is shown; the account
 # is the round sign at the top right
 st.html(f"""<style>
-.rc-overflow-item:nth-child({marked} of :has(> [data-testid="stTopNavSection"])) > button {{ background: #e3e8ef; font-weight: 600; }}
+.rc-overflow-item:nth-child({marked} of :has(> [data-testid="stTopNavSection"])) > button {{
+  background: #e3e8ef; font-weight: 600;
+}}
 </style>""")
 st.html("""<style>
 .stMainBlockContainer { padding-top: 4rem; padding-bottom: 1rem; }

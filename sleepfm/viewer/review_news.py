@@ -51,7 +51,7 @@ def show_event_news(library: Library, study: Study, stored: Sequence[StoredScori
     if found is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="choices of new events"):
-        st.markdown(f":material/notifications: {plain(found_words(found, count))}", width="stretch")
+        st.markdown(f":material/notifications: {plain(found_words(found, count))}", width="content")
         if may(Role.SCORER):
             _offer(library, study, found, stored, shown)
         if st.button("Not now", key=f"not now {found.id}"):

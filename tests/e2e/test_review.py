@@ -179,6 +179,23 @@ def test_scored_events_are_said_once_and_taken_into_the_scoring_by_a_button(page
         page.locator("button:disabled", has_text="Remove").first.wait_for()  # it has an edit
 
 
+def test_a_lost_connection_takes_no_focus_from_the_viewer(page: Any, staged: RunningApp) -> None:
+    open_study(page, staged, "?study=night&epoch=6", 6)
+    # as Streamlit shows it when its server is away, which would take half a minute
+    page.evaluate("""() => {
+      document.querySelector("[data-test-connection-state]").dataset.testConnectionState = "PINGING_SERVER";
+      const dialog = Object.assign(document.createElement("div"), { className: "stDialog" });
+      const close = Object.assign(document.createElement("button"), { ariaLabel: "Close", onclick: () => dialog.remove() });
+      dialog.append("Connection error", close);
+      document.body.append(dialog);
+      close.focus();
+    }""")
+    page.locator(".stDialog").wait_for(state="detached")
+    page.wait_for_function("document.activeElement !== document.body")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(f'{VIEWER}[data-drawn-epoch="7"]')
+
+
 def test_a_corrected_channel_is_drawn_as_what_it_is(staged: RunningApp) -> None:
     def kind() -> str:
         with urllib.request.urlopen(f"{staged.url}/sleepfm/overview?study=night") as response:

@@ -106,6 +106,10 @@ def test_the_pages_of_explore_stand_in_a_menu_beside_the_choices(tab: Any, app: 
     tab.locator('a[href$="/similar"]').click()
     tab.wait_for_url("**/similar*")
     tab.wait_for_selector(f"{NIGHT}[data-agreement]")
+    marked = [
+        one.evaluate("node => getComputedStyle(node).fontWeight") == "600" for one in tab.get_by_test_id("stTopNavSection").all()
+    ]
+    assert marked == [True, *[False] * (len(marked) - 1)]  # Explore, whose page is open
 
 
 def test_arrow_keys_a_click_and_a_typed_time_choose_the_five_minutes(tab: Any, app: RunningApp) -> None:

@@ -16,7 +16,9 @@ from sleepfm.vocabulary import Stage
 
 PAGE = """
 import streamlit as st
+from sleepfm.viewer.review_scoring import show_said
 from sleepfm.viewer.scoring_import import scoring_import_dialog
+show_said()
 if st.button("Open") or st.session_state.get("opened"):
     st.session_state.opened = True
     scoring_import_dialog("night")
@@ -58,6 +60,7 @@ def test_what_a_file_says_is_seen_before_it_is_added(library: Library, tmp_path:
     assert dict(zip(stages["Stage"], stages["Epochs"], strict=True)) == {"W": 2, "N1": 0, "N2": 1, "N3": 1, "R": 0, "?": 0}
     assert library.scorings("night") == []
     next(button for button in page.button if button.label == "Add").click().run()
+    assert [one.value for one in page.toast] == [r"Added expert\.tsv\: 4 epochs and 1 event\."]
     assert not page.exception
     assert [one.scoring.stages.tolist() for one in library.scorings("night")] == [[0, 0, 2, 3]]
     assert [event.name for event in event_sets(library, "night")[0].events] == ["Hypopnea"]
