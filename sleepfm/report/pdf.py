@@ -24,7 +24,7 @@ _SMALL, _BODY = 7.5, 8.5
 _PEN_MM, _WRITING_MM, _CAPTION_MM = 14.0, 8.0, 16.0
 _LEAST_SCALE = 0.75
 _TABLE_MM, _ROW_MM, _PADDING = 42.0, 3.7, (0.7, 3.0, 0.7, 0.0)
-_KEPT_TOGETHER = 0.45
+_KEPT_TOGETHER = 0.33
 """Tables up to this share of a page stand on one."""
 
 
@@ -40,7 +40,7 @@ def pdf_report(data: ReportData, figures: Figures | None = None, *, paper: Paper
     pdf = _document(data, paper)
     pdf.add_page()
     _first_page(pdf, data)
-    _picture(pdf, figures.night)
+    _picture(pdf, figures.night, below_mm=_PEN_MM + 1)
     together = _height(pdf, figures.detail) + _CAPTION_MM + _PEN_MM < _room(pdf)
     if together:
         _detail(pdf, data, figures)
@@ -216,12 +216,16 @@ def _height(pdf: FPDF, figure: Figure) -> float:
     return float(pdf.epw * height_in / width_in)
 
 
-def _picture(pdf: FPDF, figure: Figure) -> None:
-    """Draw a figure on this page, a little smaller where there are many words above; on the next where it would be tiny."""
+def _picture(pdf: FPDF, figure: Figure, *, below_mm: float = 0.0) -> None:
+    """Draw a figure on this page, a little smaller where there are many words above; on the next where it would be tiny.
+
+    What is wanted below it is left free where the figure does not become too small by that.
+    """
     height = _height(pdf, figure)
     if _room(pdf) < _LEAST_SCALE * height:
         pdf.add_page()
-    scale = min(1.0, _room(pdf) / height)
+    room = _room(pdf) - below_mm
+    scale = min(1.0, (room if room >= _LEAST_SCALE * height else _room(pdf)) / height)
     pdf.image(io.BytesIO(png(figure)), x=pdf.l_margin + pdf.epw * (1 - scale) / 2, w=pdf.epw * scale, h=height * scale)
 
 

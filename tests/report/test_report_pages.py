@@ -172,6 +172,11 @@ def test_the_last_time_is_whole_and_the_rows_of_the_figures_have_names() -> None
     )
 
 
+def test_many_words_on_the_first_page_leave_room_for_the_pen() -> None:
+    data = report_data(remarks=tuple(f"Remark {k}." for k in range(11)))
+    assert "Signature" in pdf_pages(pdf_report(data))[0]
+
+
 @pytest.mark.parametrize("rows", [3, 9, 14])
 def test_a_short_table_stands_on_one_page(rows: int) -> None:
     data = report_data(provenance=tuple((f"row {k} of provenance", "ab" * 32) for k in range(rows)))
