@@ -91,7 +91,7 @@ def test_two_scorings_of_a_night_and_the_way_to_where_they_differ(tab: Any, app:
 
 def test_all_nights_of_both_have_intervals_limits_and_a_way_to_the_worst(tab: Any, app: RunningApp) -> None:
     tab.goto(f"{app.url}/agreement")
-    tab.get_by_text("All studies of both").click()
+    tab.get_by_role("radio", name="All studies of both").click()
     tab.get_by_text("3 nights of 3 people").first.wait_for()
     tab.get_by_text("Intervals from 3 people are rough").wait_for()
     assert cells(tab, "Agreement by night", 1)[0].startswith("night")
