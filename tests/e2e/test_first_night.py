@@ -196,8 +196,9 @@ def test_an_empty_library_gets_a_demo_night_that_says_it_is_simulated(page: Any,
         row(page, "demo_night").wait_for(timeout=90_000)
         row(page, "demo_night").get_by_text("simulated", exact=True).wait_for()
         with Library.open(app.home) as library:  # that nights are staged is seen with others
-            (staging,) = library.jobs.list(kinds=("stage",))
-            library.jobs.request_stop(staging.id)
+            while not (staging := library.jobs.list(kinds=("stage",))):
+                page.wait_for_timeout(100)
+            library.jobs.request_stop(staging[0].id)
         row(page, "demo_night").get_by_role("link", name="demo_night").click()
         drawn(page, 1)
         page.locator(VIEWER).get_by_text("SIMULATED RECORDING").wait_for()
@@ -224,7 +225,7 @@ def test_the_app_is_killed_while_a_night_is_staged_and_nothing_is_lost(page: Any
 
 
 def test_two_engines_one_above_the_other_on_a_corrected_channel(app: RunningApp, page: Any, tmp_path: Path, name: str) -> None:
-    path = write_edf(tmp_path / f"{name}.edf", seconds=600, labels=(f"X {name[-8:]}", "ECG"))
+    path = write_edf(tmp_path / f"{name}.edf", seconds=600, labels=(f"Lead {int(name[-8:], 16)}", "ECG"))
     page.goto(f"{app.url}/studies")
     add(page, path)
     wait_for_status(page, name, "failed")
