@@ -184,7 +184,7 @@ def test_the_second_opinion_follows_the_epoch(tab: Any, app: RunningApp) -> None
     opinion.get_by_role("button", name=f"Ask {ENCODER}").click()
     tab.wait_for_selector('[data-sleepfm="second-opinion"][data-state="done"][data-epoch="15"]')
     opinion.get_by_text("as staged in their simulated nights").wait_for()
-    assert "epochs of 2 other people" in opinion.inner_text()
+    assert "epochs of 3 other people" in opinion.inner_text()
     tab.keyboard.press("ArrowRight")
     tab.wait_for_selector('[data-sleepfm="second-opinion"][data-state="done"][data-epoch="16"]')
     tab.keyboard.press("o")
