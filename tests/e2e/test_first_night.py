@@ -199,6 +199,8 @@ def test_an_empty_library_gets_a_demo_night_that_says_it_is_simulated(page: Any,
             while not (staging := library.jobs.list(kinds=("stage",))):
                 page.wait_for_timeout(100)
             library.jobs.request_stop(staging[0].id)
+            while library.study("demo_night").quality is None:  # until then its row is drawn anew every second
+                page.wait_for_timeout(200)
         row(page, "demo_night").get_by_role("link", name="demo_night").click()
         drawn(page, 1)
         page.locator(VIEWER).get_by_text("SIMULATED RECORDING").wait_for()
