@@ -105,9 +105,10 @@ def show_list(library: Library) -> None:
     @st.fragment(run_every=1.0 if busy else 5.0)
     def rows() -> None:
         with Library(library.home) as fresh:
+            show_rows(fresh, wanted, ended, page=page, found=found)
+            # after the rows: what was clicked in them comes with this run only, and must not be lost with it
             if busy != (fresh.jobs.count(states=OPEN_STATES, archived=None) > 0) or fresh.jobs.count(**ended) != found:
                 st.rerun()  # something has ended or begun: other pages, other choices
-            show_rows(fresh, wanted, ended, page=page, found=found)
 
     rows()
     if pages > 1:

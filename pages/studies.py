@@ -119,22 +119,21 @@ def show_list(library: Library) -> None:
     def rows() -> None:
         with Library(library.home) as fresh:
             still_busy = bool(fresh.jobs.list(states=OPEN_STATES, limit=1))
+            show_imports(fresh)
+            if total:
+                studies = fresh.studies(search=search, order=order, limit=ROWS, offset=(page - 1) * ROWS)
+                action = study_list(studies, key="list", trial=trial, acting=may(Role.SCORER))
+                if action is not None and action["nonce"] != st.session_state.get("handled"):
+                    st.session_state["handled"] = action["nonce"]
+                    act(fresh, action)
+                    st.rerun()
+            elif not busy:
+                st.info(
+                    "No studies yet. Type the path of a recording above, or drop a file into the box.", icon=":material/bedtime:"
+                )
+            # after the list: what was clicked in it comes with this run only, and must not be lost with it
             if busy != still_busy or bool(total) != bool(fresh.count()):
                 st.rerun()  # the first study has come, or the work is done: stop asking every second
-            show_imports(fresh)
-            if not total:
-                if not busy:
-                    st.info(
-                        "No studies yet. Type the path of a recording above, or drop a file into the box.",
-                        icon=":material/bedtime:",
-                    )
-                return
-            studies = fresh.studies(search=search, order=order, limit=ROWS, offset=(page - 1) * ROWS)
-            action = study_list(studies, key="list", trial=trial, acting=may(Role.SCORER))
-            if action is not None and action["nonce"] != st.session_state.get("handled"):
-                st.session_state["handled"] = action["nonce"]
-                act(fresh, action)
-                st.rerun()
 
     rows()
     if total and not found:

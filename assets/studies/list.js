@@ -41,7 +41,9 @@ function actionsCell(row, send) {
   const cell = element("td", null, "actions");
   if (!row.acting) return cell;
   if (row.job) {
-    cell.append(button("Cancel", `Cancel the work on ${row.id}`, () => send("cancel", { job: row.job }), "quiet"));
+    const cancel = button("Cancel", `Cancel the work on ${row.id}`, () => send("cancel", { job: row.job }), "quiet");
+    cancel.dataset.job = row.job; // another job, another button
+    cell.append(cancel);
   } else {
     if (row.changed) cell.append(button("Read again", `Read ${row.id} again`, () => send("read again", { study: row.id })));
     if (row.canStage) {
@@ -100,25 +102,36 @@ function tableRow(row, send) {
   return line;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector("[data-sleepfm='studies']");
-  // a refresh that changes nothing must not take a button away between press and release
-  const content = JSON.stringify(data.rows);
-  if (root.dataset.content === content) return;
-  root.dataset.content = content;
-  const send = (action, what) => setTriggerValue("action", { action, ...what, nonce: Date.now() });
-  const focused = root.querySelector(":focus")?.getAttribute("aria-label");
+const drawnAs = new WeakMap(); // each cell's HTML as it was made: what was done to it since, such as a question asked, is no change
+
+/** Put what has changed into the line that stands: a refresh must not take a link away between press and release. */
+function brought(line, fresh) {
+  [...fresh.cells].forEach((cell, k) => {
+    const stands = line?.cells[k];
+    drawnAs.set(cell, cell.outerHTML);
+    if (stands && drawnAs.get(stands) !== cell.outerHTML) stands.replaceWith(cell);
+  });
+  return line ?? fresh;
+}
+
+function emptyTable() {
   const table = element("table");
   const head = element("tr");
   for (const [, title] of COLUMNS) head.append(element("th", title));
   const top = element("thead");
   top.append(head);
-  const body = element("tbody");
-  for (const row of data.rows) body.append(tableRow(row, send));
-  table.append(top, body);
-  // a confirmation in progress survives the refresh that a running job brings
-  const sure = [...root.querySelectorAll("button[data-sure]")].map((one) => one.getAttribute("aria-label"));
-  root.replaceChildren(table);
-  for (const label of sure) root.querySelector(`button[aria-label="${CSS.escape(label)}"]`)?.click();
-  if (focused) root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
+  table.append(top, element("tbody"));
+  return table;
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector("[data-sleepfm='studies']");
+  if (!root.firstElementChild) root.append(emptyTable());
+  const body = root.querySelector("tbody");
+  const send = (action, what) => setTriggerValue("action", { action, ...what, nonce: Date.now() });
+  const focused = root.querySelector(":focus")?.getAttribute("aria-label");
+  const there = new Map([...body.rows].map((line) => [line.dataset.study, line]));
+  const lines = data.rows.map((row) => brought(there.get(row.id), tableRow(row, send)));
+  if (lines.length !== body.rows.length || lines.some((line, k) => line !== body.rows[k])) body.replaceChildren(...lines);
+  if (focused && !root.querySelector(":focus")) root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
 }

@@ -182,6 +182,10 @@ def test_work_can_be_cancelled_from_the_list(app: RunningApp, page: Any, tmp_pat
     while row(page, name).get_by_role("button", name="Cancel").count() == 0:
         assert time.monotonic() < deadline
         page.wait_for_timeout(100)
+    link, before = row(page, name).get_by_role("link").element_handle(), row(page, name).inner_text()
+    while row(page, name).inner_text() == before:
+        page.wait_for_timeout(100)
+    assert link.evaluate("link => link.isConnected")  # progress draws nothing anew that a click may be under way on
     while row(page, name).get_by_role("button", name="Cancel").count():
         row(page, name).get_by_role("button", name="Cancel").first.click()
         page.wait_for_timeout(1500)
@@ -199,7 +203,7 @@ def test_an_empty_library_gets_a_demo_night_that_says_it_is_simulated(page: Any,
             while not (staging := library.jobs.list(kinds=("stage",))):
                 page.wait_for_timeout(100)
             library.jobs.request_stop(staging[0].id)
-            while library.study("demo_night").quality is None:  # until then its row is drawn anew every second
+            while library.study("demo_night").quality is None:  # the click below meets the moment at which all work has ended
                 page.wait_for_timeout(200)
         row(page, "demo_night").get_by_role("link", name="demo_night").click()
         drawn(page, 1)
