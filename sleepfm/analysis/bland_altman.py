@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import chdtri, ndtri, stdtrit
 
 FEWEST_SUBJECTS = 3
 """With two, an interval of the variance between people reaches from nothing to thirty times its size."""
@@ -96,16 +96,15 @@ def limits_of_agreement(
     within = float(((difference_n - mean_s[subject_n]) ** 2).sum() / within_df) if within_df else 0.0
     left_of_within = (1 - float((1 / count_s).mean())) * within
     variance = between + left_of_within
-    sd, reach = float(np.sqrt(variance)), float(stats.norm.ppf(0.5 + share / 2))
+    sd, reach = float(np.sqrt(variance)), float(ndtri(0.5 + share / 2))
     tail = (1 - confidence) / 2
-    chi = stats.chi2
-    below = (between * (1 - (subjects - 1) / chi.ppf(1 - tail, subjects - 1))) ** 2
-    above = (between * ((subjects - 1) / chi.ppf(tail, subjects - 1) - 1)) ** 2
+    below = (between * (1 - (subjects - 1) / chdtri(subjects - 1, tail))) ** 2
+    above = (between * ((subjects - 1) / chdtri(subjects - 1, 1 - tail) - 1)) ** 2
     if within_df:
-        below += (left_of_within * (1 - within_df / chi.ppf(1 - tail, within_df))) ** 2
-        above += (left_of_within * (within_df / chi.ppf(tail, within_df) - 1)) ** 2
+        below += (left_of_within * (1 - within_df / chdtri(within_df, tail))) ** 2
+        above += (left_of_within * (within_df / chdtri(within_df, 1 - tail) - 1)) ** 2
     smallest, largest = np.sqrt(max(0.0, variance - np.sqrt(below))), np.sqrt(variance + np.sqrt(above))
-    of_bias = float(stats.t.ppf(1 - tail, subjects - 1) * np.sqrt(between / subjects))
+    of_bias = float(stdtrit(subjects - 1, 1 - tail) * np.sqrt(between / subjects))
     inward = float(np.hypot(of_bias, reach * (sd - smallest)))
     outward = float(np.hypot(of_bias, reach * (largest - sd)))
     low, high = bias - reach * sd, bias + reach * sd

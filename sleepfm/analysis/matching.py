@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from sleepfm.analysis.estimates import Estimate, undefined
 
@@ -61,7 +61,7 @@ def standing(score: float, score_n: np.ndarray, confidence: float = 0.95) -> Sta
         return Standing(0, 0, undefined("nobody to compare with", n=0, subjects=0))
     share = (lower + equal / 2) / n
     # Wilson, J Am Stat Assoc 1927, 22:209-212
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
     return Standing(lower, equal, Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach), n, n))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from sleepfm.analysis.concordance import Concordance
 from sleepfm.analysis.estimates import Estimate, undefined
@@ -294,7 +294,7 @@ def _test(sampled: Sampled, null: float) -> OneSidedTest | None:
     error = sampled.standard_error
     if not np.isfinite(error) or error == 0:
         return None
-    p = float(norm.sf((sampled.point - null) / error))
+    p = float(ndtr((null - sampled.point) / error))
     return OneSidedTest(p, p)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy import fft
-from scipy.signal import windows
 
 from sleepfm.vocabulary import EPOCH_S
 
@@ -61,6 +60,8 @@ def multitaper(x: np.ndarray, rate_hz: float) -> Spectrogram:
     """
     if rate_hz <= 2 * LOW_HZ:
         raise ValueError(f"a spectrogram from {LOW_HZ} Hz needs a rate above {2 * LOW_HZ} Hz, not {rate_hz}")
+    from scipy.signal import windows
+
     segment = round(SEGMENT_S * rate_hz)
     segments = round(EPOCH_S / SEGMENT_S)
     n_epochs = max(1, int(np.ceil(len(x) / (EPOCH_S * rate_hz) - 1e-9))) if len(x) else 0

@@ -19,7 +19,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from sleepfm.vocabulary import SCORED_STAGES, Stage
@@ -86,6 +85,8 @@ def _most_probable(probabilities_ks: np.ndarray, noise_snb: np.ndarray, at_k: np
 @lru_cache(maxsize=4)
 def _noise(epochs: int, draws: int, correlation: float) -> np.ndarray:
     """Return (stage, epoch, draw) float32 noise with Gumbel's distribution, alike from epoch to epoch."""
+    from scipy.signal import lfilter
+
     rng = np.random.default_rng(_SEED)
     fresh = rng.standard_normal((len(SCORED_STAGES), epochs, draws), dtype=np.float32)
     fresh[:, 1:] *= np.float32(np.sqrt(1 - correlation**2))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def kaplan_meier(years_n: np.ndarray, event_n: np.ndarray, confidence: float = 0
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood_t = np.cumsum(events_t / (at_risk_t * (at_risk_t - events_t)))
         log_t = np.log(event_free_t)
-        reach_t = norm.ppf(0.5 + confidence / 2) * np.sqrt(greenwood_t) / log_t
+        reach_t = ndtri(0.5 + confidence / 2) * np.sqrt(greenwood_t) / log_t
         low_t, high_t = event_free_t ** np.exp(-reach_t), event_free_t ** np.exp(reach_t)
     return KaplanMeier(years_t, event_free_t, low_t, high_t, at_risk_t)
 

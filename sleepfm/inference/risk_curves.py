@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from sleepfm.inference.risk_result import RiskResult
 from sleepfm.models.card import ModelCard
 
 CONFIDENCE = 0.95
-_REACH = float(norm.ppf(0.5 + CONFIDENCE / 2))  # once: a table asks for the curves of a thousand conditions
+_REACH = float(ndtri(0.5 + CONFIDENCE / 2))  # once: a table asks for the curves of a thousand conditions
 
 
 @dataclass(frozen=True, eq=False)

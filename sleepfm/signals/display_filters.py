@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
 from sleepfm.vocabulary import Kind
 
@@ -76,6 +75,8 @@ def default_filter(kind: Kind) -> DisplayFilter:
 
 def _sections(display_filter: DisplayFilter, rate_hz: float) -> np.ndarray | None:
     """Second-order sections of the filter at this rate, or None when nothing of it fits below the Nyquist frequency."""
+    from scipy import signal
+
     nyquist = rate_hz / 2
     parts = []
     if display_filter.high_pass_hz and display_filter.high_pass_hz < nyquist:
@@ -130,5 +131,7 @@ def _moved(corner_hz: float, rate_hz: float, factor: float) -> float:
 
 
 def _both_ways(sections: np.ndarray, x_ct: np.ndarray) -> np.ndarray:
+    from scipy import signal
+
     usual = 3 * (2 * len(sections) + 1)
     return signal.sosfiltfilt(sections, x_ct, axis=-1, padlen=min(usual, x_ct.shape[1] - 1))

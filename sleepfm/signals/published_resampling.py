@@ -14,7 +14,6 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy import signal
 
 from sleepfm.vocabulary import MODEL_RATE_HZ
 
@@ -75,6 +74,8 @@ def _filter(rate_hz: float) -> tuple[np.ndarray | None, np.ndarray]:
     """
     if rate_hz <= MODEL_RATE_HZ:
         return None, np.ones(1)
+    from scipy import signal
+
     sos = signal.butter(ORDER, CUTOFF_HZ / (rate_hz / 2), output="sos")
     one_way = signal.sosfilt(sos, signal.unit_impulse(4 * _LONGEST_REACH))
     both_ways = signal.correlate(one_way, one_way, method="direct" if len(one_way) < 512 else "fft")
@@ -187,6 +188,8 @@ def _real_filter_at_the_ends(
 
 def _filtfilt(sos: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Run the low-pass forwards and backwards; pieces shorter than the padding are padded by what they have."""
+    from scipy import signal
+
     return signal.sosfiltfilt(sos, x, padlen=min(PADDING, len(x) - 1))
 
 

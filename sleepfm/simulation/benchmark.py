@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
 
 
 class BenchmarkChannel(NamedTuple):
@@ -73,6 +72,8 @@ def make_benchmark_night(path: Path, hours: float = 8, seed: int = 0) -> Path:
 
 def _noise(channel: BenchmarkChannel, rng: np.random.Generator, seconds: int, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (seconds * rate,) int16 and the filter's state for what follows. A saturation drifts about 94 %, others about 0."""
+    from scipy import signal
+
     memory, middle = (0.999, 94.0) if channel.unit == "%" else (0.95, 0.0)
     white = rng.standard_normal(seconds * channel.rate_hz, dtype=np.float32)
     coloured, state = signal.lfilter([np.sqrt(1 - memory**2)], [1, -memory], white, zi=state)

@@ -81,7 +81,7 @@ class PagingTimes:
 def write_paging_recording(path: Path, *, hours: float = 8.0, channels: int = 20, rate_hz: int = 256) -> None:
     """Write the benchmark's EDF: `channels` EEG-like signals at `rate_hz` (8 h of 20 at 256 Hz are 295 MB)."""
     from edfio import Edf, EdfSignal  # noqa: PLC0415 - only the benchmark writes EDF this way
-    from scipy.signal import lfilter  # noqa: PLC0415
+    from scipy.signal import lfilter
 
     rng = np.random.default_rng(20)
     n = int(hours * 3600 * rate_hz)

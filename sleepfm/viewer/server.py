@@ -6,8 +6,10 @@ import logging
 import os
 import secrets
 import socket
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,8 @@ def create_app(home: Home, sign_in: SignIn | None = None, names: OwnNames = LOCA
         if table.list(states=OPEN_STATES, limit=1):
             ensure_running(home)
         table.close()
+        # the first picture is filtered with it, and importing it takes a second: meanwhile the browser loads the page
+        threading.Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
         if any(home.indexes.glob("*")):  # neighbours are looked up here
             warm(home)
         yield
