@@ -113,9 +113,17 @@ def other_site(headers: Headers) -> str | None:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return "requests from other web pages are refused"
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+    if origin is not None and _place(origin) != headers.get("host", ""):
         return "requests from other web pages are refused"
     return None
+
+
+def _place(origin: str) -> str | None:
+    """Return the host and port of an origin, None of what cannot be one."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _same_address(name: str, other: str) -> bool:

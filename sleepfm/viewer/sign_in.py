@@ -171,7 +171,10 @@ class SignIn:
 
 def own_address(text: str) -> str:
     """Return an address of this app to go to, the first page when it would lead elsewhere."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # half an address of IPv6, as "//["
+        return "/"
     leads_away = not text.startswith("/") or text.startswith(("//", "/\\")) or parts.scheme or parts.netloc
     if leads_away or len(text) > 2000 or not text.isprintable() or parts.path.startswith((SIGN_IN_PATH, "/auth/", "/_stcore")):
         return "/"

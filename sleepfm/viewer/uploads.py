@@ -44,7 +44,7 @@ def upload_routes(home: Home) -> list[Route]:
         try:
             await run_in_threadpool(folder.mkdir, parents=True)
             target = folder / name
-            received = await _stream(request, target)
+            received = await _stream(request, target, most=int(size))
             if received != int(size):
                 raise SleepFMError(f"{name}: only {received} of {size} bytes arrived; drop the file again")
             study = await run_in_threadpool(store_upload, home, target)
@@ -66,12 +66,15 @@ def safe_name(name: str) -> str:
     return cleaned or "recording.edf"
 
 
-async def _stream(request: Request, target: Path) -> int:
+async def _stream(request: Request, target: Path, *, most: int) -> int:
+    """Write the body to a file and return its length; a body sent in chunks may be longer than was said, and is not taken."""
     received = 0
     with target.open("wb") as file:
         async for chunk in request.stream():
-            await run_in_threadpool(file.write, chunk)
             received += len(chunk)
+            if received > most:
+                raise SleepFMError(f"{target.name}: more than the {most} bytes arrived that were announced; drop the file again")
+            await run_in_threadpool(file.write, chunk)
     return received
 
 

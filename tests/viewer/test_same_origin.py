@@ -34,6 +34,7 @@ def test_the_apps_own_pages_pass(headers: dict[str, str]) -> None:
         {"host": "127.0.0.1:8501", "origin": "http://evil.example"},
         {"host": "127.0.0.1:8501", "origin": "http://127.0.0.1:9999"},
         {"host": "127.0.0.1:8501", "origin": "null"},
+        {"host": "127.0.0.1:8501", "origin": "http://["},
     ],
 )
 def test_others_are_refused(headers: dict[str, str]) -> None:

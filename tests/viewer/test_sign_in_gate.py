@@ -298,6 +298,7 @@ def test_another_sites_page_signs_nobody_in(client: TestClient, headers: dict[st
 @example("javascript:alert(1)")
 @example("/sign-in?next=/sign-in")
 @example("/auth/logout")
+@example("//[")
 def test_one_is_led_to_this_app_only(text: str) -> None:
     led = own_address(text)
     assert led.startswith("/")

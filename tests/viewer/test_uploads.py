@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from sleepfm.administration.app_settings import change_settings
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home, open_home
 from sleepfm.library.library import Library
 from sleepfm.recording.edf import open_edf
-from sleepfm.viewer.uploads import store_upload
+from sleepfm.viewer.uploads import UPLOAD_PATH, store_upload, upload_routes
 from tests.make_edf import write_edf
 
 
@@ -66,3 +68,12 @@ def test_what_cannot_be_de_identified_is_not_added(home: Home) -> None:
     with Library(home) as library:
         assert library.count() == 0
     assert [one.name for one in path.parent.iterdir()] == [path.name]  # the route takes the folder away
+
+
+def test_a_body_longer_than_it_was_said_to_be_is_not_taken(home: Home) -> None:
+    announced = {"content-length": "3"}
+    with TestClient(Starlette(routes=upload_routes(home))) as client:  # as a proxy may pass on what comes in chunks
+        answer = client.post(UPLOAD_PATH, params={"name": "night.edf"}, content=b"0" * 5000, headers=announced)
+    assert answer.status_code == 422
+    assert "more than the 3 bytes" in answer.json()["error"]
+    assert list((home.root / "uploads").iterdir()) == []
