@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -109,13 +110,15 @@ def run_over(
     before = read_state(out)
     if before is not None and not resume:
         raise RequestError(f"{out}: holds a batch already ({STATE_FILE}); go on with it by --resume, or choose another folder")
-    files = listed(inputs)
+    files = listed(inputs, check)
     options = {"steps": [step for step in STEPS if step in steps], "software": sleepfm.__version__}
     return _Batch(out, home, options=options, check=check, before=before or BatchState()).run(files, jobs, progress)
 
 
-def listed(inputs: Path) -> list[Path]:
+def listed(inputs: Path, check: Callable[[Path], Path] = Path) -> list[Path]:
     """Return the recordings of a folder or a list, each once; one of a list that is not there is still in it.
+
+    A folder of a list that `check` refuses stands in it as it was named: nothing is looked at there.
 
     Raises
     ------
@@ -134,9 +137,20 @@ def listed(inputs: Path) -> list[Path]:
         raise RequestError(f"{inputs}: names no recording; write one path a line")
     files: dict[Path, None] = {}
     for path in named:
-        whole = (inputs.parent / path.expanduser()).absolute()
-        files |= dict.fromkeys([file.absolute() for file in find_recordings([whole])] if whole.is_dir() else [whole])
+        whole = (inputs.parent / _expanded(path)).absolute()
+        try:
+            inside = [file.absolute() for file in find_recordings([whole])] if check(whole).is_dir() else [whole]
+        except RequestError:  # or a folder without recordings: it is said when its turn comes
+            inside = [whole]
+        files |= dict.fromkeys(inside)
     return list(files)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~name" of somebody whom this machine does not know is a name like any other
+        return path
 
 
 @dataclass
@@ -169,7 +183,7 @@ class _Batch:
         self._news: queue.Queue[tuple[_Running, dict[str, Any] | None]] = queue.Queue()
 
     def run(self, files: Sequence[Path], jobs: int, progress: Progress) -> BatchResult:
-        sizes = {file: _size(file) for file in files}
+        sizes = {file: self._size(file) for file in files}
         waiting: deque[Path] = deque()
         # the order of the files is the order of the tables, whichever ends first
         for file in files:
@@ -209,6 +223,12 @@ class _Batch:
             raise
         progress(1.0, f"{len(files)} recordings in {time.monotonic() - started:.0f} s")
         return BatchResult(self._out, self._in_order(files), reused)
+
+    def _size(self, file: Path) -> int:
+        try:
+            return max(1, sum(one.stat().st_size for one in recording_files(self._check(file))))
+        except (OSError, SleepFMError):
+            return 1
 
     def _still_good(self, file: Path, old: Done) -> bool:
         if old.outcome is not Outcome.DONE or old.made_with != self._made_with:
@@ -334,13 +354,6 @@ def _id(file: Path) -> str:
     return study_id(file).casefold()
 
 
-def _size(file: Path) -> int:
-    try:
-        return max(1, sum(one.stat().st_size for one in recording_files(file)))
-    except (OSError, SleepFMError):
-        return 1
-
-
 def _end_all(running: Sequence[_Running]) -> None:
     """End the processes: asked first, so that they tidy up, then killed."""
     for one in running:
@@ -379,7 +392,7 @@ def submit_batch(
     RequestError
         When the path is outside the folders that the app may read, or names nothing.
     """
-    files = listed(require_readable(library.home, inputs))
+    files = listed(require_readable(library.home, inputs), partial(require_readable, library.home))
     count = f"{len(files)} recording{'s' if len(files) != 1 else ''}"
     job = library.jobs.add(
         "batch",
@@ -408,9 +421,10 @@ def run_batch(home: Home, parameters: dict[str, Any], progress: Progress) -> dic
 
     def readable(file: Path) -> Path:
         real = require_readable_here(home, file)
-        for beside in recording_files(file)[1:]:  # a record may be in several files, each of them perhaps a link
+        opened = real if real.name == file.name else file
+        for beside in recording_files(opened)[1:]:  # a record may be in several files, each of them perhaps a link
             require_readable_here(home, beside)
-        return real if real.name == file.name else file
+        return opened
 
     require_readable_here(home, inputs)
     found = run_over(

@@ -23,6 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 import sleepfm
+from sleepfm.administration.readable_folders import require_readable_here
 from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.files import atomic_path
 from sleepfm.home import Home
@@ -164,9 +165,9 @@ def _make_night(
     """Put a study's signals into the dataset and return what is known of them."""
     library.require_unchanged(identifier)
     study = library.study(identifier)
-    sha256 = study.sha256 or fingerprint(study.path, part(progress, 0.0, 0.1))
-    library.store_hash(identifier, sha256)
     with closing(library.recording(identifier, mapped=True)) as recording:
+        sha256 = study.sha256 or fingerprint(recording.path, part(progress, 0.0, 0.1))
+        library.store_hash(identifier, sha256)
         corrections = library.corrections(recording)
         corrected = {str(index): kind.value for index, kind in sorted(corrections.items())}
         made_from = key("signals", {"study": identifier, "source": sha256, "recipe": recipe, "corrections": corrected})
@@ -175,7 +176,7 @@ def _make_night(
         if signals is None or not signals.is_file():
             night = Night(
                 id=identifier,
-                source=study.path,
+                source=recording.path,
                 recording=recording,
                 work=library.study_folder(identifier),
                 corrections=corrections,
@@ -274,6 +275,7 @@ def _write_labels(library: Library, identifier: str, building: Path, source: Sco
         return
     for path in _events_beside(study):
         try:
+            require_readable_here(library.home, path)
             events = read_events(path)
         except SleepFMError as error:
             if path != study.path:  # the recording itself need not hold any

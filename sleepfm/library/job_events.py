@@ -42,11 +42,11 @@ def score_events(home: Home, parameters: dict[str, Any], progress: Progress) -> 
         with closing(library.recording(study.id, mapped=True)) as recording:
             library.require_unchanged(study.id)
             progress(0.0, "reading the file's fingerprint")
-            sha256 = study.sha256 or fingerprint(study.path)
+            sha256 = study.sha256 or fingerprint(recording.path)
             library.store_hash(study.id, sha256)
             night = Night(
                 id=study.id,
-                source=study.path,
+                source=recording.path,
                 recording=recording,
                 work=library.study_folder(study.id),
                 corrections=library.corrections(recording),

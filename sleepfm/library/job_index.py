@@ -99,12 +99,12 @@ def _add(library: Library, study: str, encoder: ShelfEntry, indexes: list[Embedd
     with closing(library.recording(study, mapped=True)) as recording:
         library.require_unchanged(study)
         known = library.study(study)
-        sha256 = known.sha256 or fingerprint(known.path, part(progress, 0.0, 0.1))
+        sha256 = known.sha256 or fingerprint(recording.path, part(progress, 0.0, 0.1))
         library.store_hash(study, sha256)
         corrections = library.corrections(recording)
         night = Night(
             id=study,
-            source=known.path,
+            source=recording.path,
             recording=recording,
             work=library.study_folder(study),
             corrections=corrections,

@@ -95,7 +95,7 @@ def assess(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[s
         with closing(library.recording(identifier, mapped=True)) as recording:
             library.require_unchanged(identifier)
             study = library.study(identifier)
-            sha256 = study.sha256 or fingerprint(study.path, part(progress, 0.0, 0.05))
+            sha256 = study.sha256 or fingerprint(recording.path, part(progress, 0.0, 0.05))
             library.store_hash(identifier, sha256)
             corrections = library.corrections(recording)
             corrected = {str(index): kind.value for index, kind in corrections.items()}
@@ -108,7 +108,7 @@ def assess(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[s
                     return answer | {"risk": stored.id, "reused": True}
             night = Night(
                 id=identifier,
-                source=study.path,
+                source=recording.path,
                 recording=recording,
                 work=library.study_folder(identifier),
                 corrections=corrections,

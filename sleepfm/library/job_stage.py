@@ -31,7 +31,7 @@ def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
         with closing(library.recording(study.id, mapped=True)) as recording:
             library.require_unchanged(study.id)
             progress(0.0, "reading the file's fingerprint")
-            sha256 = study.sha256 or fingerprint(study.path)
+            sha256 = study.sha256 or fingerprint(recording.path)
             library.store_hash(study.id, sha256)
             corrections = library.corrections(recording)
             made_from = _key(head, sha256, corrections, settings.precision)
@@ -40,7 +40,7 @@ def stage(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
                     return _result(stored.scoring, stored.engine, stored.model) | {"reused": True}
             night = Night(
                 id=study.id,
-                source=study.path,
+                source=recording.path,
                 recording=recording,
                 work=library.study_folder(study.id),
                 corrections=corrections,

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,7 @@ from sleepfm.library.study import (
 )
 from sleepfm.models.card import SIMULATED
 from sleepfm.recording.derivations import apply_corrections, montage_signature
-from sleepfm.recording.opening import open_recording, recording_files
+from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.formats import read_scoring, write_scoring
@@ -121,7 +122,7 @@ class Library:
             When the file cannot be read as a recording.
         """
         file = Path(path).expanduser().absolute()
-        with open_recording(self._readable(file)) as recording:
+        with closing(self._open(file)) as recording:
             values = _header_values(self._corrected(recording))
         stat = file.stat()
         values |= {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
@@ -219,15 +220,14 @@ class Library:
         study = self.study(identifier)
         if study.status is StudyStatus.MISSING:
             raise RequestError(study.message)
-        return self._corrected(open_recording(self._readable(study.path), mapped=mapped))
+        return self._corrected(self._open(study.path, mapped=mapped))
 
-    def _readable(self, path: Path) -> Path:
-        """Return where to open a recording: where its path leads now, whatever a link in it is made to lead to meanwhile."""
+    def _open(self, path: Path, *, mapped: bool = False) -> Recording:
+        """Open a recording where its path leads now; every file of it that was opened lies in the folders of the app."""
         real = require_readable_here(self.home, path)
-        for file in recording_files(path)[1:]:  # a record may be in several files, each of them perhaps a link
-            require_readable_here(self.home, file)
         # by its suffix and name a recording is known, and the other files of a record are found
-        return real if real.name == path.name else path
+        file = real if real.name == path.name else path
+        return open_recording(file, mapped=mapped, allowed=partial(require_readable_here, self.home))
 
     def _corrected(self, recording: Recording) -> Recording:
         corrections = self.corrections(recording)
@@ -308,7 +308,7 @@ class Library:
         RequestError
             When the study has no such channel.
         """
-        with open_recording(self._readable(self.study(identifier).path)) as recording:
+        with closing(self._open(self.study(identifier).path)) as recording:
             montage = montage_signature(recording.channels)
             label = recording.channel(index).label
         with transaction(self._connection):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,12 +15,17 @@ import numpy as np
 
 from sleepfm.errors import RecordingChangedError, RecordingError, RequestError
 
+Allowed = Callable[[Path], object]
+"""Raises where a path leads to a file that may not be opened, whether it is there or not."""
+
 
 class Source:
     """Reads stretches of bytes of one file.
 
     Every read first looks whether the path still leads to the file that was opened, unchanged. With `mapped` the bytes come
     from a memory map: quicker over whole nights, but a file that shrinks then kills the process, so only workers map.
+
+    `allowed` is asked about the path, and then about the file that was opened: a link that was turned in between helps nobody.
 
     Raises
     ------
@@ -28,8 +35,10 @@ class Source:
         The file is empty or may not be read.
     """
 
-    def __init__(self, path: Path, *, mapped: bool) -> None:
+    def __init__(self, path: Path, *, mapped: bool, allowed: Allowed | None = None) -> None:
         self.path = path
+        if allowed is not None:
+            allowed(path)
         try:
             mode = path.stat().st_mode
             if stat.S_ISDIR(mode):
@@ -44,6 +53,12 @@ class Source:
         except (OSError, ValueError) as error:
             raise RequestError(f"{path}: cannot be opened ({error}).") from None
         weakref.finalize(self, self._file.close)  # a recording that is forgotten closes itself
+        if allowed is not None:
+            try:
+                allowed(_lies_at(self._file.fileno(), path))
+            except BaseException:
+                self._file.close()
+                raise
         status = os.fstat(self._file.fileno())
         self.size = status.st_size
         self._stamp = _stamp(status)
@@ -140,3 +155,22 @@ class Source:
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino
+
+
+def _lies_at(descriptor: int, path: Path) -> Path:
+    """Return where an open file lies, by the system's own word; RecordingChangedError when that cannot be told any more."""
+    try:
+        if sys.platform == "darwin":
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            return Path(os.fsdecode(fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")))
+        return Path(f"/proc/self/fd/{descriptor}").readlink()
+    except (OSError, NotImplementedError):  # a system without such a folder: Windows, where links are for administrators
+        pass
+    try:
+        real = path.resolve(strict=True)
+        if os.path.samestat(real.stat(), os.fstat(descriptor)):
+            return real
+    except (OSError, RuntimeError):
+        pass
+    raise RecordingChangedError(f"{path}: the file was replaced while it was opened; open it again.")

@@ -22,7 +22,8 @@ from sleepfm.text import printable
 SUFFIX = ".hea"
 DEFAULT_HZ = 250.0
 """Sampling frequency of a record whose header leaves it out, header(5)."""
-_MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 20
+"""The longest header that is read; real ones have a few kilobytes."""
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
 _FREQUENCY = re.compile(rf"({_NUMBER})(?:/{_NUMBER}(?:\({_NUMBER}\))?)?")
 _FORMAT = re.compile(r"(\d{1,4})(?:x(\d{1,7}))?(?::(\d{1,9}))?(?:\+(\d{1,15}))?")
@@ -78,7 +79,12 @@ def read_wfdb_header(path: Path) -> WfdbHeader:
         It is no WFDB header, or one that cannot be trusted: numbers out of range, a signal file outside its folder, several
         segments, a sample format that is not read. One line says which.
     """
-    comments, lines = _lines(path)
+    return parse_wfdb_header(_content(path), path)
+
+
+def parse_wfdb_header(raw: bytes, path: Path) -> WfdbHeader:
+    """Do the same with a header file's content, of which a byte more than `MOST_BYTES` is enough."""
+    comments, lines = _lines(raw, path)
     if not lines:
         raise RecordingError(f"{path}: is not a WFDB header: it has no record line.")
     problems: list[str] = []
@@ -98,19 +104,23 @@ def wfdb_files(path: Path) -> tuple[Path, ...]:
     return (path, *(path.parent / name for name in read_wfdb_header(path).files()))
 
 
-def _lines(path: Path) -> tuple[tuple[str, ...], list[str]]:
-    """Return comments and the other lines of a header."""
+def _content(path: Path) -> bytes:
+    """Return a header file's bytes, one more than there may be when there are too many."""
     try:
         if path.is_dir():
             raise RequestError(f"{path}: is a folder; name a recording in it.")
         if not path.is_file():
             raise RequestError(f"{path}: there is no such file; check the path.")
         with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+            return file.read(MOST_BYTES + 1)
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read ({error.strerror}); check its permissions and the disk.") from None
-    if len(raw) > _MOST_BYTES or b"\x00" in raw:
-        raise RecordingError(f"{path}: is not a WFDB header: it is {'too long' if len(raw) > _MOST_BYTES else 'binary'}.")
+
+
+def _lines(raw: bytes, path: Path) -> tuple[tuple[str, ...], list[str]]:
+    """Return comments and the other lines of a header."""
+    if len(raw) > MOST_BYTES or b"\x00" in raw:
+        raise RecordingError(f"{path}: is not a WFDB header: it is {'too long' if len(raw) > MOST_BYTES else 'binary'}.")
     text = [read_text(line)[0] for line in raw.splitlines()]
     comments = tuple(line.lstrip("# \t") for line in text if line.startswith("#"))
     return comments, [line for line in text if line and not line.startswith("#")]

@@ -17,7 +17,7 @@ from sleepfm.recording._header import LINE_BREAKS_CHANGED, Header, parse_header
 from sleepfm.recording._header_channels import channels_from, label_problems, says_simulated
 from sleepfm.recording._mangled import line_breaks_converted
 from sleepfm.recording._records import iterate_digital
-from sleepfm.recording._source import Source
+from sleepfm.recording._source import Allowed, Source
 from sleepfm.recording._timeline import Segment, contiguous, first_sample, segments_from_onsets
 from sleepfm.recording.recording import Annotation, Channel
 
@@ -29,7 +29,9 @@ _CONTIGUOUS_TOLERANCE_S = 0.5
 """A file that calls itself contiguous may drift so far (clocks do) before its time stamps are believed instead."""
 
 
-def open_edf(path: Path | str, *, mapped: bool = False, allow_empty: bool = False) -> EdfRecording:
+def open_edf(
+    path: Path | str, *, mapped: bool = False, allow_empty: bool = False, allowed: Allowed | None = None
+) -> EdfRecording:
     """Open an EDF or BDF file of any kind; only its header is read (and, for discontinuous files, each record's time stamp).
 
     Parameters
@@ -40,6 +42,8 @@ def open_edf(path: Path | str, *, mapped: bool = False, allow_empty: bool = Fals
         Map the file into memory: for worker processes only, because a mapped file that shrinks kills its process.
     allow_empty
         Open a file that has a header but no data too (to show the header); otherwise it is refused.
+    allowed
+        Asked whether the file may be opened, see `Source`.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def open_edf(path: Path | str, *, mapped: bool = False, allow_empty: bool = Fals
         The file is no EDF or BDF, damaged beyond reading, without data, or may not be read.
     """
     path = Path(path)
-    source = Source(path, mapped=mapped)
+    source = Source(path, mapped=mapped, allowed=allowed)
     try:
         header = parse_header(lambda offset, length: source.read_up_to(offset, length).tobytes(), source.size, str(path))
         if line_breaks_converted(source.read, header, source.size):

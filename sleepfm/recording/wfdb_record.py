@@ -17,9 +17,9 @@ import numpy as np
 
 from sleepfm.errors import RecordingError, RequestError
 from sleepfm.recording._header_channels import channels_from, label_problems, says_simulated
-from sleepfm.recording._source import Source
+from sleepfm.recording._source import Allowed, Source
 from sleepfm.recording._timeline import first_sample
-from sleepfm.recording._wfdb_header import WfdbHeader, WfdbSignal, read_wfdb_header
+from sleepfm.recording._wfdb_header import MOST_BYTES, WfdbHeader, WfdbSignal, parse_wfdb_header
 from sleepfm.recording._wfdb_samples import SampleFormat
 from sleepfm.recording.recording import Annotation, Channel
 
@@ -27,7 +27,9 @@ _BLOCK_BYTES = 8 << 20
 """Frames are fetched in blocks of about this size, so that whole nights need little memory."""
 
 
-def open_wfdb(path: Path | str, *, mapped: bool = False, allow_empty: bool = False) -> WfdbRecording:
+def open_wfdb(
+    path: Path | str, *, mapped: bool = False, allow_empty: bool = False, allowed: Allowed | None = None
+) -> WfdbRecording:
     """Open a WFDB record by its header; no sample is read.
 
     Parameters
@@ -38,6 +40,8 @@ def open_wfdb(path: Path | str, *, mapped: bool = False, allow_empty: bool = Fal
         Map the signal files into memory: for worker processes only, because a mapped file that shrinks kills its process.
     allow_empty
         Open a record whose signal files hold nothing too (to show the header); otherwise it is refused.
+    allowed
+        Asked whether the header and each signal file may be opened, see `Source`.
 
     Raises
     ------
@@ -47,12 +51,12 @@ def open_wfdb(path: Path | str, *, mapped: bool = False, allow_empty: bool = Fal
         The header cannot be trusted, a signal file is missing or outside the folder, or there is no sample.
     """
     path = Path(path)
-    header = read_wfdb_header(path)
     with ExitStack() as stack:
-        sources = [Source(path, mapped=False)]
+        sources = [Source(path, mapped=False, allowed=allowed)]
         stack.callback(sources[0].close)
+        header = parse_wfdb_header(sources[0].read_up_to(0, MOST_BYTES + 1).tobytes(), path)
         for name in header.files():
-            sources.append(_open_signal_file(path, name, mapped=mapped))
+            sources.append(_open_signal_file(path, name, mapped=mapped, allowed=allowed))
             stack.callback(sources[-1].close)
         recording = WfdbRecording(header, sources[0], sources[1:])
         if not recording.duration_s and not allow_empty:
@@ -202,10 +206,15 @@ class _SignalFile:
         return frames[:, self._columns[index]].reshape(-1)
 
 
-def _open_signal_file(path: Path, name: str, *, mapped: bool) -> Source:
+def _open_signal_file(path: Path, name: str, *, mapped: bool, allowed: Allowed | None) -> Source:
+    file = path.parent / name
+    if allowed is not None:
+        allowed(file)  # its reason is another than that of a file which is not there
     try:
-        return Source(path.parent / name, mapped=mapped)
+        return Source(file, mapped=mapped, allowed=allowed)
     except RequestError:
+        if allowed is not None:
+            allowed(file)
         raise RecordingError(
             f"{path}: its signal file {name} is not beside it; copy all files of the record into one folder."
         ) from None

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,10 +29,14 @@ from sleepfm.administration.readable_folders import (
 from sleepfm.cli.main import main
 from sleepfm.errors import RequestError
 from sleepfm.home import Home, open_home
+from sleepfm.library.batch_state import read_state
+from sleepfm.library.job_batch import listed, run_batch
+from sleepfm.library.job_dataset import make_dataset
 from sleepfm.library.job_import import import_folder
 from sleepfm.library.job_prepare import prepare
 from sleepfm.library.job_training import run_pretrain
 from sleepfm.library.library import Library
+from sleepfm.library.training_data import LibraryChoice, dataset_parameters
 from sleepfm.progress import silent
 from sleepfm.recording.opening import open_recording
 from sleepfm.viewer.library_source import LibrarySource
@@ -79,28 +85,37 @@ LINKS = st.tuples(
 )
 
 
+@pytest.fixture(scope="module")
+def tree() -> Iterator[Path]:
+    """Give a folder with a file in each of its folders that says where it was written."""
+    root = Path(os.path.realpath(tempfile.mkdtemp()))
+    for folder in ("psg/deep", "psg/deep/deep", "PSG/deep", "psg-more/deep", "ps/deep", "deep"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        inside = Path(folder).parts[0] == "psg"
+        for where in (root / folder, (root / folder).parent):
+            if where != root:
+                (where / "secret.edf").write_text(INSIDE if inside else OUTSIDE)
+    (root / "secret.edf").write_text(OUTSIDE)
+    yield root
+    shutil.rmtree(root)
+
+
 @settings(max_examples=150, deadline=None)
 @given(links=st.lists(LINKS, max_size=6), asked=st.lists(PATHS, min_size=1, max_size=8))
 def test_what_passes_was_written_inside_and_what_is_refused_was_not(
-    links: list[tuple[str, str, str, bool]], asked: list[str]
+    tree: Path, links: list[tuple[str, str, str, bool]], asked: list[str]
 ) -> None:
-    """Every file says where it was written: what the system opens under a path is compared with what was said of the path."""
-    root = Path(os.path.realpath(tempfile.mkdtemp()))
+    """What the system opens under a path is compared with what was said of the path."""
+    made: list[Path] = []
     try:
-        for folder in ("psg/deep", "psg/deep/deep", "PSG/deep", "psg-more/deep", "ps/deep", "deep"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-            inside = Path(folder).parts[0] == "psg"
-            for where in (root / folder, (root / folder).parent):
-                if where != root:
-                    (where / "secret.edf").write_text(INSIDE if inside else OUTSIDE)
-        (root / "secret.edf").write_text(OUTSIDE)
         for place, name, target, absolute in links:
-            link = root / place / name
+            link = tree / place / name
             if not os.path.lexists(link):
-                link.symlink_to(f"{root}/{target}" if absolute else target)
-        folders = ReadableFolders((root / "psg",), ())
+                link.symlink_to(f"{tree}/{target}" if absolute else target)
+                made.append(link)
+        folders = ReadableFolders((tree / "psg",), ())
         through_links = [f"{place}/{name}" for place, name, _, _ in links]
-        for path in (f"{root}/{text}" for text in [*asked, *through_links]):
+        for path in (f"{tree}/{text}" for text in [*asked, *through_links]):
             for text in (path, f"{path}/secret.edf"):
                 try:
                     real = folders.require(text)
@@ -113,7 +128,8 @@ def test_what_passes_was_written_inside_and_what_is_refused_was_not(
                 assert (held == INSIDE) is (real is not None), text
                 assert real is None or real.read_text() == INSIDE
     finally:
-        shutil.rmtree(root)
+        for link in made:
+            link.unlink()
 
 
 @pytest.mark.parametrize(
@@ -265,6 +281,76 @@ def test_the_parts_of_a_record_are_looked_at_one_by_one(home: Home, allowed: Pat
         signals.symlink_to(elsewhere / "night.mat")
         with pytest.raises(RequestError, match=r"night.mat: leads to .*private"):
             library.recording(study)
+
+
+def failures(home: Home, text: Path) -> list[dict[str, str]]:
+    """Return what failed of a batch over a list."""
+    run_batch(home, {"inputs": str(text), "steps": ["convert"], "jobs": 1, "job": "batch"}, silent)
+    state = read_state(home.runs / "batch" / "results")
+    assert state is not None
+    return state.failures
+
+
+def test_they_are_looked_at_where_the_record_is_opened(home: Home, allowed: Path, elsewhere: Path) -> None:
+    samples = np.zeros((2000, 1), dtype=np.int16)
+    header = write_record(allowed / "other", "night", samples, ["C4-M1"])
+    write_record(allowed, "night", samples, ["C4-M1"])
+    (allowed / "night.hea").unlink()
+    (allowed / "night.hea").symlink_to(header)  # beside the link lies a harmless signal file, beside the header none
+    header.with_suffix(".mat").unlink()
+    header.with_suffix(".mat").symlink_to(write_record(elsewhere, "night", samples, ["C4-M1"]).with_suffix(".mat"))
+    text = allowed / "list.txt"
+    text.write_text("night.hea\n")
+    with Library(home) as library, pytest.raises(RequestError, match=r"night.mat: leads to .*private"):
+        library.add(allowed / "night.hea")
+    assert ["leads to" in one["error"] for one in failures(home, text)] == [True]
+
+
+@pytest.mark.parametrize("swapped", ["night.hea", "night.mat", "night.edf"])
+def test_a_file_that_becomes_a_link_while_it_is_opened_is_not_read(
+    home: Home, allowed: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    samples = np.zeros((2000, 1), dtype=np.int16)
+    for folder in (allowed, elsewhere):
+        write_record(folder, "night", samples, ["C4-M1"])
+        write_edf(folder / "night.edf", seconds=10)
+    file, whole = allowed / swapped, Path.open
+    with Library(home) as library:
+        study = library.add(file.with_suffix(".hea") if swapped == "night.mat" else file).id
+
+        def turned(path: Path, *how: Any, **more: Any) -> Any:
+            if path == file:  # between the look at the path and its opening
+                file.unlink()
+                file.symlink_to(elsewhere / swapped)
+            return whole(path, *how, **more)
+
+        monkeypatch.setattr("sleepfm.recording._source.Path.open", turned)
+        with pytest.raises(RequestError, match="outside"):
+            library.recording(study)
+    assert file.is_symlink()
+
+
+def test_a_list_shows_nothing_of_a_folder_outside(home: Home, allowed: Path, elsewhere: Path) -> None:
+    write_edf(elsewhere / "Doe_Jane.edf", seconds=10)
+    text = allowed / "list.txt"
+    text.write_text(f"{elsewhere}\n~nobody-of-this-name/night.edf\n")
+    assert listed(text, partial(require_readable, home)) == [elsewhere, allowed / "~nobody-of-this-name" / "night.edf"]
+    failed = failures(home, text)
+    assert len(failed) == 2
+    assert "Doe" not in str(failed)
+
+
+def test_a_dataset_takes_no_events_from_a_link_that_leads_outside(home: Home, allowed: Path, elsewhere: Path) -> None:
+    (elsewhere / "events.csv").write_text("Start,Stop,Event,Channel,Source\n0,10,Hypopnea,,x\n")
+    for name in ("a", "b"):
+        write_edf(allowed / f"{name}.edf", seconds=60)
+        (allowed / f"{name}_events.csv").symlink_to(elsewhere / "events.csv")
+    with Library(home) as library:
+        for name in ("a", "b"):
+            library.add(allowed / f"{name}.edf")
+        asked = dataset_parameters(library, "set", LibraryChoice(), {"pretrain": 1.0}, 1)
+    made = make_dataset(home, asked, silent)
+    assert not list((Path(made["folder"]) / "events").iterdir())
 
 
 def test_a_folder_import_leaves_out_links_that_lead_outside(home: Home, allowed: Path, elsewhere: Path) -> None:

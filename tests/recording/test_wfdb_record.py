@@ -217,7 +217,7 @@ def one(old: str = "", new: str = "") -> str:
 
 
 HOSTILE = {
-    "empty": ("", "no record line"),
+    "empty": ("\n", "no record line"),
     "only comments": ("# nothing\n", "no record line"),
     "binary": ("a\x00b 1 200 10", "binary"),
     "no number": ("a b 200 10", "no number of signals"),
