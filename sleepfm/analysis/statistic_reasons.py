@@ -159,6 +159,10 @@ def remarks(stages_n: np.ndarray, night: NightNumbers) -> tuple[str, ...]:
     rem_n = asleep_n & (stages_n == Stage.REM)
     if rem_n.any() and unknown_n[onset : int(rem_n.argmax())].any():
         said.append("Epochs between the first sleep and the first R are Unknown: R may have begun earlier than its latency says.")
+    slept_outside = int((~span.inside_n & (stages_n > Stage.WAKE)).sum())
+    if slept_outside:
+        epochs = "1 epoch of sleep is" if slept_outside == 1 else f"{slept_outside} epochs of sleep are"
+        said.append(f"{epochs} scored outside lights off to lights on: not counted.")
     for name, count in night.counted.outside.items():
         said.append(f"{count} × {printable(name)} outside lights off to lights on: not counted.")
     if night.counted.unmeasured:

@@ -189,9 +189,9 @@ def _hours(minutes: float) -> str:
 def groups(data: ReportData) -> tuple[Group, ...]:
     """Return the main numbers of the first page."""
     stages = [_stage_line(data, *words) for words in STAGE_KEYS]
-    unknown = int((data.scoring.stages == Stage.UNKNOWN).sum())
-    if unknown:
-        stages.append(Line("Unknown", f"{unknown * data.scoring.epoch_s / 60:,.1f} min"))
+    unknown = data.statistics["unknown"]
+    if unknown.value:
+        stages.append(Line(unknown.name, unknown.text))
     return (
         _group(data, "Sleep", SLEEP_KEYS),
         _group(data, "Arousals, limbs, heart", OTHER_KEYS),

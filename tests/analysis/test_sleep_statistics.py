@@ -71,6 +71,14 @@ def test_lights_cut_the_night_and_time_counts_to_the_second() -> None:
     assert night_statistics(NIGHT, lights_off_s=285.0, lights_on_s=3015.0).items == found.items
 
 
+def test_sleep_that_is_scored_outside_the_lights_is_not_counted_and_that_is_said() -> None:
+    found = night_statistics(NIGHT, events=lights(360.0, 3270.0))  # N1 from 300 s, R until 2400 s, N2 until 3000 s
+    assert found["tst"].value == 41.0
+    assert found.remarks[0] == "2 epochs of sleep are scored outside lights off to lights on: not counted."
+    cut = night_statistics(NIGHT, events=lights(315.0))  # an epoch is cut, none is lost
+    assert not any("outside" in one for one in cut.remarks)
+
+
 def test_without_marks_the_recordings_ends_are_taken_and_that_is_said() -> None:
     found = night_statistics(NIGHT)
     assert found["tib"].value == 55

@@ -101,6 +101,20 @@ def test_page_and_paper_say_the_same_numbers(both: tuple[Read, list[str]]) -> No
     assert "Stages set or confirmed 57" in everything
 
 
+def test_what_is_unknown_is_counted_on_the_first_page_as_in_the_table() -> None:
+    data = report_data()
+    stages = data.scoring.stages.copy()
+    stages[:3] = Stage.UNKNOWN  # before the lights went off
+    stages[100:104] = Stage.UNKNOWN
+    data = replace(
+        data,
+        scoring=replace(data.scoring, stages=stages),
+        statistics=night_statistics(stages, lights_off_s=90.0, lights_on_s=7000.0),
+    )
+    lines = [line.value for group in content.groups(data) for line in group.lines if line.name == "Unknown"]
+    assert lines == [data.statistics["unknown"].text] == ["2.0 min"]
+
+
 def test_who_stands_behind_it_is_said_on_every_page(both: tuple[Read, list[str]]) -> None:
     sentence = "Stages proposed by YASA 0.8.1, 43 epochs changed by ada; 50 of 240 epochs set or confirmed by hand."
     assert f"{sentence} Last edit 2026-11-20 06:30 UTC." in both[1][0]
