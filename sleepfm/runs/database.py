@@ -243,7 +243,8 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises
     ------
     SleepFMError
-        When the file is not a database, or was written by a newer version.
+        When it cannot be opened now (a full disk, a folder that may not be written, another process that holds it), the file is
+        not a database, or was written by a newer version.
     """
     try:
         # autocommit mode: transactions are begun by `transaction`, never by the driver behind our back
@@ -254,6 +255,11 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA recursive_triggers = ON")  # a row that is replaced counts as deleted: the audit log refuses it
         _migrate(connection, path)
+    except sqlite3.OperationalError as error:  # nothing is wrong with the file: it must not be moved away for this
+        raise SleepFMError(
+            f"{path}: the library cannot be opened now ({error}); see that its disk has room and its folder may be written,"
+            " and try again"
+        ) from error
     except sqlite3.DatabaseError as error:
         raise SleepFMError(
             f"{path}: the library cannot be opened ({error}); restore it from a backup or move the file away to start anew"
@@ -318,8 +324,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except sqlite3.OperationalError as error:
-        connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise SleepFMError(f"the library could not be written ({error}); free some space and try again") from error
     except BaseException:
-        connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """Take back what a transaction has done; on a full disk SQLite has done so itself, and there is none any more."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

@@ -12,6 +12,7 @@ import pytest
 
 from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import open_home
+from sleepfm.runs.database import connect
 from sleepfm.runs.processes import identity, is_alive
 from sleepfm.runs.table import JobState, JobTable, Lane, seconds_left
 
@@ -233,3 +234,27 @@ def test_a_new_library_can_be_opened_while_another_process_is_making_it(tmp_path
         assert not opened.done()
         other.execute("COMMIT")
         assert not opened.result(timeout=20).list()
+
+
+def test_on_a_full_disk_nothing_is_stored_and_it_is_said_in_a_line_until_there_is_room_again(tmp_path: Path) -> None:
+    home = open_home(tmp_path)
+    connection = connect(home.database)
+    table = JobTable(home, connection)
+    job = table.add("stage", lane=Lane.HEAVY, title="Stage")
+    table.claim(Lane.HEAVY)
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite itself takes a transaction back that does not fit
+    with pytest.raises(SleepFMError, match="could not be written .*free some space"):
+        table.report(job.id, 0.5, "m" * 100_000)
+    assert (table.get(job.id).progress, table.get(job.id).message) == (0.0, "starting")
+    connection.execute("PRAGMA max_page_count = 100000")
+    assert table.end(job.id, JobState.FINISHED, result={"words": "w" * 100_000})
+
+
+def test_a_library_that_cannot_be_opened_now_is_not_to_be_moved_away(tmp_path: Path) -> None:
+    with pytest.raises(SleepFMError, match="cannot be opened now") as refused:
+        connect(tmp_path / "nowhere" / "library.sqlite")
+    assert "move" not in str(refused.value)
+    (tmp_path / "library.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(SleepFMError, match="restore it from a backup or move the file away"):
+        connect(tmp_path / "library.sqlite")
