@@ -168,10 +168,42 @@ def night_statistics(
     ValueError
         When there are not as many rows of probabilities as stages.
     """
+    span = night_span(len(stages), events, lights_off_s=lights_off_s, lights_on_s=lights_on_s)
+    return statistics_of(
+        stages,
+        NightNumbers.of(events, vitals, span, left_out),
+        looked_for=looked_for,
+        vitals=vitals,
+        probabilities=probabilities,
+        temperature=temperature,
+        looked_at=looked_at,
+    )
+
+
+def statistics_of(
+    stages: np.ndarray,
+    night: NightNumbers,
+    *,
+    looked_for: Collection[str] = (),
+    vitals: Vitals | None = None,
+    probabilities: np.ndarray | None = None,
+    temperature: float | None = None,
+    looked_at: np.ndarray | None = None,
+) -> NightStatistics:
+    """Return the statistics of a night whose events and vitals were made ready before; they hold under any stages.
+
+    Parameters
+    ----------
+    night
+        Of as many epochs as there are stages, from `vitals` and the events; the others as in `night_statistics`.
+
+    Raises
+    ------
+    ValueError
+        When there are not as many rows of probabilities as stages.
+    """
     if probabilities is not None and len(probabilities) != len(stages):
         raise ValueError(f"{len(stages)} stages, but {len(probabilities)} rows of probabilities")
-    span = night_span(len(stages), events, lights_off_s=lights_off_s, lights_on_s=lights_on_s)
-    night = NightNumbers.of(events, vitals, span, left_out)
     definitions = _definitions(night)
     if not len(stages):
         return NightStatistics(tuple(_none(key, one, "the scoring has no whole epoch") for key, one in definitions.items()))

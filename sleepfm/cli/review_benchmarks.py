@@ -63,7 +63,7 @@ def _reviewed_night(library: Library, folder: Path, hours: float) -> tuple[str, 
     """Add a simulated night with its true events, and begin a review from a scoring with probabilities that waver."""
     from sleepfm.library.event_sets import store_events
     from sleepfm.library.job_prepare import prepare
-    from sleepfm.library.reviews import begin
+    from sleepfm.library.review_begin import begin
     from sleepfm.progress import silent
     from sleepfm.recording.scorings.formats import read_events, read_scoring
     from sleepfm.recording.scorings.scoring import Scoring

@@ -7,9 +7,11 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
-from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, night_statistics
+from sleepfm.analysis.night_numbers import NightNumbers
+from sleepfm.analysis.night_span import night_span
+from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, statistics_of
 from sleepfm.library.library import Library
-from sleepfm.library.scored_night import scored_night, scored_version
+from sleepfm.library.scored_night import ScoredNight, scored_night, scored_version
 
 STRIP = {
     "tst": "TST",
@@ -26,6 +28,8 @@ STRIP = {
 _IN_PLACE_OF = {"odi3": "odi3_spo2"}
 _KEPT_NIGHTS = 16
 _kept: OrderedDict[tuple[object, ...], NightStatistics] = OrderedDict()
+_READY_NIGHTS = 4
+_ready: OrderedDict[tuple[object, int], tuple[tuple[object, ...], NightNumbers]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -96,11 +100,10 @@ def _current(library: Library, study: str, scoring: int) -> tuple[int, NightStat
             _kept.move_to_end(key)
             return version, _kept[key]
     night = scored_night(library, study, scoring)
-    found = night_statistics(
+    found = statistics_of(
         night.stages_n,
-        events=night.events,
+        _made_ready((library.home.database, scoring), night),
         looked_for=night.events_from.looked_for,
-        left_out=night.events_from.left_out,
         vitals=night.vitals,
         probabilities=night.open_probabilities_ns,
         temperature=night.temperature.value,
@@ -112,3 +115,23 @@ def _current(library: Library, study: str, scoring: int) -> tuple[int, NightStat
         while len(_kept) > _KEPT_NIGHTS:
             _kept.popitem(last=False)
     return version, found
+
+
+def _made_ready(place: tuple[object, int], night: ScoredNight) -> NightNumbers:
+    """Return a night made ready for its numbers; the one of last time where only stages have changed since."""
+    rests_on = (night.events, night.vitals, night.events_from.left_out, len(night.stages_n))
+    with _lock:
+        kept = _ready.get(place)
+    # the very same objects, which are never changed: nothing that was made anew can be taken for what it replaced
+    if kept is not None and kept[0][0] is rests_on[0] and kept[0][1] is rests_on[1] and kept[0][2:] == rests_on[2:]:
+        found = kept[1]
+    else:
+        found = NightNumbers.of(
+            night.events, night.vitals, night_span(len(night.stages_n), night.events), night.events_from.left_out
+        )
+    with _lock:
+        _ready[place] = (rests_on, found)
+        _ready.move_to_end(place)
+        while len(_ready) > _READY_NIGHTS:
+            _ready.popitem(last=False)
+    return found

@@ -13,7 +13,8 @@ from typing import Any
 
 from sleepfm.library.library import Library
 from sleepfm.library.review_patch import Patch
-from sleepfm.library.reviews import Review, content_sha256, document, review
+from sleepfm.library.review_states import content_sha256
+from sleepfm.library.reviews import Review, document, review
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.recording.scorings.tables import spreadsheet_safe
 from sleepfm.vocabulary import STAGE_NAMES, Stage

@@ -73,6 +73,12 @@ def add_to_log(
     return int(cursor.lastrowid or 0)
 
 
+def entry_key(connection: sqlite3.Connection, scoring: int, entry: int) -> str:
+    """Return the key of an entry of a review's log, which no other entry ever has; "" when there is none of this number."""
+    row = connection.execute("SELECT key FROM edits WHERE id = ? AND scoring = ?", (entry, scoring)).fetchone()
+    return "" if row is None else str(row["key"])
+
+
 def read_events(connection: sqlite3.Connection, scoring: int, identifier: str | None = None) -> dict[str, Event]:
     """Return the events of a review by id, in order of onset; only one of them when its id is given."""
     which = "" if identifier is None else " AND id = ?"

@@ -13,8 +13,10 @@ from sleepfm.errors import RequestError
 from sleepfm.library.event_sets import event_sets
 from sleepfm.library.events_origin import EventsOrigin, annotated_events
 from sleepfm.library.library import Library
-from sleepfm.library.review_standing import scored_by_hand
-from sleepfm.library.reviews import document, review
+from sleepfm.library.review_standing import events_origin, scored_by_hand
+from sleepfm.library.review_store import entry_key
+from sleepfm.library.reviews import Review, one_moment, review, stored_stages
+from sleepfm.library.standing_events import standing_events
 from sleepfm.library.study import StudyStatus
 from sleepfm.library.vitals import vitals_file
 from sleepfm.recording.scorings.scoring import Event
@@ -67,11 +69,13 @@ def scored_night(library: Library, study: str, scoring: int) -> ScoredNight:
         When its stored vitals or its recording cannot be read.
     """
     if _is_review(library, study, scoring):
-        _require_same_file(library, study, scoring)
-        content = document(library, scoring)
-        stages_n, shares_ns, events = content.stages, content.probabilities, tuple(content.events.values())
-        events_from = content.events_from
-        looked_at_n = scored_by_hand(library.connection, scoring)
+        with one_moment(library.connection):
+            about = review(library, scoring)
+            _require_same_file(library, study, about)
+            stages_n, _, shares_ns = stored_stages(library.connection, scoring)
+            events = standing_events(library.home, library.connection, about)
+            events_from = events_origin(library.connection, scoring)
+            looked_at_n = scored_by_hand(library.connection, scoring)
     else:
         stored = next((one.scoring for one in library.scorings(study) if one.id == scoring), None)
         if stored is None:
@@ -98,11 +102,11 @@ def _is_review(library: Library, study: str, scoring: int) -> bool:
     return row is not None
 
 
-def _require_same_file(library: Library, study: str, scoring: int) -> None:
+def _require_same_file(library: Library, study: str, about: Review) -> None:
     known = library.study(study)
     if known.status is StudyStatus.CHANGED:
         raise RequestError(f"{study}: {known.message}")
-    if known.sha256 != review(library, scoring).source_sha256:
+    if known.sha256 != about.source_sha256:
         raise RequestError(f"{study}: this scoring is of another file of the same name; begin a new one")
 
 
@@ -114,12 +118,14 @@ def scored_version(library: Library, study: str, scoring: int) -> tuple[int, obj
     RequestError
         When it is of another file than the study has now.
     """
-    row = library.connection.execute("SELECT version FROM reviews WHERE scoring = ? AND study = ?", (scoring, study)).fetchone()
-    version = 0 if row is None else int(row["version"])
-    if row is not None:
-        _require_same_file(library, study, scoring)
+    version, key = 0, ""
+    if _is_review(library, study, scoring):
+        about = review(library, scoring)
+        _require_same_file(library, study, about)
+        # numbers of a log are given out again when a library is put back to an older state, keys never
+        version, key = about.version, entry_key(library.connection, scoring, about.version)
     newest = library.connection.execute("SELECT max(id) FROM event_sets WHERE study = ?", (study,)).fetchone()[0]
-    return version, (version, newest, _changed_at(vitals_file(library, study)))
+    return version, (version, key, newest, _changed_at(vitals_file(library, study)))
 
 
 def _vitals(library: Library, study: str) -> Vitals | None:

@@ -21,7 +21,8 @@ from sleepfm.library.library import Library, StoredScoring
 from sleepfm.library.night_statistics import study_statistics
 from sleepfm.library.review_log import changes_since
 from sleepfm.library.review_proposal import proposal_words
-from sleepfm.library.reviews import ReviewDocument, ReviewState, document, is_as_signed
+from sleepfm.library.review_states import is_as_signed
+from sleepfm.library.reviews import ReviewDocument, ReviewState, document
 from sleepfm.library.scored_night import ScoredNight, scored_night
 from sleepfm.library.study import AUTOMATIC_ENGINES, Study
 from sleepfm.models.card import SIMULATED

@@ -25,18 +25,8 @@ from sleepfm.library.review_log import (
     log_names,
 )
 from sleepfm.library.review_standing import scored_by_hand
-from sleepfm.library.reviews import (
-    Review,
-    ReviewDocument,
-    ReviewState,
-    document,
-    file_trouble,
-    is_as_signed,
-    mark_reviewed,
-    reopen,
-    reviews_of,
-    sign,
-)
+from sleepfm.library.review_states import is_as_signed, mark_reviewed, reopen, sign
+from sleepfm.library.reviews import Review, ReviewDocument, ReviewState, document, file_trouble, reviews_of
 from sleepfm.library.study import Study
 from sleepfm.text import plain, printable
 from sleepfm.viewer.role_widgets import action_button, export_button, may

@@ -9,7 +9,7 @@ import streamlit as st
 from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library, StoredScoring
-from sleepfm.library.reviews import begin
+from sleepfm.library.review_begin import begin
 from sleepfm.library.study import Study, StudyStatus
 from sleepfm.text import plain, printable
 from sleepfm.viewer.role_widgets import action_button, may

@@ -17,8 +17,8 @@ import numpy as np
 from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits
-from sleepfm.library.reviews import begin
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.viewer.paging_benchmark import (
     BROWSER_FLAGS,

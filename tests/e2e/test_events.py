@@ -19,7 +19,8 @@ from sleepfm.analysis.event_indices import counted_in_sleep, made_ready
 from sleepfm.analysis.night_span import night_span
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
-from sleepfm.library.reviews import begin, document
+from sleepfm.library.review_begin import begin
+from sleepfm.library.reviews import document
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.viewer.asset_urls import asset_url
 from sleepfm.vocabulary import EventName

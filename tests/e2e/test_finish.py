@@ -12,9 +12,10 @@ from e2e.conftest import RunningApp, free_port, start_app, stop_app
 from explore_home import SHIPPED, explore_home
 
 from sleepfm.library.library import Library
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_patch import Patch
-from sleepfm.library.reviews import begin, document
+from sleepfm.library.reviews import document
 
 pytestmark = pytest.mark.browser
 

@@ -16,10 +16,12 @@ from make_edf import write_edf
 
 from sleepfm.library.library import Library
 from sleepfm.library.night_statistics import STRIP
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_log import log_entries
 from sleepfm.library.review_patch import Patch
-from sleepfm.library.reviews import ReviewDocument, begin, document, mark_reviewed, reopen
+from sleepfm.library.review_states import mark_reviewed, reopen
+from sleepfm.library.reviews import ReviewDocument, document
 from sleepfm.recording.scorings.scoring import Scoring
 
 pytestmark = pytest.mark.browser

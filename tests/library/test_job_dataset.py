@@ -19,9 +19,10 @@ from sleepfm.library import job_dataset
 from sleepfm.library.follow_up import store_outcomes
 from sleepfm.library.job_dataset import make_dataset
 from sleepfm.library.library import Library
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_patch import Patch
-from sleepfm.library.reviews import begin, sign
+from sleepfm.library.review_states import sign
 from sleepfm.library.training_data import LibraryChoice, dataset, dataset_parameters, datasets
 from sleepfm.progress import silent
 from sleepfm.recording.scorings.events_csv import write_events

@@ -12,7 +12,7 @@ import pytest
 from sleepfm.errors import RequestError
 from sleepfm.library.library import Library
 from sleepfm.library.model_use import StudyUse, made_by, remove_unused, uses
-from sleepfm.library.reviews import begin
+from sleepfm.library.review_begin import begin
 from sleepfm.models.card import Task
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.recording.scorings.scoring import Scoring

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
@@ -11,16 +12,20 @@ import numpy as np
 import pytest
 from make_edf import write_edf
 
+from sleepfm.analysis.night_numbers import NightNumbers
 from sleepfm.analysis.sleep_statistics import night_statistics
 from sleepfm.errors import RequestError
 from sleepfm.library import night_statistics as kept
+from sleepfm.library import standing_events
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
 from sleepfm.library.night_statistics import STRIP, numbers, study_statistics
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_patch import Patch
 from sleepfm.library.review_queue import NO_PROBABILITIES, NOTHING_LEFT, queue
-from sleepfm.library.reviews import begin, document, sign
+from sleepfm.library.review_states import sign
+from sleepfm.library.reviews import document
 from sleepfm.library.vitals import vitals_file
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.signals.vitals import NO_POSITION, Vitals
@@ -96,10 +101,53 @@ def test_the_numbers_follow_every_edit(library: Library) -> None:
     assert changed["ahi"] == pytest.approx(60 * 3 / 41)  # the hypopnea at 20 s lies in sleep now
 
 
+def test_events_are_read_and_made_ready_anew_only_when_one_of_them_changed(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scoring = reviewed(library, shares())
+    apply_edits(library, scoring, [Edit("x", "event", Patch(events=(("x", None, Event(700, 720, "Hypopnea")),)))], user="ada")
+    before = study_statistics(library, "night", scoring)["hypopneas"].value
+    assert before is not None
+    for module, name in ((standing_events, "read_events"), (kept, "NightNumbers")):
+        monkeypatch.setattr(module, name, None)  # calling it would fail
+    score(library, scoring, range(20, 30), 1, "s")
+    assert study_statistics(library, "night", scoring)["hypopneas"].value == before
+    monkeypatch.setattr(kept, "NightNumbers", NightNumbers)
+    moved = (
+        ("x", Event(700, 720, "Hypopnea"), None),
+        ("y", None, Event(800, 820, "Hypopnea")),
+        ("z", None, Event(900, 920, "RERA")),
+    )
+    apply_edits(library, scoring, [Edit("y", "event", Patch(events=moved))], user="bob")
+    with Library(library.home) as other:  # another connection, as the routes have one a thread
+        changed = study_statistics(other, "night", scoring)
+    assert (changed["hypopneas"].value, changed["reras"].value) == (before, 1)
+    apply_edits(library, scoring, [Edit("u", "undo")], user="bob")
+    assert study_statistics(library, "night", scoring)["reras"].why_none
+
+
+def test_a_library_put_back_to_an_older_state_is_not_taken_for_the_one_before(library: Library, tmp_path: Path) -> None:
+    scoring = reviewed(library, shares())
+    library.connection.execute(f"VACUUM INTO '{tmp_path / 'older'}'")
+    for key in ("a", "b"):
+        event = Patch(events=((key, None, Event(700, 720, "RERA")),))
+        apply_edits(library, scoring, [Edit(key, "event", event)], user="ada")
+    assert study_statistics(library, "night", scoring)["reras"].value == 2
+    home = library.home
+    library.close()
+    for name in ("library.sqlite", "library.sqlite-wal", "library.sqlite-shm"):
+        (home.root / name).unlink(missing_ok=True)
+    shutil.move(tmp_path / "older", home.database)
+    with Library(home) as back:
+        for number, to in enumerate((1, 2)):  # its log becomes as long as the lost one was
+            score(back, scoring, range(1, 2), to, f"s{number}")
+        assert study_statistics(back, "night", scoring)["reras"].value is None
+
+
 def test_what_has_not_changed_is_not_computed_again(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     scoring = reviewed(library, shares())
     first = study_statistics(library, "night", scoring)
-    monkeypatch.setattr(kept, "night_statistics", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(kept, "statistics_of", lambda *_, **__: pytest.fail("computed again"))
     assert study_statistics(library, "night", scoring) is first
     monkeypatch.undo()
     score(library, scoring, range(1, 2), 1, "a")

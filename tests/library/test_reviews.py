@@ -23,21 +23,12 @@ from sleepfm.administration.restore import restore
 from sleepfm.errors import RequestError, ScoringError, SleepFMError
 from sleepfm.library.event_sets import event_sets, remove_events, store_events
 from sleepfm.library.library import Library
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, ReviewLockedError, apply_edits
 from sleepfm.library.review_log import changes_since, log_count, log_csv, log_entries, log_json
 from sleepfm.library.review_patch import Patch, parse_patch
-from sleepfm.library.reviews import (
-    begin,
-    content_sha256,
-    document,
-    is_as_signed,
-    mark_reviewed,
-    reopen,
-    review,
-    reviews_of,
-    sign,
-    why_not_editable,
-)
+from sleepfm.library.review_states import content_sha256, is_as_signed, mark_reviewed, reopen, sign
+from sleepfm.library.reviews import document, review, reviews_of, why_not_editable
 from sleepfm.library.stored_scorings import first_places, scoring_at, stages_at
 from sleepfm.library.training_labels import PEOPLE, label_sources, scorers
 from sleepfm.recording.scorings.scoring import Event, Scoring

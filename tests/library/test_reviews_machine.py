@@ -15,11 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from make_edf import write_edf
 
 from sleepfm.library.library import Library
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits, can_undo_redo
 from sleepfm.library.review_log import changes_since
 from sleepfm.library.review_patch import Patch, parse_patch
 from sleepfm.library.review_standing import scored_by_hand
-from sleepfm.library.reviews import begin, document
+from sleepfm.library.reviews import document, one_moment, review
+from sleepfm.library.standing_events import standing_events
 from sleepfm.recording.scorings.scoring import Event, Scoring
 
 EPOCHS, SECONDS = 6, 190
@@ -174,6 +176,13 @@ class TwoPeople(RuleBasedStateMachine):
         assert found.events == self.events
         for user, stacks in self.stacks.items():
             assert can_undo_redo(self.library, self.scoring, user) == (bool(stacks.undo), bool(stacks.redo))
+
+    @invariant()
+    def what_memory_keeps_is_what_stands(self) -> None:
+        with one_moment(self.library.connection):
+            about = review(self.library, self.scoring)
+            kept = standing_events(self.library.home, self.library.connection, about)
+        assert kept == tuple(document(self.library, self.scoring).events.values())
 
     @invariant()
     def the_log_tells_the_whole_story(self) -> None:

@@ -21,8 +21,10 @@ from sleepfm.library.facts import store
 from sleepfm.library.job_prepare import prepare
 from sleepfm.library.library import Library
 from sleepfm.library.report_files import report_stamp, stored_report
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits
-from sleepfm.library.reviews import begin, document, sign
+from sleepfm.library.review_states import sign
+from sleepfm.library.reviews import document
 from sleepfm.progress import silent
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.identity import identity_of, traces_of

@@ -15,10 +15,11 @@ from sleepfm.administration.roles import Role
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.events_by_hand import events_by_hand
 from sleepfm.library.library import Library
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_log import LogEntry, changes_since
 from sleepfm.library.review_patch import Patch
-from sleepfm.library.reviews import ReviewState, begin, document, review
+from sleepfm.library.reviews import ReviewState, document, review
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.viewer.finish_sign import ROWS, change_words, remarks
 from sleepfm.viewer.signed_in import User

@@ -22,8 +22,10 @@ from sleepfm.administration.roles import Role
 from sleepfm.home import Home, open_home
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
+from sleepfm.library.review_begin import begin
 from sleepfm.library.review_log import changes_since
-from sleepfm.library.reviews import begin, document, mark_reviewed
+from sleepfm.library.review_states import mark_reviewed
+from sleepfm.library.reviews import document
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.runs.database import connect
 from sleepfm.viewer.library_source import LibrarySource

@@ -10,7 +10,7 @@ from make_edf import write_edf
 from sleepfm.errors import RequestError
 from sleepfm.library.imported_scorings import read_for_study, store_imported
 from sleepfm.library.library import Library
-from sleepfm.library.reviews import begin
+from sleepfm.library.review_begin import begin
 from sleepfm.recording.scorings.events_csv import write_events
 from sleepfm.recording.scorings.formats import WRITABLE, read_events, read_file
 from sleepfm.recording.scorings.scoring import Event, Scoring

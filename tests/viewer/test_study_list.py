@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from sleepfm.library.library import Library
-from sleepfm.library.reviews import begin, mark_reviewed, sign
+from sleepfm.library.review_begin import begin
+from sleepfm.library.review_states import mark_reviewed, sign
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.runs.table import Lane
 from sleepfm.viewer.study_list import study_row
