@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from sleepfm.cli.launching import add_launcher, queued, require_no_wait
 from sleepfm.cli.options import add_device, add_home, command, positive_int
 from sleepfm.errors import RequestError
 from sleepfm.home import open_home
+
+_MOST_NAMED = 5
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +54,24 @@ def _convert(options: argparse.Namespace, console: Console) -> int:
     if made is None:
         return 0
     lines = [f"{one['id']}: {len(one['channels'])} channels in {one['seconds']:.1f} s → {one['out']}" for one in made["records"]]
+    for remark in naming_remarks(made["records"]):
+        console.say(remark)
     return _finish(made, lines, console)
+
+
+def naming_remarks(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what has to be said of signals files that hold a name, code or birthdate of their recording's header."""
+    said = []
+    for what, where in (("id", "the study's id, which is the file's name,"), ("labels", "a channel's label")):
+        found = [one["id"] for one in records if what in one["naming"]]
+        if found:
+            more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+            said.append(
+                f"{', '.join(found[:_MOST_NAMED])}{more}: {where} holds a word or number of the recording's patient or"
+                " technician field, and so does the signals file; before you pass it on, convert a copy made by"
+                " `sleepfm deidentify`"
+            )
+    return said
 
 
 def _converted(options: argparse.Namespace, console: Console) -> dict[str, Any] | None:

@@ -20,11 +20,13 @@ from sleepfm.errors import Cancelled, MissingChannelsError, RecordingError, Requ
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.derivations import apply_corrections
 from sleepfm.recording.fingerprint import fingerprint
+from sleepfm.recording.identity import identity_of
 from sleepfm.recording.opening import open_recording
 from sleepfm.recording.recording import Channel, Recording
 from sleepfm.signals.dataset_names import unique_names
 from sleepfm.signals.recipes import RECIPES, Piece, UnusableChannelError, standardise
 from sleepfm.signals.store_writing import LAYOUTS, Layout, SignalsHeader, SignalToStore, create_signals
+from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import Kind, Modality
 
 _MOST_THREADS = 4
@@ -47,6 +49,9 @@ class ConvertRecord:
         Wall time, without process start.
     problems
         What is wrong with the header of the file and of the stored channels, as `sleepfm inspect` lists it.
+    naming
+        What of the signals file holds a name, code or birthdate of the recording's header: "id" (the file's name too) or
+        "labels". They are written all the same, for others read the file by them.
     reused
         The signals file was there already, made from the same bytes by the same recipe; what it does not hold (`left_out`,
         `problems`) is empty then.
@@ -64,6 +69,7 @@ class ConvertRecord:
     problems: list[str]
     source_sha256: str
     seconds: float
+    naming: tuple[str, ...] = ()
     reused: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -158,7 +164,20 @@ def convert_file(
             ],
             source_sha256=sha256,
             seconds=time.perf_counter() - started,
+            naming=naming(path, record_id, [text for one in channels for text in (one["label"], one["name"])]),
         )
+
+
+def naming(path: Path, record_id: str, labels: Iterable[str]) -> tuple[str, ...]:
+    """Return what of a signals file names the person, or a date of the person; the night's own date stands in it by design."""
+    identity = identity_of(path, with_the_night=False)
+    # in an id each letter outside of a-z is "_": then the file's name tells what it was
+    spelt = path.stem if record_id.startswith(study_id(path)) else ""
+    found = {
+        "id": identity.names_in(record_id) or identity.names_in(spelt),
+        "labels": any(identity.traces_in(label) for label in labels),
+    }
+    return tuple(what for what, names in found.items() if names)
 
 
 def check_options(recipe: str, layout: str) -> None:

@@ -27,7 +27,7 @@ from sleepfm.errors import Cancelled, RecordingError, RequestError, SleepFMError
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.opening import RECORDING_SUFFIXES
-from sleepfm.signals.conversion import ConvertRecord, check_options, convert_file
+from sleepfm.signals.conversion import ConvertRecord, check_options, convert_file, naming
 from sleepfm.signals.store import open_signals
 from sleepfm.signals.store_writing import Layout, make_folder
 from sleepfm.signals.study_ids import study_id
@@ -345,6 +345,7 @@ def _converted_before(task: _Task, progress: Progress) -> ConvertRecord | None:
                 problems=[],
                 source_sha256=sha256,
                 seconds=time.perf_counter() - started,
+                naming=naming(task.path, task.record_id, (text for one in signals.channels for text in (one.label, one.name))),
                 reused=True,
             )
     except RecordingError:

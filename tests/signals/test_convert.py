@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
+from sleepfm.cli.store import naming_remarks
 from sleepfm.errors import Cancelled, RecordingError, RequestError, SleepFMError
 from sleepfm.recording.edf import EdfRecording
 from sleepfm.signals.conversion import ConvertRecord
@@ -349,3 +350,24 @@ def test_plain_h5py_reads_it_without_plug_ins(tmp_path: Path) -> None:
         dataset = file["night/BAS/EEG C3-M2"]
         assert (dataset.compression, dataset.dtype, dataset.chunks) == (None, np.float16, (38_400,))
         assert file.attrs["simulated"] == np.False_
+
+
+def test_what_names_the_person_in_a_signals_file_is_said(tmp_path: Path) -> None:
+    records = []
+    for stem, label, patient in (
+        ("Müller_Åsa", "EEG C3-M2", "4711 F 12-NOV-1961 Müller_Åsa"),
+        ("night-1", "EEG Doe", "X F X Doe_Jane"),
+        ("1961-11-12", "EEG C3-M2", "X F 12-NOV-1961 X"),
+        ("night-2", "EEG C3-M2", "4711 F 12-NOV-1961 Doe_Jane"),
+    ):
+        edf = a_night(tmp_path / f"{stem}.edf", {label: 256.0})
+        raw = bytearray(edf.read_bytes())
+        raw[8:88] = patient.encode("latin-1").ljust(80)
+        edf.write_bytes(raw)
+        records.append(convert(edf, tmp_path / "out"))
+    assert [one.naming for one in records] == [("id",), ("labels",), ("id",), ()]
+    with open_signals(records[1].out) as signals:
+        assert signals.channels[0].label == "EEG Doe"  # by contract
+    said = naming_remarks([one.as_dict() for one in records])
+    assert [line.partition(":")[0] for line in said] == ["M_ller__sa, 1961-11-12", "night-1"]
+    assert all("sleepfm deidentify" in line and "Doe" not in line for line in said)
