@@ -8,6 +8,7 @@ likes. It keeps nothing to itself that a successor would need: what runs where s
 from __future__ import annotations
 
 import math
+import sqlite3
 import sys
 import threading
 import time
@@ -109,7 +110,8 @@ class Dispatcher:
             try:
                 if self.step():
                     idle_since = time.monotonic()
-            except SleepFMError as error:  # the disk is full, or the table busy: the workers go on, and so does this loop
+            # the disk is full or away, or the table busy: the workers go on, and so does this loop
+            except (SleepFMError, sqlite3.OperationalError, OSError) as error:
                 print(error, flush=True)
                 idle_since = time.monotonic()
                 time.sleep(_TROUBLE_S)

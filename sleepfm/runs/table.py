@@ -136,7 +136,7 @@ def seconds_left(progress: float, started_at: datetime, now: datetime | None = N
     if progress < 0.03:
         return None
     elapsed = ((now or datetime.now(UTC)) - started_at).total_seconds()
-    return elapsed * (1 - progress) / progress
+    return elapsed * (1 - progress) / progress if elapsed > 0 else None  # the clock was set back
 
 
 class JobTable:

@@ -25,6 +25,9 @@ from sleepfm.runs.table import Job, JobState, JobTable
 _REPORT_EVERY_S = 0.25
 _HARD_KINDS = ("conversion", "curve", "dataset", "embedding", "preflight")
 """Work for whole cohorts, and a trial of a training: like training, they stand back behind whoever waits for something."""
+_END_PATIENCE_S = 600.0
+"""How long a worker that is done waits for a full disk or a locked table: a row that cannot be closed would count as crashed."""
+_END_AGAIN_S = 5.0
 _ASKED_TO_END = "its process was asked to end, as when the machine is shut down"
 
 
@@ -79,12 +82,17 @@ def main(home_folder: str, identifier: str) -> int:
     if state is JobState.STOPPED:
         now = table.get(job.id)
         error = now.stop_words if now.stop_requested else _ASKED_TO_END
-    try:
-        table.end(job.id, state, result=result, error=error, attempt=attempt)
-    except SleepFMError as trouble:  # the dispatcher closes the row when it can, with these last words
-        print(f"{state.value}{f' ({error})' if error else ''}, but {trouble}", flush=True)
-        return 1
-    return 1 if state is JobState.FAILED else 0
+    deadline = time.monotonic() + _END_PATIENCE_S
+    while True:
+        try:
+            table.end(job.id, state, result=result, error=error, attempt=attempt)
+        except SleepFMError as trouble:
+            print(f"{state.value}{f' ({error})' if error else ''}, but {trouble}", flush=True)
+            if time.monotonic() > deadline:
+                return 1  # the dispatcher closes the row when it can, with these last words
+            time.sleep(_END_AGAIN_S)
+        else:
+            return 1 if state is JobState.FAILED else 0
 
 
 def _do(home: Home, job: Job, progress: _RowProgress | None) -> tuple[JobState, dict[str, Any] | None, str | None]:

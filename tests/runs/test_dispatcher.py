@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
+from sleepfm.errors import SleepFMError
 from sleepfm.home import Home, open_home
 from sleepfm.library.jobs import submit_folder_import
 from sleepfm.library.library import Library
@@ -240,3 +243,37 @@ def test_what_trains_stands_back_in_whatever_lane(
     table.claim(lane)
     assert worker.main(str(home.root), job.id) == 0
     assert stood == [kind] * back
+
+
+def test_a_worker_that_is_done_waits_for_the_table_to_take_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    end, refusals = JobTable.end, iter([SleepFMError("the library could not be written"), SleepFMError("the library is busy")])
+
+    def refused_twice(table: JobTable, *words: Any, **named: Any) -> bool:
+        for refusal in refusals:
+            raise refusal
+        return end(table, *words, **named)
+
+    monkeypatch.setattr(JobTable, "end", refused_twice)
+    monkeypatch.setattr(worker, "_END_AGAIN_S", 0.0)
+    monkeypatch.setattr(worker, "_do", lambda *_: (JobState.FINISHED, {"model": "m"}, None))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    table = JobTable(home)
+    job = table.add("import", lane=Lane.QUICK, title="x")
+    table.claim(Lane.QUICK)
+    assert worker.main(str(home.root), job.id) == 0
+    assert (table.get(job.id).state, table.get(job.id).result) == (JobState.FINISHED, {"model": "m"})
+
+
+def test_the_loop_goes_on_when_the_disk_is_away_for_a_while(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    troubles = iter([OSError(5, "Input/output error"), sqlite3.OperationalError("disk I/O error")])
+
+    def step(_: Dispatcher) -> bool:
+        for trouble in troubles:
+            raise trouble
+        return False
+
+    monkeypatch.setattr(Dispatcher, "step", step)
+    monkeypatch.setattr(dispatcher_module, "_TROUBLE_S", 0.0)
+    monkeypatch.setattr(dispatcher_module, "_IDLE_S", 0.2)
+    Dispatcher(home).run()
+    assert next(troubles, None) is None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import pytest
 from sleepfm.errors import RequestError
 from sleepfm.home import open_home
 from sleepfm.runs import devices
+from sleepfm.runs.launchers.local import LocalLauncher
 from sleepfm.runs.processes import Mark, identity, is_alive, kill_marked, mark_in, marked, spawn_detached
+from sleepfm.runs.table import JobTable, Lane
 
 FAMILY = """
 import subprocess, sys, time
@@ -136,3 +140,30 @@ def test_a_process_tells_which_gpus_it_was_given() -> None:
         process.wait()
     assert devices.gpus_of(process.pid) == ()
     assert devices.gpus_of(None) == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
+def test_a_run_is_asked_to_stop_also_after_the_clock_was_set_anew_and_a_stranger_with_its_pid_is_not(tmp_path: Path) -> None:
+    home = open_home(tmp_path)
+    table = JobTable(home)
+    job = table.add("import", lane=Lane.QUICK, title="x")
+    words = [sys.executable, "-c", "import time; time.sleep(60)"]
+    own = subprocess.Popen(words, env=os.environ | Mark(str(home.root), job.id, 1).environment())
+    stranger = subprocess.Popen(words)
+    launcher = LocalLauncher(home)
+    try:
+        deadline = time.monotonic() + 20
+        while not list(marked(home.root)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for process in (own, stranger):
+            started = identity(process.pid)
+            assert started is not None
+            row = replace(job, pid=process.pid, pid_started=started - 3600)
+            assert launcher.poll(row).alive is (process is own)
+            launcher.stop(row)
+        assert own.wait(timeout=20) == -signal.SIGTERM
+        assert stranger.poll() is None
+    finally:
+        for process in (own, stranger):
+            process.kill()
+            process.wait()

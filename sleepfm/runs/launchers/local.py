@@ -55,14 +55,13 @@ class LocalLauncher:
                 return LaunchState(alive=True)
             del self._started[job.id]
             return LaunchState(alive=False, words=f"its process {_ending(code)}")
-        # the clock that start times are told by may be set anew while a run goes on for days: then its mark tells that it is it
-        if is_alive(job.pid, job.pid_started) or self._mark(job).is_on(job.pid):
+        if self._lives(job):
             return LaunchState(alive=True)
         return LaunchState(alive=False, words="its process ended without a word (killed, or the machine went down)")
 
     def stop(self, job: Job) -> None:
         """Send SIGTERM to the worker; torchrun passes it on to its processes."""
-        if job.pid is not None and is_alive(job.pid, job.pid_started):
+        if job.pid is not None and self._lives(job):
             with contextlib.suppress(psutil.NoSuchProcess):
                 psutil.Process(job.pid).terminate()
 
@@ -70,6 +69,13 @@ class LocalLauncher:
         """End every process of the run, also when the worker itself is gone and only what it started is left."""
         kill_marked(self._home.root, lambda mark: mark.job == job.id)
         return True
+
+    def _lives(self, job: Job) -> bool:
+        """Tell whether the job's very process is there.
+
+        The clock that start times are told by may be set anew while a run goes on for days: then its mark tells that it is it.
+        """
+        return is_alive(job.pid, job.pid_started) or self._mark(job).is_on(job.pid)
 
     def _mark(self, job: Job) -> Mark:
         return Mark(str(self._home.root), job.id, job.attempt)
