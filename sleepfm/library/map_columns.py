@@ -31,7 +31,10 @@ _FIRST = (facts.SITE, facts.AGE, facts.SEX, "ahi")
 _UNITS = {facts.AGE: "years", "ahi": "per hour", "bmi": "kg/m²", "odi": "per hour", "plmi": "per hour"}
 _TITLES = {facts.SUBJECT: "Person", "ahi": "AHI", "bmi": "BMI", "odi": "ODI", "plmi": "PLMI"}
 _FACT, _STAGE, _RISK, _ORIGIN = "fact", "stage", "risk", "origin"
-_SCORE_NOTE = "relative: it ranks nights, it is no probability and no diagnosis"
+_SCORE_NOTE = (
+    "relative: it ranks nights, it is no probability and no diagnosis; a score for another age or sex than the tables state has"
+    " no colour"
+)
 _LEFT_OUT_NOTE = "; without age and sex it ranks people of the same age and sex only"
 SITE_COLUMN = f"{_FACT}:{facts.SITE}"
 PERSON_COLUMN = f"{_FACT}:{facts.SUBJECT}"
@@ -195,9 +198,10 @@ class _Scores:
 
 
 def _risk_table(library: Library) -> dict[str, _Scores]:
-    """Return the stored scores by the first digits of their head's weights, read again when one came or went."""
-    rows = present_rows(library)
-    return _read_risks(library.home, hash(tuple((row["id"], row["created_at"]) for row in rows)))
+    """Return the stored scores by the first digits of their head's weights, read again when one came or went, or an age did."""
+    stored = tuple((row["id"], row["created_at"]) for row in present_rows(library))
+    stated = tuple(tuple(sorted(facts.column(library, name).items())) for name in (facts.AGE, facts.SEX))
+    return _read_risks(library.home, hash((stored, stated)))
 
 
 @lru_cache(maxsize=2)

@@ -18,7 +18,7 @@ from sleepfm.inference.risk_result import RiskResult
 from sleepfm.library import facts
 from sleepfm.library.facts import Person
 from sleepfm.library.library import Library, StoredScoring
-from sleepfm.library.risks import risks
+from sleepfm.library.risks import risks, told_as_stated
 from sleepfm.text import printable
 from sleepfm.vocabulary import Modality
 
@@ -124,7 +124,9 @@ def night_pair(home: Home, first: str, second: str, model: str | None) -> NightP
         same_scorer = None not in scorings and len({_scorer(one) for one in scorings if one is not None}) == 1
         if None not in scorings and not same_scorer:
             notes.append("The nights were staged by different scorers: what differs may be the scorer, not the night.")
-        results = _results(library, [study.id for study in studies], model)
+        results = [] if model is None else [_scored(library, one, model) for one in people]
+        _require_comparable(model, results)
+        notes += [] if model is None else _told(library, people, results, model)
         numbers = _numbers(library, studies[0].id, studies[1].id)
         nights = tuple(
             OneNight(
@@ -136,7 +138,9 @@ def night_pair(home: Home, first: str, second: str, model: str | None) -> NightP
                 numbers={column: values[place] for column, values in numbers.items()},
                 result=result,
             )
-            for place, (study, person, scoring, result) in enumerate(zip(studies, people, scorings, results, strict=True))
+            for place, (study, person, scoring, result) in enumerate(
+                zip(studies, people, scorings, results or (None, None), strict=True)
+            )
         )
         distances = _distances(library, studies[0].id, studies[1].id, {one.subject for one in people})
     return NightPair((nights[0], nights[1]), model, same_scorer, known, distances, tuple(notes))
@@ -156,15 +160,39 @@ def _scorings(library: Library, first: str, second: str) -> tuple[StoredScoring 
     return next(iter(of_first), None), next(iter(of_second), None)
 
 
-def _results(library: Library, studies: list[str], model: str | None) -> list[RiskResult | None]:
-    if model is None:
-        return [None, None]
-    newest = [next((one.result for one in risks(library, study=study, model=model)), None) for study in studies]
-    if len({one.weights_sha256 for one in newest if one is not None}) > 1:
-        raise ModelError(f"{printable(model)}: the two nights were scored by different weights of this name; assess both again")
-    if len({one.demographics_left_out for one in newest if one is not None}) > 1:
-        raise ModelError(f"{printable(model)}: one score leaves age and sex out, the other does not; assess both again")
-    return newest
+def _scored(library: Library, person: Person, model: str) -> RiskResult | None:
+    """Return the newest result of a night for the age and sex that the tables state of it."""
+    stored = risks(library, person.study, model)
+    return next((one.result for one in stored if told_as_stated(person, one.age, one.sex)), None)
+
+
+def _require_comparable(model: str | None, results: list[RiskResult | None]) -> None:
+    there = [one for one in results if one is not None]
+    if len({one.weights_sha256 for one in there}) > 1:
+        raise ModelError(
+            f"{printable(model or '')}: the two nights were scored by different weights of this name; assess both again"
+        )
+    if len({one.demographics_left_out for one in there}) > 1:
+        raise ModelError(f"{printable(model or '')}: one score leaves age and sex out, the other does not; assess both again")
+
+
+def _told(library: Library, people: list[Person], results: list[RiskResult | None], model: str) -> list[str]:
+    """Return what to know of the ages and sexes that the nights were scored for."""
+    notes = [
+        f"{printable(one.study)} was scored by {printable(model)} for another age or sex than the tables state: that is left out."
+        for one, result in zip(people, results, strict=True)
+        if result is None and risks(library, one.study, model)
+    ]
+    first, second = results
+    if first is not None and second is not None and (first.age, first.sex) != (second.age, second.sex):
+        ages = " and ".join(_person_words(one) for one in (first, second))
+        notes.append(f"The nights were scored for different people ({ages}): part of the change is theirs, not the night's.")
+    return notes
+
+
+def _person_words(result: RiskResult) -> str:
+    told = ("" if result.age is None else f"{result.age:g} years", result.sex or "")
+    return " ".join(word for word in told if word)
 
 
 def _numbers(library: Library, first: str, second: str) -> dict[str, tuple[float, float]]:

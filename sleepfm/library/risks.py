@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from sleepfm.errors import RequestError
 from sleepfm.inference.risk_result import RiskResult, RiskSummary, read_scores, read_summary
 from sleepfm.library.channel_corrections import CorrectionsByMontage
-from sleepfm.library.facts import Person
+from sleepfm.library.facts import Person, people, person
 from sleepfm.library.library import Library
 from sleepfm.models.card import Sex
 from sleepfm.runs.database import transaction
@@ -90,7 +91,7 @@ def risks(library: Library, study: str | None = None, model: str | None = None) 
     ]
 
 
-def newest_summaries(library: Library, model: str, people: Mapping[str, Person]) -> tuple[dict[str, RiskSummary], set[str]]:
+def newest_summaries(library: Library, model: str, who: Mapping[str, Person]) -> tuple[dict[str, RiskSummary], set[str]]:
     """Return the newest scores, without their reasons, of each of these studies by the model of this name.
 
     Scores for another age or sex than the tables state of a person do not count: somebody asked what would be if. Quick for many
@@ -98,7 +99,7 @@ def newest_summaries(library: Library, model: str, people: Mapping[str, Person])
 
     Parameters
     ----------
-    people
+    who
         By study.
 
     Returns
@@ -109,15 +110,23 @@ def newest_summaries(library: Library, model: str, people: Mapping[str, Person])
     found: dict[str, RiskSummary] = {}
     other: set[str] = set()
     for row in _rows(library, model=model):
-        person = people.get(row["study"])
-        if person is None or person.study in found:
+        one = who.get(row["study"])
+        if one is None or one.study in found:
             continue
-        if _differs(row["age"], person.age) or _differs(row["sex"], person.sex):
-            other.add(person.study)
+        if not told_as_stated(one, row["age"], row["sex"]):
+            other.add(one.study)
         else:
             file = _file(library, row)
-            found[person.study] = _summary(file, file.stat().st_mtime_ns)
+            found[one.study] = _summary(file, file.stat().st_mtime_ns)
     return found, other - found.keys()
+
+
+def told_as_stated(person: Person, age: float | None, sex: Sex | None) -> bool:
+    """Return whether a score was made for the age and sex that the tables state of a person, as far as they state them.
+
+    Another one answers what would be if, and stands beside no score of anybody else.
+    """
+    return not (_differs(age, person.age) or _differs(sex, person.sex))
 
 
 def _differs(told: object, stated: object) -> bool:
@@ -135,7 +144,8 @@ def scores(
 ) -> dict[str, np.ndarray]:
     """Return the newest (condition,) log hazards of every study by these weights; a study without them is not in it.
 
-    Quicker than `risks`: of every file only the scores are read.
+    Scores for another age or sex than the tables state of a person do not count (`told_as_stated`). Quicker than `risks`: of
+    every file only the scores are read, once in a process.
 
     Parameters
     ----------
@@ -145,19 +155,39 @@ def scores(
         Only of simulated recordings, or only of real ones; None for both.
     """
     found: dict[str, np.ndarray] = {}
-    for row in _rows(library, weights_sha256=weights_sha256):
-        if row["study"] not in found and simulated in (None, bool(row["simulated"])):
-            score_k, left_out = read_scores(_file(library, row))
+    rows = [row for row in _rows(library, weights_sha256=weights_sha256) if simulated in (None, bool(row["simulated"]))]
+    who = people(library, {row["study"] for row in rows})
+    for row in rows:
+        if row["study"] not in found and told_as_stated(who[row["study"]], row["age"], row["sex"]):
+            file = _file(library, row)
+            score_k, left_out = _scores(file, file.stat().st_mtime_ns)
             if left_out == demographics_left_out:
                 found[row["study"]] = score_k
     return found
+
+
+@lru_cache(maxsize=4096)
+def _scores(file: Path, _mtime_ns: int) -> tuple[np.ndarray, bool]:
+    """Read scores once, and again should another file have come into its place."""
+    return read_scores(file)
 
 
 def ranks(library: Library, result: RiskResult) -> Ranks:
     """Return where a result's scores stand among the newest risk of every other study by the same weights.
 
     A real night stands among real ones only, a simulated one among simulated ones.
+
+    Raises
+    ------
+    RequestError
+        The result was made for another age or sex than the tables state of the person.
     """
+    own = person(library, result.study)
+    if not told_as_stated(own, result.age, result.sex):
+        stated = ", ".join(
+            words for words in ("" if own.age is None else f"{own.age:g} years", "" if own.sex is None else own.sex) if words
+        )
+        raise RequestError(f"this result was made for another age or sex than the tables state ({stated})")
     others = scores(
         library,
         result.weights_sha256,

@@ -221,6 +221,19 @@ def test_two_nights_side_by_side(own_library: Library) -> None:
     change_k = pair.nights[1].result.log_hazard_k - pair.nights[0].result.log_hazard_k
     np.testing.assert_allclose(change_k, 0.3)
     assert night_pair(own_library.home, "n000", "n000b", None).nights[0].result is None
+    store_risk(
+        own_library, "n000", [9.0, 9.0, 9.0], age=80.0
+    )  # what would be if, asked after the score for the age that is stated
+    (same, _) = night_pair(own_library.home, "n000", "n000b", "risky").nights
+    assert same.result.age == 40
+    facts.store(own_library, "n000", {"age": "80"})
+    older = night_pair(own_library.home, "n000", "n000b", "risky")
+    assert "(80 years female and 40 years female): part of the change is theirs" in " ".join(older.notes)
+    facts.store(own_library, "n000", {"age": "60"})
+    left_out = night_pair(own_library.home, "n000", "n000b", "risky")
+    assert left_out.nights[0].result is None
+    assert "n000 was scored by risky for another age or sex" in " ".join(left_out.notes)
+    facts.store(own_library, "n000", {"age": "40"})
     store_risk(own_library, "n000", [0.0, 0.0, 0.0], demographics_left_out=True)
     with pytest.raises(ModelError, match="leaves age and sex out"):
         night_pair(own_library.home, "n000", "n000b", "risky")

@@ -116,7 +116,8 @@ def test_a_score_that_was_stored_is_a_column_of_its_head(library: Library, night
     result = night_risk(a_night(), models(head()), age=57, sex="male", resamples=2)
 
     def store_for(study: str, shift: float) -> None:
-        of_study = replace(result, study=study, log_hazard_k=result.log_hazard_k + shift)
+        stated = facts.person(library, study)
+        of_study = replace(result, study=study, age=stated.age, sex=stated.sex, log_hazard_k=result.log_hazard_k + shift)
         store(library, of_study, {"key": "k", "source_sha256": library.study(study).sha256})
 
     assert not [one for one in choices(library, nights) if one.is_score]
@@ -133,6 +134,10 @@ def test_a_score_that_was_stored_is_a_column_of_its_head(library: Library, night
     store_for("p1-1", 2.0)
     newer = column(library, nights, offered[0].key)
     assert value_of(nights, newer, "p1-1") == np.float32(result.log_hazard_k[0] + 2)
+    facts.store(library, "p1-1", {"age": "7"})
+    stated = column(library, nights, offered[0].key)
+    assert np.isnan(value_of(nights, stated, "p1-1")), "it was made for another age"
+    assert value_of(nights, stated, "p0-1") == np.float32(result.log_hazard_k[0])
 
 
 # selections

@@ -12,6 +12,7 @@ import pytest
 from sleepfm.errors import RequestError
 from sleepfm.inference.risk import night_risk
 from sleepfm.inference.risk_result import RiskResult
+from sleepfm.library import facts
 from sleepfm.library.cohort_risk import models_with_risks
 from sleepfm.library.job_risk import assess, submit_risk
 from sleepfm.library.library import Library
@@ -89,6 +90,23 @@ def test_scores_are_ranked_among_the_newest_of_the_same_weights(library: Library
     assert (apart.of, apart.rank_k.tolist()) == (3, [2, 2, 1])  # real nights stand among real ones only
     assert set(scores(library, result.weights_sha256)) == set(studies)
     assert set(scores(library, result.weights_sha256, demographics_left_out=True)) == {left_out}
+
+
+def test_a_score_for_another_age_than_the_tables_state_is_ranked_with_none(
+    library: Library, tmp_path: Path, result: RiskResult
+) -> None:
+    studies = [add(library, tmp_path, f"night{number}") for number in range(3)]
+    for number, study in enumerate(studies):
+        put(library, result, study, log_hazard_k=result.log_hazard_k - number)
+        facts.store(library, study, {"age": "57", "sex": "male"})
+    put(library, result, studies[1], age=80.0, log_hazard_k=result.log_hazard_k + 99)  # what would be if
+    own = replace(result, study=studies[0])
+    assert (ranks(library, own).of, ranks(library, own).rank_k.tolist()) == (3, [1, 1, 1])
+    for changes in ({"age": 80.0}, {"sex": "female"}):
+        with pytest.raises(RequestError, match=r"another age or sex than the tables state \(57 years, male\)"):
+            ranks(library, replace(own, **changes))
+    facts.store(library, studies[1], {"age": "80"})
+    assert ranks(library, own).rank_k.tolist() == [2, 2, 2]
 
 
 @pytest.fixture
