@@ -16,6 +16,7 @@ from sleepfm.errors import Cancelled, MissingChannelsError, RequestError, SleepF
 from sleepfm.files import atomic_path
 from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.event_files import describe_events
+from sleepfm.inference.event_remarks import event_remarks
 from sleepfm.inference.event_scoring import score_events
 from sleepfm.inference.memory import peak_memory_mb
 from sleepfm.inference.night import Night, open_night
@@ -311,14 +312,18 @@ def _events(night: Night, shelf: Shelf, out: Path, run: _Run, *, settings: _Sett
 
 def _statistics(night: Night, out: Path, run: _Run) -> dict[str, Any]:
     scoring = read_scoring(out / "hypnogram.csv")
-    statistics = night_statistics(
+    events = run.details.get("events", {})
+    found = night_statistics(
         scoring.stages,
         events=read_events(out / "events.csv") if "events" in run.steps else (),
-        looked_for=run.details.get("events", {}).get("looked_for", ()),
-        left_out=run.details.get("events", {}).get("left_out", ()),
+        looked_for=events.get("looked_for", ()),
+        left_out=events.get("left_out", ()),
         vitals=None if night.recording is None else night.vitals(),
         probabilities=scoring.probabilities,
     )
+    why_none = run.failed.get("events", run.skipped.get("events", ""))
+    of_events = (f"Events are not scored: {why_none}.",) if why_none else event_remarks(events.get("provenance", {}))
+    statistics = replace(found, remarks=tuple(dict.fromkeys((*found.remarks, *of_events))))
     with atomic_path(out / "statistics.json") as temporary:
         temporary.write_text(json.dumps(statistics.as_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
     return {"defined": sum(item.value is not None for item in statistics.items), "remarks": list(statistics.remarks)}

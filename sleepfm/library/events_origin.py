@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from sleepfm.inference.event_remarks import event_remarks
 from sleepfm.library.event_sets import StoredEvents
 from sleepfm.library.library import Library
 from sleepfm.recording.scorings.event_texts import events_from_annotations, unclassified_annotations
@@ -75,11 +76,3 @@ def annotated_events(library: Library, study: str) -> tuple[tuple[Event, ...], E
 def left_out_of(provenance: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
     """Return the runs of 0-based epochs [first, stop) in which the maker of a set looked for nothing."""
     return tuple((int(first), int(stop)) for first, stop in provenance.get("left_out") or ())
-
-
-def event_remarks(provenance: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the maker of a set could not score, and what it warned of, each a sentence."""
-    skipped: Mapping[str, str] = provenance.get("skipped") or {}
-    label = provenance.get("label") or "the program"
-    said = [f"{what}: not scored by {label} ({why})." for what, why in skipped.items()]
-    return (*said, *(str(one) for one in provenance.get("warnings") or ()))

@@ -14,8 +14,9 @@ from sleepfm.analysis.sleep_statistics import NightStatistics, Statistic, night_
 from sleepfm.analysis.spectrogram import multitaper
 from sleepfm.analysis.spectrogram_choice import first_spectrogram
 from sleepfm.errors import ScoringError
+from sleepfm.inference.event_remarks import event_remarks
 from sleepfm.library.ahi_rule import ahi_rule
-from sleepfm.library.events_origin import event_remarks, left_out_of
+from sleepfm.library.events_origin import left_out_of
 from sleepfm.library.review_proposal import proposal_words
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.derivations import read_derivation

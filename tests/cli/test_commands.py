@@ -13,6 +13,8 @@ import h5py
 import pytest
 
 from sleepfm.cli.main import main
+from sleepfm.inference import pipeline
+from sleepfm.inference.event_scoring import EventScoring
 from tests.make_edf import write_edf
 
 ROOT = Path(__file__).parents[2]
@@ -157,17 +159,24 @@ def test_simulate_stage_agree_from_end_to_end(capsys: pytest.CaptureFixture[str]
 
 
 def test_run_writes_what_exists_and_says_what_it_skipped(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = ["--home", tmp_path / "home"]
-    steps = ["--steps", "convert,embed,stage"]
+    about = {"label": "psgscoring", "skipped": {"Hypopneas": "no airflow"}, "warnings": ["One leg only."]}
+    about |= {"looked_for": ["Arousal"], "left_out": [], "note": "made up"}
+    scored = EventScoring((), {}, {}, "psgscoring", "standard", about)
+    monkeypatch.setattr(pipeline, "score_events", lambda *_, **__: scored)  # minutes otherwise
+    steps = ["--steps", "convert,embed,stage,events,statistics"]
     found = run_json(capsys, "run", shared / "data/psg/ucddb018_eeg.edf", "--out", tmp_path / "o", *steps, *home)
     folder = tmp_path / "o" / "ucddb018_eeg"
     assert found["id"] == "ucddb018_eeg"
-    assert sorted(Path(file).name for file in found["files"]) == ["hypnogram.csv", "provenance.json", "signals.hdf5"]
-    assert set(found["steps"]) == {"convert", "stage"}
+    files = ["events.csv", "hypnogram.csv", "provenance.json", "signals.hdf5", "statistics.json"]
+    assert sorted(Path(file).name for file in found["files"]) == files
+    assert set(found["steps"]) == {"convert", "stage", "events", "statistics"}
     assert "encoder" in found["skipped"]["embed"]
-    assert found["skipped"]["events"] == "not asked for"
+    assert found["skipped"]["report"] == "not asked for"
+    remarks = json.loads((folder / "statistics.json").read_text("utf-8"))["remarks"]
+    assert remarks[-2:] == ["Hypopneas: not scored by psgscoring (no airflow).", "One leg only."]
     provenance = json.loads((folder / "provenance.json").read_text("utf-8"))
     assert provenance["skipped"] == found["skipped"]
     assert provenance["stage"]["engine"] == "yasa"
