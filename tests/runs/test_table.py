@@ -245,7 +245,7 @@ def test_on_a_full_disk_nothing_is_stored_and_it_is_said_in_a_line_until_there_i
     table.claim(Lane.HEAVY)
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite itself takes a transaction back that does not fit
-    with pytest.raises(SleepFMError, match="could not be written .*free some space"):
+    with pytest.raises(SleepFMError, match=r"could not be written .*free some space"):
         table.report(job.id, 0.5, "m" * 100_000)
     assert (table.get(job.id).progress, table.get(job.id).message) == (0.0, "starting")
     connection.execute("PRAGMA max_page_count = 100000")
