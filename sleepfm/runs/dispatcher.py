@@ -24,8 +24,9 @@ from sleepfm.runs.devices import gpus, gpus_of
 from sleepfm.runs.launchers import Handle, LaunchState, launcher_of
 from sleepfm.runs.processes import kill_marked, spawn_detached
 from sleepfm.runs.run_files import log_tail
-from sleepfm.runs.table import TRAINING_KINDS, Job, JobState, JobTable, Lane
+from sleepfm.runs.table import OPEN_STATES, TRAINING_KINDS, Job, JobState, JobTable, Lane
 
+_LOCK = "dispatcher.lock"
 _POLL_S = 0.1
 _CLUSTER_POLL_S = 1.0
 _IDLE_S = 3.0
@@ -42,6 +43,21 @@ def ensure_running(home: Home) -> None:
     process = spawn_detached(["sleepfm.runs.dispatcher", str(home.root)], home.runs / "dispatcher.log")
     # somebody must ask for its exit code, else it stays a zombie for as long as the app runs
     threading.Thread(target=process.wait, daemon=True).start()
+
+
+def nobody_works(home: Home) -> bool:
+    """Tell whether jobs are open and no dispatcher sees to them: the last one was killed."""
+    table = JobTable(home)
+    try:
+        if not table.list(states=OPEN_STATES, limit=1):
+            return False
+    finally:
+        table.close()
+    try:
+        with FileLock(home.runs / _LOCK, timeout=0):
+            return True
+    except Timeout:
+        return False
 
 
 def wait_for(table: JobTable, identifier: str, *, timeout_s: float) -> Job:
@@ -286,7 +302,7 @@ def main(home_folder: str) -> int:
     while True:
         try:
             # a newcomer waits a moment: the one that holds the lock may be about to leave without seeing the newest job
-            with FileLock(home.runs / "dispatcher.lock", timeout=_IDLE_S / 2):
+            with FileLock(home.runs / _LOCK, timeout=_IDLE_S / 2):
                 dispatcher = Dispatcher(home)
                 dispatcher.run()
         except Timeout:

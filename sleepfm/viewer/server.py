@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -20,11 +21,11 @@ from streamlit.runtime.pages_manager import PagesManager
 from sleepfm.administration.accounts import Accounts
 from sleepfm.administration.identity_provider import SECRETS_FILE, IdentityProvider, read_identity_provider
 from sleepfm.administration.readable_folders import require_folders_named
-from sleepfm.errors import RequestError
+from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.library.resident import end_resident, warm
 from sleepfm.runs.database import connect
-from sleepfm.runs.dispatcher import ensure_running
+from sleepfm.runs.dispatcher import ensure_running, nobody_works
 from sleepfm.runs.table import OPEN_STATES, JobTable
 from sleepfm.viewer.assets import app_folder
 from sleepfm.viewer.gate import Gate
@@ -42,7 +43,25 @@ from sleepfm.viewer.similar_routes import similar_routes
 from sleepfm.viewer.theme import STREAMLIT_THEME
 from sleepfm.viewer.uploads import upload_routes
 
+LOOK_EVERY_S = 30.0
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+async def see_to_the_queue(home: Home) -> None:
+    """Start a dispatcher anew where jobs are open and it is gone (out of memory, say), as long as the app runs.
+
+    Twice in a row, so that one that is about to begin or to leave counts as there.
+    """
+    gone = False
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            before, gone = gone, await asyncio.to_thread(nobody_works, home)
+            if before and gone:
+                await asyncio.to_thread(ensure_running, home)
+                gone = False
+        except (SleepFMError, OSError) as error:  # the disk is full, or the table busy: it is looked at again
+            logging.getLogger(__name__).warning("the queue could not be looked at: %s", error)
 
 
 def create_app(home: Home, sign_in: SignIn | None = None, names: OwnNames = LOCAL_ONLY) -> st.App:
@@ -67,7 +86,9 @@ def create_app(home: Home, sign_in: SignIn | None = None, names: OwnNames = LOCA
         threading.Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
         if any(home.indexes.glob("*")):  # neighbours are looked up here
             warm(home)
+        watch = asyncio.create_task(see_to_the_queue(home))
         yield
+        watch.cancel()
         end_resident()
 
     # Streamlit takes a folder called pages/ for its older way of multipage apps until app.py has run once; the first visitor

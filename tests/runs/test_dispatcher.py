@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home, open_home
@@ -22,7 +23,7 @@ from sleepfm.library.jobs import submit_folder_import
 from sleepfm.library.library import Library
 from sleepfm.runs import dispatcher as dispatcher_module
 from sleepfm.runs import worker
-from sleepfm.runs.dispatcher import Dispatcher, ensure_running, wait_for
+from sleepfm.runs.dispatcher import Dispatcher, ensure_running, nobody_works, wait_for
 from sleepfm.runs.kinds import KINDS
 from sleepfm.runs.launchers import Handle
 from sleepfm.runs.processes import is_alive
@@ -277,3 +278,15 @@ def test_the_loop_goes_on_when_the_disk_is_away_for_a_while(home: Home, monkeypa
     monkeypatch.setattr(dispatcher_module, "_IDLE_S", 0.2)
     Dispatcher(home).run()
     assert next(troubles, None) is None
+
+
+def test_open_jobs_that_no_dispatcher_sees_to_are_noticed(home: Home) -> None:
+    table = JobTable(home)
+    assert not nobody_works(home)
+    job = table.add("import", lane=Lane.QUICK, title="x")
+    assert nobody_works(home)
+    with FileLock(home.runs / "dispatcher.lock"):
+        assert not nobody_works(home)
+    assert nobody_works(home)
+    table.end(job.id, JobState.STOPPED)
+    assert not nobody_works(home)
