@@ -23,6 +23,12 @@ export function epochsToReview(night, document) {
   return night.marked.filter(({ epoch }) => !document.lookedAt.has(epoch));
 }
 
+/** Whether two scorings stand against each other: a review over the very stages that it began from is no comparison. */
+export function areCompared({ scorings: [first, second] }) {
+  if (!first?.proposed?.length || !second?.stages.length) return Boolean(second);
+  return second.stages.some((stage, at) => at < first.proposed.length && stage !== first.proposed[at]);
+}
+
 /** Epochs that both scorings scored and scored differently, each with who says what; `names` gives a stage's letters. */
 export function disagreements(first, second, names) {
   const found = [];

@@ -6,11 +6,12 @@
 import { ConnectionDialog } from "./connection_dialog.js";
 import { EventLayer } from "./event_layer.js";
 import { EventTable } from "./event_table.js";
+import { FollowedScoring } from "./followed_scoring.js";
 import { Overview } from "./overview.js";
 import { Keyboard } from "./keyboard.js";
 import { Navigation } from "./navigation.js";
 import { Scoring } from "./scoring.js";
-import { epochsToReview, nextEpoch } from "./scoring_jumps.js";
+import { areCompared, epochsToReview, nextEpoch } from "./scoring_jumps.js";
 import { SecondOpinion } from "./second_opinion.js";
 import { Settings } from "./settings.js";
 import { Toolbar } from "./toolbar.js";
@@ -50,6 +51,7 @@ class Viewer {
     this.opinion = new SecondOpinion((action) => this.act(action));
     this.navigation = new Navigation((epoch) => this.show(epoch), (epoch) => this.asked(epoch));
     this.scoring = new Scoring(this.settings, this.forScoring());
+    this.followed = new FollowedScoring((stages) => this.lowerChanged(stages));
     this.events.onChange(() => this.scoring.bar.showTool(this.events.isOn));
     this.connection = new ConnectionDialog(() => this.keyboard.focusUnlessTyping());
     this.simulated = element("div", { className: "simulated" });
@@ -72,6 +74,7 @@ class Viewer {
     this.store.close();
     this.opinion.close();
     this.scoring.close();
+    this.followed.close();
     this.events.close();
     this.table.close();
     this.overview.close();
@@ -129,6 +132,7 @@ class Viewer {
     this.panel.open(night, theme);
     const { routes, why_not: why, event_sets: eventSets, joined } = this.data;
     this.scoring.open(night, theme, { route: routes.review, why, eventSets, joined });
+    this.followed.open(night.scorings[1]?.review ?? null, { study, route: routes.review });
     this.events.open(night, this.scoring.document, theme);
     this.table.open(night, theme, { mayExport: this.data.may_export });
     this.overview.open(night, theme, this.data.routes.spectrogram, this.events);
@@ -281,6 +285,18 @@ class Viewer {
     this.overview.edited({ events: events.length > 0 });
   }
 
+  /** Whoever scores what is shown below has gone on. */
+  lowerChanged(stages) {
+    const { night } = this;
+    const wasCompared = night.compared;
+    night.scorings[1].stages = stages;
+    night.compared = areCompared(night);
+    night.to_review = epochsToReview(night, this.scoring.document);
+    if (this.navigation.epoch) this.toolbar.showEpoch(this.navigation.epoch);
+    if (night.compared === wasCompared) this.overview.edited({ events: false });
+    else this.overview.redraw();
+  }
+
   asked(epoch) {
     this.root.dataset.epoch = String(epoch);
     this.settings.part = this.partAfterJump ?? 0;
@@ -367,6 +383,9 @@ function simulatedText(night) {
 
 /** Turn the packed parts of an overview into arrays. */
 function decode(night) {
+  night.events ??= night.scorings[0].review.events;
+  const [, lower] = night.scorings;
+  if (lower?.review) lower.stages = lower.review.stages; // those of its version
   for (const scoring of night.scorings) {
     if (scoring.probabilities) scoring.probabilities = new Uint16Array(bytesFromBase64(scoring.probabilities).buffer);
   }

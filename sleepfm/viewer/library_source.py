@@ -16,7 +16,7 @@ from sleepfm.recording.quality import QualityReport
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.event_texts import events_from_annotations
 from sleepfm.recording.scorings.scoring import Event
-from sleepfm.viewer.review_answers import review_json
+from sleepfm.viewer.review_answers import followed_json, review_json
 from sleepfm.viewer.signed_in import User
 from sleepfm.viewer.study_source import NamedScoring
 
@@ -78,6 +78,10 @@ class LibrarySource:
     def review(self, scoring_id: str, user: User) -> dict[str, Any]:
         """Return a review as the browser gets it."""
         return review_json(self.library, int(scoring_id), user)
+
+    def followed(self, scoring_id: str) -> dict[str, Any]:
+        """Return of a review what it takes to follow its stages."""
+        return followed_json(self.library, int(scoring_id))
 
     def quality(self, study_id: str) -> QualityReport | None:
         """Return the quality report, None until the study was prepared."""

@@ -36,6 +36,9 @@ SPECTRUM_PERCENTILES = (5.0, 98.0)
 def overview(source: StudySource, study_id: str, chosen: Sequence[str], user: User) -> dict[str, Any]:
     """Return everything but the signals, ready for JSON.
 
+    The events stand in the review of the upper scoring where it has one, and are not given twice; of a lower scoring that is
+    somebody's review there is what it takes to follow it (`review_answers.followed_json`).
+
     Parameters
     ----------
     source, study_id
@@ -49,8 +52,9 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str], user: Us
     epochs = max(1, int(np.ceil(recording.duration_s / EPOCH_S - 1e-6)))
     by_id = {scoring.id: scoring for scoring in source.scorings(study_id)}
     scorings = [by_id[one] for one in dict.fromkeys(chosen) if one in by_id]
-    reviews = [source.review(one.id, user) if one.by_person else None for one in scorings]
-    proposed = reviews[0]["proposed"] if reviews and reviews[0] is not None else None
+    reviewed = source.review(scorings[0].id, user) if scorings and scorings[0].by_person else None
+    followed = [source.followed(one.id) if one.by_person else None for one in scorings[1:]]
+    proposed = None if reviewed is None else reviewed["proposed"]
     marks = [mark for mark in review_marks(scorings, proposed) if mark.epoch <= epochs]
     quality = source.quality(study_id)
     return {
@@ -63,11 +67,11 @@ def overview(source: StudySource, study_id: str, chosen: Sequence[str], user: Us
         **_traces(recording),
         "scorings": [
             _scoring(scoring, epochs, simulated_recording=recording.simulated) | {"review": review}
-            for scoring, review in zip(scorings, reviews, strict=True)
+            for scoring, review in zip(scorings, [reviewed, *followed], strict=False)
         ],
         "compared": are_compared(scorings, proposed),
         "to_review": [{"epoch": mark.epoch, "why": mark.why} for mark in marks],
-        "events": reviews[0]["events"] if reviews and reviews[0] is not None else _events(source.events(study_id)),
+        "events": _events(source.events(study_id)) if reviewed is None else None,
         "quality": None if quality is None else _quality(quality, recording, epochs),
         "spectrograms": _spectrograms(source.spectrograms(study_id), recording, [*scorings, *by_id.values()]),
     }

@@ -12,7 +12,7 @@ from sleepfm.library.review_edits import can_undo_redo
 from sleepfm.library.review_log import LogEntry, changes_since
 from sleepfm.library.review_patch import event_json
 from sleepfm.library.review_standing import scored_by_hand
-from sleepfm.library.reviews import Review, document, review, why_locked
+from sleepfm.library.reviews import Review, document, one_moment, review, stored_stages, why_locked
 from sleepfm.viewer.signed_in import User
 
 
@@ -39,6 +39,14 @@ def review_json(library: Library, scoring: int, user: User) -> dict[str, Any]:
         "events": [{"id": identifier, **(event_json(event) or {})} for identifier, event in content.events.items()],
         **standing_json(library, content.review, user),
     }
+
+
+def followed_json(library: Library, scoring: int) -> dict[str, Any]:
+    """Return what a browser that only shows a review needs: `scoring`, `version` and its `stages`, all of one moment."""
+    with one_moment(library.connection):
+        about = review(library, scoring)
+        stages, _, _ = stored_stages(library.connection, scoring)
+    return {"scoring": str(scoring), "version": about.version, "stages": stages.tolist()}
 
 
 def standing_json(library: Library, about: Review, user: User) -> dict[str, Any]:

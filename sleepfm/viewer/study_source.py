@@ -60,6 +60,10 @@ class StudySource(Protocol):
         """Return a review as the browser gets it (`sleepfm.viewer.review_answers.review_json`)."""
         ...
 
+    def followed(self, scoring_id: str) -> dict[str, Any]:
+        """Return of a review what it takes to follow its stages (`sleepfm.viewer.review_answers.followed_json`)."""
+        ...
+
     def quality(self, study_id: str) -> QualityReport | None:
         """Return the quality report, None until it was made."""
         ...

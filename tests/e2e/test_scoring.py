@@ -405,3 +405,13 @@ def test_somebody_elses_scoring_is_not_edited_by_accident(tab: Any, app: Running
     with Library.open(app.home) as library:
         assert int(document(library, number).stages[19]) == 4
         assert log_entries(library, number)[0].user == ME
+        tab.get_by_label("Lower hypnogram").click()
+        tab.get_by_role("option", name=ME).click()
+        below = viewer.locator(".chip").nth(1)
+        below.get_by_text(ME).wait_for()
+        own = begin(library, STUDY, scorer=ME, user=ME)  # the lower one follows, too: here its scorer goes on elsewhere
+        before = int(document(library, own).stages[20])
+        after = (before + 1) % 5
+        assert not apply_edits(library, own, [Edit("below", "score", Patch(((21, before, after),)))], user=ME).refused
+        tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when somebody looks at the page again
+        below.get_by_text(NAMES[after], exact=True).wait_for()

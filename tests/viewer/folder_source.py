@@ -41,6 +41,9 @@ class FolderSource:
     def review(self, scoring_id: str, user: User) -> dict[str, Any]:
         raise RequestError(f"no review {scoring_id} by {user.name} here")
 
+    def followed(self, scoring_id: str) -> dict[str, Any]:
+        raise RequestError(f"no review {scoring_id} here")
+
     def quality(self, study_id: str) -> QualityReport | None:
         return self.reports.get(study_id)
 

@@ -25,7 +25,7 @@ from sleepfm.library.library import Library
 from sleepfm.library.review_begin import begin
 from sleepfm.library.review_log import changes_since
 from sleepfm.library.review_states import mark_reviewed
-from sleepfm.library.reviews import document
+from sleepfm.library.reviews import document, review
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.runs.database import connect
 from sleepfm.viewer.library_source import LibrarySource
@@ -164,7 +164,14 @@ def test_the_overview_holds_the_review_and_its_events(server: Server, library: L
     shown = asking(server, f"/sleepfm/overview?study={night}&upper={scoring}&lower={engine}").json()
     assert shown["scorings"][0]["review"]["scorer"] == "ada"
     assert shown["scorings"][1]["review"] is None
-    assert [event["name"] for event in shown["events"]] == ["Arousal", "Snore"]
+    assert shown["events"] is None  # they are not sent twice
+    assert [event["name"] for event in shown["scorings"][0]["review"]["events"]] == ["Arousal", "Snore"]
+    other = begin(library, night, scorer="bob", user="bob", base=engine)
+    below = asking(server, f"/sleepfm/overview?study={night}&upper={scoring}&lower={other}").json()["scorings"][1]["review"]
+    assert below == {"scoring": str(other), "version": review(library, other).version, "stages": [2] * EPOCHS}
+    score_of_other = edits(server, night, other, score("o", [3, 2, 4]), user="bob:scorer")
+    told = asking(server, f"/sleepfm/review/changes?study={night}&scoring={other}&since={below['version']}", user="vera:viewer")
+    assert (score_of_other.status, [one["stages"] for one in told.json()["changes"]]) == (200, [[[3, 4]]])
 
 
 def test_a_conflict_is_409_and_a_lock_423_and_both_say_why(server: Server, library: Library, night: str) -> None:
