@@ -171,7 +171,13 @@ def show_assess(library: Library, study: Study, choices: list[ModelChoice], runn
 
 
 def show_notices(
-    library: Library, study: Study, choices: list[ModelChoice], stored: list[StoredRisk], running: Job | None
+    library: Library,
+    study: Study,
+    choices: list[ModelChoice],
+    stored: list[StoredRisk],
+    *,
+    model: ModelChoice | None,
+    running: Job | None,
 ) -> None:
     """Say what went wrong, and what is missing."""
     refused = st.session_state.pop("risk refused", None)
@@ -190,7 +196,9 @@ def show_notices(
             icon=":material/inventory_2:",
         )
     elif not stored and running is None and study.status not in UNREADABLE:
-        st.info("Nothing was assessed of this night yet: say age and sex above and press Assess.", icon=":material/monitoring:")
+        asked = "say age and sex above" if model is None or model.card.takes_demographics else ""
+        steps = [step for step in ("choose a model above" if model is None else "", asked, "press Assess") if step]
+        st.info(f"Nothing was assessed of this night yet: {', then '.join(steps)}.", icon=":material/monitoring:")
 
 
 def choose_result(study: Study, stored: list[StoredRisk]) -> StoredRisk:
@@ -238,7 +246,7 @@ def show_one_night(library: Library, top: DeltaGenerator) -> None:
         choices = model_choices(Shelf(library.home.models))
         model = show_assess(library, study, choices, running)
     stored = risks(library, study.id)
-    show_notices(library, study, choices, stored, running)
+    show_notices(library, study, choices, stored, model=model, running=running)
     if not stored:
         show_warnings(study, model, None)
         return

@@ -100,11 +100,11 @@ def show_choices(
         go(study=chosen)
     labels = {one.name: printable(one.label) for one in encoders}
     current = None if encoder is None else encoder.name
-    named = pick("Encoder", list(labels), current, width=205, words=labels.__getitem__, place="Choose an encoder")
+    named = pick("Encoder", list(labels), current, width=198, words=labels.__getitem__, place="Choose an encoder")
     if named != current:
         go(encoder=named)
     modalities = [modality.value for modality in Modality]
-    query = pick("Query", modalities, asked.modality.value, width=138, words=lambda one: f"ask with {one}")
+    query = pick("Query", modalities, asked.modality.value, width=148, words=lambda one: f"ask with {one}")
     if query != asked.modality:
         go(query=query)
     target = pick("Target", modalities, asked.target.value, width=150, words=lambda one: f"look for {one}")

@@ -126,8 +126,9 @@ def risk_groups(years_n: np.ndarray, event_n: np.ndarray, score_n: np.ndarray, g
     limits = np.quantile(score_n, np.arange(1, groups) / groups)
     group_n = np.searchsorted(limits, score_n, side="left")
     ticks_t = year_ticks(float(years_n.max()))
+    alone = bool((group_n == group_n[0]).all())
     found = tuple(
-        _group(_label(group, groups), years_n[inside_n], event_n[inside_n], score_n[inside_n], ticks_t)
+        _group("everybody" if alone else _label(group, groups), years_n[inside_n], event_n[inside_n], score_n[inside_n], ticks_t)
         for group in range(groups)
         if (inside_n := group_n == group).any()
     )

@@ -172,7 +172,7 @@ def _row(result: RiskResult, models: RiskModels, k: int) -> dict[str, Any]:
         "beats_age_and_sex": None if reference is None else reference.beats_demographics(k),
         BASE: _rounded(result.base_k[k]),
         **{player: _rounded(result.shapley_pk[p, k]) for p, player in enumerate(result.players)},
-        **{f"without_{player}": _rounded(result.ablation_pk[p, k]) for p, player in enumerate(result.players)},
+        **{f"with_minus_without_{player}": _rounded(result.ablation_pk[p, k]) for p, player in enumerate(result.players)},
     }
 
 

@@ -33,6 +33,7 @@ from sleepfm.viewer.cohort_risk_nights import (
     stage_figure,
 )
 from sleepfm.viewer.cohort_risk_view import RiskView, ViewFigure, ViewTable, condition_words
+from sleepfm.viewer.map_words import counted
 from sleepfm.viewer.risk_words import interval, minus
 
 
@@ -126,8 +127,8 @@ def cohort_view(home: Home, question: CohortQuestion) -> RiskView:
     names = {one.phecode: condition_words(one) for one in found.conditions}
     events = int(found.event_n.sum())
     said = [
-        f"{found.scored} people with a risk by {printable(found.model)}; {len(found.people)} of them with a follow-up of {name}:"
-        f" {events} events. {NIGHT_RULE}",
+        f"{counted(found.scored, 'person', 'people')} with a risk by {printable(found.model)}; {len(found.people)} with a"
+        f" follow-up of {name}: {counted(events, 'event', 'events')}. {NIGHT_RULE}",
         found.seen,
     ]
     figures: list[ViewFigure | None] = []
@@ -164,7 +165,7 @@ def cohort_view(home: Home, question: CohortQuestion) -> RiskView:
 def _warnings(found: CohortAnswer, events: int) -> tuple[str, ...]:
     warnings = [found.reason] if found.reason else []
     if found.people and events < FEWEST_EVENTS:
-        warnings.append(f"Only {events} events: too few to conclude anything from.")
+        warnings.append(f"Only {counted(events, 'event', 'events')}: too few to conclude anything from.")
     if found.trained_on == SIMULATED:
         warnings.append(simulated_warning(found.model, simulated_recording=found.simulated == len(found.people)))
     if 0 < found.simulated < len(found.people):

@@ -17,6 +17,7 @@ from sleepfm.viewer.theme import GRID, INK, QUIET_INK
 MOST_BARS = 8
 _MEASURED = "#2f6fab"
 _ROW_PX = 24
+_MOST_LETTERS = 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +71,19 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
+def _shortened(name: str, *, fifths: bool) -> str:
+    """Return a group's name for the figure's margin; the limits of a fifth stay whole, since a cut number is another one."""
+    name = printable(name)
+    return name if fifths or len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"
+
+
 def purity_figure(one: ColumnPurity) -> go.Figure | None:
     """Draw the share of each group with its interval, and chance as a line; None where there is nothing to draw."""
     groups = sorted(one.found.by_label.items(), key=lambda item: (-item[1][0].n, item[0]))[:MOST_BARS]
     if one.found.share.value is None or not groups:
         return None
     groups = sorted(groups, key=lambda item: item[0], reverse=True)
-    names = [f"{printable(one.names[label])[:14]} (n {estimate.n:,})" for label, (estimate, _) in groups]
+    names = [f"{_shortened(one.names[label], fifths=one.fifths)} (n {estimate.n:,})" for label, (estimate, _) in groups]
     value = np.array([np.nan if estimate.value is None else 100 * estimate.value for _, (estimate, _) in groups])
     low = np.array([np.nan if estimate.low is None else 100 * estimate.low for _, (estimate, _) in groups])
     high = np.array([np.nan if estimate.high is None else 100 * estimate.high for _, (estimate, _) in groups])
@@ -119,7 +126,8 @@ def purity_figure(one: ColumnPurity) -> go.Figure | None:
         plot_bgcolor="#ffffff",
         xaxis={
             "title": {"text": "share of neighbours (%)", "font": {"size": 11, "color": QUIET_INK}, "standoff": 4},
-            "range": [0, 100],
+            "range": [0, 104],  # room for the 100 and for a whisker's end
+            "tickvals": [0, 50, 100],
             "gridcolor": GRID,
             "zeroline": False,
         },

@@ -25,9 +25,9 @@ _USUAL_YEAR = 5.0
 _CHOSEN = "risk condition"
 _WIDTHS = {
     "Phecode": 70,
-    "Condition": 180,
+    "Condition": 172,
     "95 % interval": 104,
-    "Beside age and sex": 186,
+    "Beside age and sex": 178,
     "95 % band": 98,
     "C-index": 64,
     "C interval": 94,
@@ -135,8 +135,8 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
         "Log hazard": "The score: relative to other people, no probability.",
         "95 % interval": "Bootstrap over 5-min windows: how much the score depends on which parts of the night were seen.",
         "Percentile": "How many per cent of the reference people have a lower score.",
-        "Rank": "Among this library's nights with a result by the same weights for the age and sex that the tables state, real and "
-        "simulated ones apart; 1 is the highest.",
+        "Rank": "Among this library's nights with a result by the same weights for the age and sex that the tables state, real "
+        "and simulated ones apart; 1 is the highest.",
         "Age + sex, %": "The same probability from a model that knows age and sex only.",
         "C-index": "How well the model orders people by time to the event: 0.5 is chance, 1 is perfect. From held-out people.",
         "C age + sex": "The C-index of age and sex alone, on the same people.",

@@ -149,7 +149,7 @@ def reasons_table(of: Reasons) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(REASON_COLUMNS))
 
 
-REASON_COLUMNS = ("", "Change of the score", "95 % interval", "When left out", "95 % interval ")
+REASON_COLUMNS = ("", "Change of the score", "95 % interval", "With minus without it", "95 % interval ")
 """The last has a blank behind it: two columns of a table need different names."""
 
 
@@ -170,13 +170,13 @@ def reasons_csv(result: RiskResult, k: int, reference: Reference | None) -> str:
             "change": step.change,
             "low": step.low,
             "high": step.high,
-            "left_out": step.left_out,
-            "left_out_low": step.left_out_low,
-            "left_out_high": step.left_out_high,
+            "with_minus_without": step.left_out,
+            "with_minus_without_low": step.left_out_low,
+            "with_minus_without_high": step.left_out_high,
         }
         for step in of.steps
     ]
     rows.append({**about, "step": of.score_name, "change": of.score, "low": of.low, "high": of.high})
-    columns = [*about, "step", "change", "low", "high", "left_out", "left_out_low", "left_out_high"]
+    columns = [*about, "step", "change", "low", "high", "with_minus_without", "with_minus_without_low", "with_minus_without_high"]
     text: str = pd.DataFrame(rows, columns=columns).to_csv(index=False, lineterminator="\n")
     return text

@@ -22,6 +22,7 @@ from sleepfm.text import plain, printable
 from sleepfm.viewer.chart_export import show_chart
 from sleepfm.viewer.cohort_risk_view import RiskView
 from sleepfm.viewer.cohort_risk_views import cohort_view, matched_view, nights_view
+from sleepfm.viewer.map_words import counted
 from sleepfm.viewer.risk_choices import batch_seconds_left, model_choices
 from sleepfm.viewer.role_widgets import action_button, export_button
 from sleepfm.viewer.words import time_left_words
@@ -127,7 +128,7 @@ def _scored_by(library: Library, nothing: str | None = None) -> str | None:
     return st.selectbox(
         "Scores by",
         choices,
-        format_func=lambda one: str(nothing) if one is None else f"{printable(one)} ({counts[one]} nights)",
+        format_func=lambda one: str(nothing) if one is None else f"{printable(one)} ({counted(counts[one], 'night', 'nights')})",
         key=f"risk scores {nothing}",
         width=250,
     )
@@ -168,7 +169,7 @@ def _assess_many(library: Library, subset: str | None) -> bool:
                     st.rerun()
                 done = fresh.jobs.list(states=(JobState.FINISHED,), kinds=("risk",), limit=_PACE_OF)
                 row = st.container(horizontal=True, vertical_alignment="center", width="content")
-                words = f"{len(still)} nights to assess{time_left_words(batch_seconds_left(still, done))}"
+                words = f"{counted(len(still), 'night', 'nights')} to assess{time_left_words(batch_seconds_left(still, done))}"
                 row.progress(max(0.0, 1 - len(still) / started), plain(words), width=330)
                 if action_button("Cancel all", place=row):
                     for one in still:
@@ -192,7 +193,9 @@ def _assess_many(library: Library, subset: str | None) -> bool:
         else:
             left_out = "".join(f"; {study}: {why}" for study, why in list(asked.left_out.items())[:3])
             more = f"; {len(asked.left_out)} left out{left_out}" if asked.left_out else ""
-            st.session_state["risk many said"] = f"{len(asked.queued)} nights queued, {len(asked.there)} were there already{more}"
+            st.session_state["risk many said"] = (
+                f"{counted(len(asked.queued), 'night', 'nights')} queued, {len(asked.there)} there already{more}"
+            )
         st.rerun()
     return False
 

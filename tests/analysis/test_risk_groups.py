@@ -70,7 +70,9 @@ def test_curves_and_people_at_risk_are_those_of_counting() -> None:
 
 def test_one_score_or_no_event_is_nothing_to_test() -> None:
     years_n, event_n, score_n = people(30, 1)
-    assert "the same score" in risk_groups(years_n, event_n, np.zeros(30)).reason
+    same = risk_groups(years_n, event_n, np.zeros(30))
+    assert "the same score" in same.reason
+    assert [group.label for group in same.groups] == ["everybody"]
     calm = risk_groups(years_n, np.zeros(30, bool), score_n)
     assert calm.log_rank is None
     assert "no events" in calm.reason

@@ -146,6 +146,7 @@ def test_conditions_are_found_by_name_and_stored_results_are_kept_apart(tab: Any
 def test_a_real_night_waits_for_a_simulated_model_to_be_named_and_for_age_and_sex(tab: Any, app: RunningApp) -> None:
     open_risk(tab, app, "real")
     assert tab.get_by_role("button", name="Assess").count() == 0
+    tab.get_by_text("choose a model above, then say age and sex above, then press Assess").wait_for()
     choose(tab, "Model", re.compile("demo-disease"))
     tab.get_by_text("What it says of a real recording means nothing").wait_for()
     assert tab.get_by_role("button", name="Assess").is_disabled()

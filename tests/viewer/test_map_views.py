@@ -65,8 +65,20 @@ def test_purity_says_share_chance_n_and_people(library: Library, nights: StoredM
     assert figure is not None
     assert list(figure.data[0].x) == [100 * (one[0].value or 0) for one in reversed(found.found.by_label.values())]
     assert figure.layout.xaxis.title.text == "share of neighbours (%)"
-    _, of_age = purity_words(column_purity(nights, column(library, nights, "fact:age")), "nights")
-    assert "in the same fifth of Age" in of_age
+    for number, study in enumerate(nights.studies):
+        facts.store(
+            library, study, {"age": f"{30 + 0.123 * number:.3f}", "site": "a clinic of a long name" if number % 2 else "B"}
+        )
+    by_age = column_purity(nights, column(library, nights, "fact:age"))
+    assert "in the same fifth of Age" in purity_words(by_age, "nights")[1]
+    fifths = purity_figure(by_age)
+    assert fifths is not None
+    assert [words.rpartition(" (n ")[0] for words in reversed(fifths.layout.yaxis.ticktext)] == list(
+        by_age.names
+    )  # no number cut
+    sites = purity_figure(column_purity(nights, column(library, nights, "fact:site")))
+    assert sites is not None
+    assert sites.layout.yaxis.ticktext[0] == "a clinic of a… (n 20)"
 
 
 def test_one_site_has_no_purity_and_says_why(library: Library, nights: StoredMap) -> None:

@@ -130,7 +130,7 @@ def test_the_file_has_the_full_numbers() -> None:
     assert changes[-1] == pytest.approx(result.log_hazard_k[1], abs=1e-15)
     assert {row["measured_from"] for row in rows} == {"reference"}
     assert rows[2]["step"] == "Brain and eyes (BAS)"
-    assert float(rows[2]["left_out"]) == pytest.approx(result.ablation_pk[0, 1])
+    assert float(rows[2]["with_minus_without"]) == pytest.approx(result.ablation_pk[0, 1])
 
 
 def test_words_on_the_screen_are_changes_of_the_score() -> None:
