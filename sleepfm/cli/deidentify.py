@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import command
-from sleepfm.recording.deidentify import KEEPABLE, Deidentified, Keep, deidentify
+from sleepfm.recording.deidentified import KEEPABLE, Deidentified, Keep
+from sleepfm.recording.deidentify import deidentify
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,11 +17,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         commands,
         "deidentify",
         _deidentify,
-        does="copy a recording (EDF, BDF) without names, codes and dates; samples stay as they are, and the copy is searched",
+        does="copy a recording (EDF, BDF, WFDB) without names, codes and dates; samples stay as they are, the copy is searched",
         example="sleepfm deidentify night.edf --out study-12.edf --keep age,sex --study-id S012",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the copy")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the copy; of a WFDB record its header (.hea)")
     parser.add_argument("--keep", type=_keepable, default=(), metavar="WHAT", help="age, sex or age,sex (default: neither)")
     parser.add_argument("--study-id", default="", metavar="X", help="a code for the patient field (default: X)")
     parser.add_argument(
@@ -33,7 +34,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "--keep-annotations",
         action="store_true",
-        help="keep free texts too, but for those with a word, code or date of the header; names that only they hold stay",
+        help="keep free texts too, but for those with a word, code or date of the header and those that look like an address, a"
+        " number or somebody's name; what stays is listed to be read, for a name that only it holds is not known (EDF, BDF)",
     )
 
 

@@ -99,6 +99,11 @@ def parse_wfdb_header(raw: bytes, path: Path) -> WfdbHeader:
     return header
 
 
+def signal_fields(raw: bytes, path: Path) -> list[list[str]]:
+    """Return the fields of each signal line of a header that `parse_wfdb_header` takes, as they are written."""
+    return [line.split(maxsplit=8) for line in _lines(raw, path)[1][1:]]
+
+
 def wfdb_files(path: Path) -> tuple[Path, ...]:
     """Return the files that make up a record: the header, then its signal files, in the header's order."""
     return (path, *(path.parent / name for name in read_wfdb_header(path).files()))

@@ -1,24 +1,24 @@
-"""Copies of EDF and BDF recordings that name nobody: the header and the annotations rewritten, every sample as it was.
+"""Copies of recordings that name nobody: the header and the annotations rewritten, every sample as it was.
 
-What goes: the patient and recording fields (EDF+ clauses 2.1.3.3 and 2.1.3.4), the date, free texts of the signals, annotations
-that are more than the usual words of a scoring, whatever holds a word or date of the header. What stays: the samples, rates and
-scales, labels, the time of day, gaps. The copy is opened anew and searched before it gets its name.
+What goes of an EDF or BDF file: the patient and recording fields (EDF+ clauses 2.1.3.3 and 2.1.3.4), the date, free texts of
+the signals, annotations that are more than the usual words of a scoring, whatever holds a word or date of the header. What
+stays: the samples, rates and scales, labels, the time of day, gaps. The copy is opened anew and searched before it gets its
+name. Of a WFDB record see `_deidentify_wfdb`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from sleepfm.errors import RecordingError, RequestError, SleepFMError
 from sleepfm.files import atomic_path
 from sleepfm.progress import Progress, part, silent
+from sleepfm.recording._deidentify_wfdb import deidentify_wfdb
 from sleepfm.recording._fields import read_number, read_text
 from sleepfm.recording._header import FIXED_BYTES, Header, parse_header
 from sleepfm.recording._header_channels import says_simulated
@@ -27,66 +27,38 @@ from sleepfm.recording._signal_header import SIGNAL_BYTES, split_table
 from sleepfm.recording._source import Source
 from sleepfm.recording._technical_words import says_nobody
 from sleepfm.recording._wfdb_header import is_wfdb_header
+from sleepfm.recording.deidentified import (
+    MOST_TEXTS,
+    OLDEST,
+    Deidentified,
+    Keep,
+    Tally,
+    age_words,
+    check_request,
+    unsearched,
+    without_names,
+)
 from sleepfm.recording.edf import open_edf
-from sleepfm.recording.identity import ANONYMOUS_DATE, Identity, identity_of, left_words, traces_of
+from sleepfm.recording.identity import ANONYMOUS_DATE, Identity, left_words, traces_of
+from sleepfm.text import printable
 
-Keep = Literal["age", "sex"]
-KEEPABLE: tuple[Keep, ...] = ("age", "sex")
-OLDEST = 89
-"""Ages above are written as "over 89": so few people are older that it could name them (45 CFR 164.514(b)(2)(i)(C))."""
 _BLOCK_BYTES = 8 << 20
-_STUDY_ID = re.compile(r"[A-Za-z0-9._-]{1,24}")
 _CLOCK = re.compile(rb"([01]\d|2[0-3])[.:]([0-5]\d)[.:]([0-5]\d)")
 _AGE = re.compile(r"(?<!\d)(\d{1,3})\s*_?(?:y|yr|yrs|years?|ans|jahre)(?![a-z])", re.IGNORECASE)
 _BORN = re.compile(r"(?<!\d)(\d{1,2})-([A-Za-z]{3})-(\d{4})(?!\d)")
 _FILTER = re.compile(
     r"(?:(?:HP|LP|BP|BS|N|NOTCH|DC|AC)\s*[:=]?\s*\d*(?:[.,]\d+)?\s*(?:m?u?Hz|kHz|s|ms|dB)?[\s,;/-]*)*", re.IGNORECASE
 )
+_TELLS = re.compile(
+    r"\S@\w|(?:\d[-./]?){6}|\+\d|https?:"
+    r"|\b(?i:mr|mrs|ms|miss|dr|prof|herrn?|frau|schwester|pfleger|mme|sra?|dott|nurse|doctor|technician|tech|rn)\b[.:,]*\s+"
+    r"(?:[^\W\d_a-z][^\W\d_A-Z]+|[A-Z]{2}\b)"
+)
+"""What a free text tells of somebody whom the header need not name: an address, a date or number, a name behind a title."""
+_TEXTS_SHOWN = 10
 _TIME = re.compile(rb"[+-]?\d+(?:[.,]\d*)?")
 _NUMBER_COLUMNS = ("physical_min", "physical_max", "digital_min", "digital_max")
 _WIDTHS = {"label": 16, "transducer": 80, "dimension": 8, "prefilter": 80, "reserved": 32}
-_DAYS_MOST = 365 * 60
-
-
-@dataclass(frozen=True)
-class Deidentified:
-    """What was made of a recording.
-
-    Attributes
-    ----------
-    kept
-        What the copy still says of the person and the night ("sex F", "time of day 22:15:00").
-    removed
-        How many of each sort were blanked ("patient field", "annotations", "transducers", …); only what was there.
-    annotations_kept
-        Annotations whose text stands in the copy as it was.
-    searched_words
-        Words, codes and dates of the original header that the copy was searched for.
-    remarks
-        What could not be done or looked for, each a sentence.
-    """
-
-    file: str
-    out: str
-    kept: tuple[str, ...]
-    removed: dict[str, int]
-    annotations_kept: int
-    searched_words: int
-    remarks: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, object]:
-        """Return what `sleepfm deidentify --json` prints."""
-        return asdict(self)
-
-
-@dataclass
-class _Tally:
-    removed: dict[str, int] = field(default_factory=dict)
-    annotations_kept: int = 0
-
-    def remove(self, what: str, count: int = 1) -> None:
-        if count:
-            self.removed[what] = self.removed.get(what, 0) + count
 
 
 def deidentify(
@@ -105,9 +77,9 @@ def deidentify(
     Parameters
     ----------
     path
-        An EDF or BDF file.
+        An EDF or BDF file, or the header of a WFDB record.
     out
-        The file to write, another one.
+        The file to write, another one; of a WFDB record the header, beside which the samples are written as .dat files.
     keep
         What may still be said of the person: "age" in years at the recording (above 89 as "over 89"), "sex".
     study_id
@@ -117,7 +89,8 @@ def deidentify(
     shift_days
         Move the date by so many days (not 0); None writes 01.01.85, which EDF+ readers take for "not known".
     keep_annotations
-        Keep free texts too, but for those that hold a word, code or date of the header.
+        Keep free texts too, but for those that hold a word, code or date of the header or look like an address, a number or a
+        name of somebody ("Dr Miller"). Of a WFDB record none is kept.
     progress
         May raise Cancelled.
 
@@ -128,20 +101,24 @@ def deidentify(
     Raises
     ------
     RequestError
-        No such file, a WFDB record, an output that is the input or is named like the person, a study id that cannot be used.
+        No such file, an output that is the input or is named like the person, a study id that cannot be used.
     RecordingError
         The file cannot be read, or is damaged so that its parts cannot be told apart.
     SleepFMError
         The copy could not be written, or still held something of the original header.
     """
     path, out = Path(path), Path(out)
-    identity = _check_request(path, out, study_id, shift_days)
+    if is_wfdb_header(path):
+        return deidentify_wfdb(
+            path, out, keep=keep, study_id=study_id, keep_start_time=keep_start_time, shift_days=shift_days, progress=progress
+        )
+    identity = check_request(path, out, study_id, shift_days)
     with open_edf(path) as recording:  # refuses, in its own words, whatever is no sound recording
         declared = len(recording.channels)
     source = Source(path, mapped=False)
     try:
         header = parse_header(lambda offset, length: source.read_up_to(offset, length).tobytes(), source.size, str(path))
-        tally = _Tally()
+        tally = Tally()
         fixed, kept, remarks = _fixed_header(
             source, header, tally, keep, study_id, keep_start_time=keep_start_time, shift_days=shift_days
         )
@@ -162,16 +139,8 @@ def deidentify(
     progress(1.0, "done")
     if header.spare_bytes:
         remarks.append(f"the last data record was cut short and is not in the copy ({header.spare_bytes} bytes)")
-    if identity.technical:
-        remarks.append(
-            f"{len(identity.technical)} word(s) of the name are also words of every montage or scoring, so the copy could not be"
-            " searched for them; look at its labels"
-        )
-    if unsure := len(identity.short) + len(identity.common):
-        remarks.append(
-            f"{unsure} part(s) of the name or code are too short or too common a word to be searched for alone (together with"
-            " their neighbours they were); look at the texts that were kept"
-        )
+    remarks += unsearched(identity)
+    remarks += _texts_to_read(tally)
     return Deidentified(
         file=path.name,
         out=str(out),
@@ -180,24 +149,8 @@ def deidentify(
         annotations_kept=tally.annotations_kept,
         searched_words=identity.searched,
         remarks=tuple(remarks),
+        free_texts=tuple(tally.free_texts)[:MOST_TEXTS],
     )
-
-
-def _check_request(path: Path, out: Path, study_id: str, shift_days: int | None) -> Identity:
-    if is_wfdb_header(path):
-        raise RequestError(f"{path}: is a WFDB record; only EDF and BDF files are rewritten: take the comments out of its header")
-    if study_id and _STUDY_ID.fullmatch(study_id) is None:
-        raise RequestError(f"--study-id {study_id!r}: give 1 to 24 letters, digits and . _ - without blanks")
-    if shift_days is not None and (shift_days == 0 or abs(shift_days) > _DAYS_MOST):
-        raise RequestError(f"a shift of {shift_days} days: give a number other than 0, of at most {_DAYS_MOST} either way")
-    if out.exists() and path.exists() and out.samefile(path):
-        raise RequestError(f"{out}: is the recording itself, which is never changed; name another file")
-    identity = identity_of(path)
-    if identity.names_in(study_id):
-        raise RequestError("the study id holds a word, code or date of the header; give another one")
-    if identity.names_in(out.stem):
-        raise RequestError(f"{out}: the file's name holds a word, code or date of the header; give another one")
-    return identity
 
 
 # the header
@@ -206,7 +159,7 @@ def _check_request(path: Path, out: Path, study_id: str, shift_days: int | None)
 def _fixed_header(
     source: Source,
     header: Header,
-    tally: _Tally,
+    tally: Tally,
     keep: Sequence[Keep],
     study_id: str,
     *,
@@ -229,7 +182,7 @@ def _fixed_header(
             remarks.append("the header does not say the age")
         else:
             patient.append(f"age_{age}" if age <= OLDEST else f"age_over_{OLDEST}")
-            kept.append(f"age {age} years" if age <= OLDEST else f"age over {OLDEST} years")
+            kept.append(age_words(age))
     if says_simulated((header.patient, header.recording)):
         patient[3] = "SIMULATED"
         kept.append("that it is simulated")
@@ -269,7 +222,7 @@ def _fixed_header(
     return b"".join(_padded(value, width) for value, width in fields), kept, remarks
 
 
-def _signal_table(source: Source, header: Header, identity: Identity, tally: _Tally) -> bytes:
+def _signal_table(source: Source, header: Header, identity: Identity, tally: Tally) -> bytes:
     """Return the table of signal headers, of every text that could name somebody the harmless part."""
     columns = split_table(source.read_up_to(FIXED_BYTES, SIGNAL_BYTES * len(header.signals)).tobytes(), len(header.signals))
     written: list[bytes] = []
@@ -294,28 +247,23 @@ def _signal_table(source: Source, header: Header, identity: Identity, tally: _Ta
     return b"".join(written)
 
 
-def _masked(raw: bytes, text: str, identity: Identity, tally: _Tally, what: str) -> bytes:
-    """Return a text with each piece that holds something of the header written as X, as long as it was."""
+def _masked(raw: bytes, text: str, identity: Identity, tally: Tally, what: str) -> bytes:
     clean = raw.split(b"\x00", 1)[0]
-    found = identity.traces_in(text)
-    if not found and not identity.traces_in(clean.decode("latin-1")):
+    if not identity.traces_in(text) and not identity.traces_in(clean.decode("latin-1")):
         return clean
     tally.remove(what)
-    pieces = [("X" * len(piece) if identity.traces_in(piece) else piece) for piece in re.split(r"([\s_.:;,/()\[\]-]+)", text)]
-    masked = "".join(pieces)
-    if identity.traces_in(masked):  # it runs across the separators
-        return b"X"
-    return masked.encode("ascii", "replace")
+    masked = without_names(text, identity)
+    return b"X" if masked is None else masked.encode("ascii", "replace")
 
 
-def _kept_when(raw: bytes, text: str, tally: _Tally, what: str, *, harmless: bool) -> bytes:
+def _kept_when(raw: bytes, text: str, tally: Tally, what: str, *, harmless: bool) -> bytes:
     if harmless:
         return raw.split(b"\x00", 1)[0]
     tally.remove(what, bool(text))
     return b""
 
 
-def _number(raw: bytes, tally: _Tally) -> bytes:
+def _number(raw: bytes, tally: Tally) -> bytes:
     """Return what is a number in a field, as written; nothing where there is none."""
     number, _ = read_number(raw)
     text = raw.strip(b" \x00").replace(b",", b".")
@@ -359,7 +307,7 @@ _Rule = Callable[[bytes], bytes | None]
 """From an annotation's text to what is written of it: None is nothing."""
 
 
-def _text_rule(header: Header, identity: Identity, tally: _Tally, *, keep_annotations: bool) -> _Rule:
+def _text_rule(header: Header, identity: Identity, tally: Tally, *, keep_annotations: bool) -> _Rule:
     labels = {signal.label.casefold() for signal in header.signals if not identity.names_in(signal.label)}
     judged: dict[bytes, bytes | None] = {}
 
@@ -372,8 +320,11 @@ def _text_rule(header: Header, identity: Identity, tally: _Tally, *, keep_annota
         # a name that is a technical word too ("Chin") stands in many an event
         if identity.traces_in(said) or (identity.names_in(said) and not says_nobody(said)):
             return None
-        if not keep_annotations and not says_nobody(said):
+        usual = says_nobody(said)
+        if not usual and (not keep_annotations or _TELLS.search(said)):
             return None
+        if not usual:
+            tally.free_texts[said] = None
         named = not marker or channel.strip().casefold() in labels or (says_nobody(channel) and not identity.traces_in(channel))
         return raw if named else said.encode()
 
@@ -391,7 +342,19 @@ def _text_rule(header: Header, identity: Identity, tally: _Tally, *, keep_annota
     return rule
 
 
-def _records(source: Source, header: Header, rule: _Rule, tally: _Tally, progress: Progress) -> Iterator[bytes]:
+def _texts_to_read(tally: Tally) -> list[str]:
+    """Return what has to be said of free texts that stay."""
+    if not tally.free_texts:
+        return []
+    shown = "; ".join(f"“{printable(text)}”" for text in list(tally.free_texts)[:_TEXTS_SHOWN])
+    more = f"; and {len(tally.free_texts) - _TEXTS_SHOWN} more" if len(tally.free_texts) > _TEXTS_SHOWN else ""
+    return [
+        f"{len(tally.free_texts)} different free text(s) were kept as they are; a name that only they hold cannot be known from"
+        f" the header, so read them before you pass the copy on: {shown}{more}"
+    ]
+
+
+def _records(source: Source, header: Header, rule: _Rule, tally: Tally, progress: Progress) -> Iterator[bytes]:
     """Give the data records in blocks: samples as they are, annotations rewritten in the room that they had."""
     signals = [
         slice(header.signal_starts[index], header.signal_starts[index + 1])
@@ -411,7 +374,7 @@ def _records(source: Source, header: Header, rule: _Rule, tally: _Tally, progres
         yield rows.tobytes()
 
 
-def rewritten(raw: bytes, rule: _Rule, tally: _Tally) -> bytes:
+def rewritten(raw: bytes, rule: _Rule, tally: Tally) -> bytes:
     """Return one record's annotations with the texts that the rule leaves, in as many bytes.
 
     The first entry tells the record's time (EDF+ clause 2.2.4): it stays, without its texts where they go.

@@ -266,6 +266,11 @@ def traces_of(file: Path, identity: Identity, progress: Progress = silent) -> li
     return list(found)
 
 
+def traces_in_samples(file: Path, identity: Identity, progress: Progress = silent) -> list[str]:
+    """Return what of an identity stands among the bytes of a file that holds nothing but samples, of what is long enough."""
+    return list(dict.fromkeys(_among_bytes(file, identity, progress))) if identity else []
+
+
 def _among_bytes(file: Path, identity: Identity, progress: Progress) -> Iterator[str]:
     """Give what is found anywhere in a file, case ignored; block by block, so that a night needs no memory."""
     wanted = identity.long_bytes

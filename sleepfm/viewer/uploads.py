@@ -21,7 +21,8 @@ from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
 from sleepfm.home import Home
 from sleepfm.library.library import Library
-from sleepfm.recording.deidentify import KEEPABLE, deidentify
+from sleepfm.recording.deidentified import KEEPABLE
+from sleepfm.recording.deidentify import deidentify
 from sleepfm.viewer.signed_in import requiring
 
 UPLOAD_PATH = "/sleepfm/upload"

@@ -149,6 +149,30 @@ def test_free_texts_stay_when_asked_for_but_not_those_that_name_the_patient(tmp_
         assert [one.text for one in copy.annotations()] == ["phone call from the son"]
 
 
+KEPT = ("son phoned", "turned at 22:15", "BP 120/80", "Tech enters room", "doctor informed")
+LEFT_OUT = (
+    "Dr Miller called", "nurse: Anna was here", "Frau Weiß ruft an", "anna@example.org", "call 0171-5551234", "+44 20 79460000",
+    "seen 3/4/2021", "case 1234567", "tech AB", "MUELLER awake",
+)  # fmt: skip
+
+
+def test_of_free_texts_what_tells_of_anybody_goes_and_the_rest_is_listed_to_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = written(tmp_path, night(notes=("Arousal", *KEPT))), tmp_path / "out.edf"
+    made = deidentify(source, out, keep_annotations=True)
+    assert made.free_texts == (KEPT[0], KEPT[1], KEPT[4])  # the others are usual words of a scoring
+    for text in LEFT_OUT:
+        left = deidentify(written(tmp_path, night(notes=(text,)), "other.edf"), tmp_path / "left.edf", keep_annotations=True)
+        assert (left.free_texts, left.annotations_kept) == ((), 0), text
+    assert main(["deidentify", str(source), "--out", str(out), "--keep-annotations"]) == 0
+    said = capsys.readouterr().err
+    assert "3 different free text(s)" in said
+    assert "read them" in said
+    assert "“son phoned”" in said
+    assert deidentify(source, out).free_texts == ()
+
+
 def test_a_name_that_is_a_word_of_the_montage_is_said_not_silently_passed_over(tmp_path: Path) -> None:
     file = night(notes=("Chin, Lee awake", "Arousal@@Chin"))
     file.patient = "X M X Chin_Lee"
