@@ -12,8 +12,10 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -179,8 +181,8 @@ def _usable(x: np.ndarray) -> np.ndarray:
 
 def _predict(data: list[np.ndarray], kinds: list[Kind], usable: np.ndarray, progress: Progress) -> tuple[np.ndarray, str]:
     import mne  # noqa: PLC0415 - heavy, and only staging needs it
-    import yasa  # noqa: PLC0415
 
+    yasa = _yasa()
     types = {Kind.EEG: "eeg", Kind.EOG: "eog", Kind.CHIN_EMG: "emg"}
     names = [types[kind] for kind in kinds]
     volts = np.stack([x[usable].reshape(-1) for x in data]) * 1e-6
@@ -199,6 +201,23 @@ def _predict(data: list[np.ndarray], kinds: list[Kind], usable: np.ndarray, prog
     if list(table.columns) != columns:
         raise RuntimeError(f"YASA's classes are {list(table.columns)}, expected {columns}")
     return table.to_numpy(dtype=np.float32), _weights_hash(yasa, names)
+
+
+def _yasa() -> Any:
+    """Return YASA; what numba compiles of antropy for it is kept on disk: 5 s of every night's staging otherwise."""
+    import numba  # noqa: PLC0415
+
+    usual = numba.jit
+    numba.jit = lambda *words, **options: usual(*words, **(options | {"cache": True}))
+    try:
+        import_module("antropy")
+    except RuntimeError as error:
+        # numba's own words where neither the package's folder nor the user's cache can be written to: it is compiled each time
+        if "cannot cache function" not in str(error):
+            raise
+    finally:
+        numba.jit = usual
+    return import_module("yasa")
 
 
 def _weights_hash(yasa: object, names: list[str]) -> str:
