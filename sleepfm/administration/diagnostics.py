@@ -5,7 +5,6 @@ Everything that people or files brought in passes through `scrubbing`; everythin
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import platform
@@ -35,6 +34,7 @@ from sleepfm.runs.database import connect
 from sleepfm.runs.devices import gpus
 from sleepfm.runs.kinds import KINDS
 from sleepfm.runs.run_files import log_tail
+from sleepfm.runs.submitter import account_name
 from sleepfm.runs.table import Job, JobState, JobTable
 
 _PACKAGES = (
@@ -229,4 +229,4 @@ def _named_folders(home: Home) -> list[str]:
 
 
 def _this_account() -> list[str]:
-    return [getpass.getuser(), str(Path.home()), socket.gethostname()]
+    return [account_name(), str(Path.home()), socket.gethostname()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from sleepfm.cli.audit import write_down
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, group
 from sleepfm.home import open_home
@@ -78,6 +79,7 @@ def _make(options: argparse.Namespace, console: Console) -> int:
             by=options.by,
             mixed=options.mixed,
         )
+    write_down(home, "make dataset", options.name, {"scorings": options.scorings})
     made = make_dataset(home, parameters, console.progress)
     for one in made["failed"]:
         console.say(f"{one['study']} is left out: {one['error']}")

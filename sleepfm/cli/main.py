@@ -39,6 +39,7 @@ from sleepfm.cli import (
 )
 from sleepfm.cli.console import Console
 from sleepfm.errors import SleepFMError
+from sleepfm.runs.submitter import account_name, work_for
 from sleepfm.text import printable
 
 
@@ -81,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     console = Console(as_json=options.json)
     try:
+        if options.command != "app":
+            work_for(account_name())
         # the app is held to the folders that its admin named; whoever types a command owns the machine's files anyway
         with nullcontext() if options.command == "app" else whole_machine():
             code: int = options.run(options, console)

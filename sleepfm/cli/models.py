@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from sleepfm.cli.audit import write_down
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, group, positive_float
 from sleepfm.errors import RequestError
@@ -156,6 +157,7 @@ def _import(options: argparse.Namespace, console: Console) -> int:
         age_scale=options.age_scale,
         sex_code=None if options.sex_code is None else parse_sex_code(options.sex_code),
     )
+    write_down(open_home(options.home), "import model", entry.name, {"from": str(options.path)})
     model = _describe(shelf, entry)
     console.result(model, _line(model))
     return 0
@@ -166,6 +168,7 @@ def _fetch(options: argparse.Namespace, console: Console) -> int:
 
     shelf = _shelf(options)
     models = [_describe(shelf, entry) for entry in fetch_official(shelf, console.progress)]
+    write_down(open_home(options.home), "fetch models", "official")
     console.result({"models": models}, "\n".join(_line(model) for model in models))
     return 0
 
@@ -179,6 +182,7 @@ def _export(options: argparse.Namespace, console: Console) -> int:
         out = pack(shelf.get(options.name), out)
     else:
         out = shelf.export(options.name, options.out)
+    write_down(open_home(options.home), "export model", options.name, {"out": str(out)})
     console.result({"name": options.name, "out": str(out)}, str(out))
     return 0
 
@@ -190,6 +194,9 @@ def _default(options: argparse.Namespace, console: Console) -> int:
     task = Task(options.forget) if options.name is None else shelf.choose(options.name).card.task
     if options.name is None:
         shelf.unchoose(task)
+        write_down(open_home(options.home), "take default back", task.value)
+    else:
+        write_down(open_home(options.home), "promote model", options.name)
     now = shelf.default(task)
     name = None if now is None else now.name
     console.result({"task": task.value, "default": name}, f"{task}: {name or 'no model'} is taken when nobody names one")
@@ -198,6 +205,7 @@ def _default(options: argparse.Namespace, console: Console) -> int:
 
 def _retire(options: argparse.Namespace, console: Console) -> int:
     heads = [entry.name for entry in _shelf(options).retire(options.name)]
+    write_down(open_home(options.home), "retire model", options.name)
     rest = f"; {', '.join(heads)}, made for it, rest with it" if heads else ""
     console.result({"name": options.name, "resting": heads}, f"{options.name} is retired{rest}")
     return 0
@@ -206,6 +214,7 @@ def _retire(options: argparse.Namespace, console: Console) -> int:
 def _restore(options: argparse.Namespace, console: Console) -> int:
     shelf = _shelf(options)
     shelf.bring_back(options.name)
+    write_down(open_home(options.home), "bring model back", options.name)
     offered = shelf.is_offered(options.name)
     words = "is offered again" if offered else "is not retired any more, but its encoder still is"
     console.result({"name": options.name, "offered": offered}, f"{options.name} {words}")
@@ -215,5 +224,6 @@ def _restore(options: argparse.Namespace, console: Console) -> int:
 def _remove(options: argparse.Namespace, console: Console) -> int:
     with Library.open(options.home) as library:
         remove_unused(library, options.name)
+        write_down(library.home, "remove model", options.name)
     console.result({"name": options.name}, f"{options.name} is off the shelf")
     return 0

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from contextlib import closing
 from typing import Any
 
-from sleepfm.administration.audit import record
+from sleepfm.cli.audit import write_down
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, group, positive_int
 from sleepfm.home import Home, open_home
 from sleepfm.library.training_runs import resume
-from sleepfm.runs.database import connect
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.run_curves import Curves
 from sleepfm.runs.run_files import log_file, log_tail, run_folder, run_state
+from sleepfm.runs.submitter import account_name
 from sleepfm.runs.table import Job, JobState, JobTable
 from sleepfm.text import printable
 
@@ -149,7 +148,7 @@ def _kill(options: argparse.Namespace, console: Console) -> int:
 def _resume(options: argparse.Namespace, console: Console) -> int:
     home = open_home(options.home)
     with closing(JobTable(home)) as table:
-        job = resume(table, options.id, submitted_by=_user())
+        job = resume(table, options.id, submitted_by=account_name())
     _write_down(home, "resume run", job)
     return _passed_on(home, job, console, f"queued again, attempt {job.attempt}")
 
@@ -181,12 +180,4 @@ def _passed_on(home: Home, job: Job, console: Console, words: str) -> int:
 
 
 def _write_down(home: Home, action: str, job: Job) -> None:
-    with closing(connect(home.database)) as connection:
-        record(connection, _user(), action, job.id, {"kind": job.kind, "title": job.title, "by": "command line"})
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in some containers
-        return ""
+    write_down(home, action, job.id, {"kind": job.kind, "title": job.title})

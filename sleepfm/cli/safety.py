@@ -9,6 +9,7 @@ from pathlib import Path
 from sleepfm.administration.backup import back_up
 from sleepfm.administration.diagnostics import write_diagnostics
 from sleepfm.administration.restore import check, restore
+from sleepfm.cli.audit import write_down
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command
 from sleepfm.home import home_folder, open_home
@@ -56,7 +57,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _backup(options: argparse.Namespace, console: Console) -> int:
-    done = back_up(open_home(options.home), options.out, everything=options.everything, progress=console.progress)
+    home = open_home(options.home)
+    done = back_up(home, options.out, everything=options.everything, progress=console.progress)
+    write_down(home, "back up", done.path.name, {"everything": options.everything})
     out = done.left_out
     lines = [f"{printable(str(done.path))}: {done.files} files, {done.bytes / 1e6:.1f} MB in {done.seconds:.0f} s"]
     if out["derived"]:
@@ -98,6 +101,8 @@ def _restore(options: argparse.Namespace, console: Console) -> int:
 
 
 def _diagnostics(options: argparse.Namespace, console: Console) -> int:
-    written = write_diagnostics(open_home(options.home), options.out, console.progress)
+    home = open_home(options.home)
+    written = write_diagnostics(home, options.out, console.progress)
+    write_down(home, "make diagnostics", written.name)
     console.result({"path": str(written)}, f"{printable(str(written))}: look it through before you send it")
     return 0

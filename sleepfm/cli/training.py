@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sleepfm.cli.audit import write_down
 from sleepfm.cli.check import check_run
 from sleepfm.cli.console import Console
 from sleepfm.cli.launching import add_launcher, queued, require_no_wait
@@ -151,6 +152,7 @@ def _launch(options: argparse.Namespace, console: Console, settings: PretrainSet
         job = submit_pretrain(home, settings, **how)
     else:
         job = submit_finetune(home, options.task, settings, **how)
+    write_down(home, "start training", settings.name, {"run": job.id, **how})
     made = queued(home, job, console, wait=options.wait)
     if made is not None:
         console.result(made | {"job": job.id}, f"model {made['model']}, {made['steps']} steps in {made['seconds']:.0f} s")

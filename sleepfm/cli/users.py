@@ -11,6 +11,7 @@ from typing import Any
 from sleepfm.administration.accounts import Account, Accounts
 from sleepfm.administration.passwords import LEAST_CHARACTERS
 from sleepfm.administration.roles import Role
+from sleepfm.cli.audit import who
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command, group
 from sleepfm.errors import RequestError
@@ -51,14 +52,14 @@ def _list(options: argparse.Namespace, console: Console) -> int:
 def _add(options: argparse.Namespace, console: Console) -> int:
     with closing(connect(open_home(options.home).database)) as connection:
         password = None if options.provider else _new_password(options.name)
-        user = Accounts(connection).add(options.name, Role(options.role), password, by=_who())
+        user = Accounts(connection).add(options.name, Role(options.role), password, by=who())
     console.result(_describe(user), f"{user.name} may sign in as {user.role}")
     return 0
 
 
 def _remove(options: argparse.Namespace, console: Console) -> int:
     with closing(connect(open_home(options.home).database)) as connection:
-        Accounts(connection).remove(options.name, by=_who())
+        Accounts(connection).remove(options.name, by=who())
     console.result({"name": options.name, "removed": True}, f"{options.name} was removed and signed out everywhere")
     return 0
 
@@ -66,7 +67,7 @@ def _remove(options: argparse.Namespace, console: Console) -> int:
 def _role(options: argparse.Namespace, console: Console) -> int:
     with closing(connect(open_home(options.home).database)) as connection:
         accounts = Accounts(connection)
-        accounts.set_role(options.name, Role(options.role), by=_who())
+        accounts.set_role(options.name, Role(options.role), by=who())
         user = accounts.known(options.name)
     console.result(_describe(user), f"{user.name} is {user.role} now and was signed out everywhere")
     return 0
@@ -76,7 +77,7 @@ def _password(options: argparse.Namespace, console: Console) -> int:
     with closing(connect(open_home(options.home).database)) as connection:
         accounts = Accounts(connection)
         accounts.known(options.name)  # said before somebody types a password twice
-        accounts.set_password(options.name, _new_password(options.name), by=_who())
+        accounts.set_password(options.name, _new_password(options.name), by=who())
         user = accounts.known(options.name)
     console.result(_describe(user), f"{user.name} has a new password and was signed out everywhere")
     return 0
@@ -93,11 +94,6 @@ def _new_password(name: str) -> str:
     if getpass.getpass("Once more: ") != first:
         raise RequestError("the two passwords differ; nothing was changed")
     return first
-
-
-def _who() -> str:
-    """Return who stands in the audit log for what the command line does."""
-    return f"{getpass.getuser()} (command line)"
 
 
 def _describe(user: Account) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import sleepfm
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.runs.database import connect, transaction
+from sleepfm.runs.submitter import submitter
 from sleepfm.text import printable
 
 
@@ -168,6 +169,8 @@ class JobTable:
 
         Parameters
         ----------
+        submitted_by
+            The user; whoever this thread works for when it is empty.
         once
             False queues it also when the same one is open.
 
@@ -193,7 +196,7 @@ class JobTable:
                 "INSERT INTO jobs (id, kind, lane, title, subject, parameters, state, created_at,"
                 " devices, launcher, submitted_by, parent, version) VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
                 (identifier, kind, lane, title, subject, stored, created.isoformat(),
-                 devices, launcher, submitted_by, parent, sleepfm.__version__),
+                 devices, launcher, submitted_by or submitter(), parent, sleepfm.__version__),
             )  # fmt: skip
             return _job(self._row(identifier))
 

@@ -20,6 +20,7 @@ from sleepfm.home import Home, open_home
 from sleepfm.progress import silent
 from sleepfm.runs.kinds import function_of
 from sleepfm.runs.processes import identity, mark_in, stand_back
+from sleepfm.runs.submitter import work_for
 from sleepfm.runs.table import Job, JobState, JobTable
 
 _REPORT_EVERY_S = 0.25
@@ -64,6 +65,7 @@ def main(home_folder: str, identifier: str) -> int:
     home = open_home(Path(home_folder))
     table = JobTable(home)
     job = table.get(identifier)
+    work_for(job.submitted_by)  # what it puts into the queue in its turn is for the same user
     signal.signal(signal.SIGTERM, _cancel)
     mark = mark_in(dict(os.environ))
     attempt = mark.attempt if mark is not None and mark.job == job.id else job.attempt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 import streamlit as st
@@ -11,6 +10,7 @@ from sleepfm.administration.app_settings import AppSettings, write_settings
 from sleepfm.administration.readable_folders import ReadableFolders
 from sleepfm.library.library import Library
 from sleepfm.runs.devices import gpus
+from sleepfm.runs.submitter import account_name
 from sleepfm.text import plain
 from sleepfm.viewer.settings_actions import act, change
 from sleepfm.viewer.settings_words import folder_state, studies_outside
@@ -54,7 +54,7 @@ def show_compute(library: Library, settings: AppSettings) -> None:
 
 def show_folders(library: Library, settings: AppSettings, user: User) -> None:
     """Show the folders that the app may read, and change them."""
-    account = getpass.getuser()
+    account = account_name()
     if ReadableFolders.of(library.home).named is None:
         st.info(
             plain(

@@ -6,7 +6,6 @@ signed in: the cookie of the page's connection is looked up anew with every run.
 
 from __future__ import annotations
 
-import getpass
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import closing, contextmanager
@@ -26,6 +25,7 @@ from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.library.library import Library
 from sleepfm.runs.database import connect
+from sleepfm.runs.submitter import account_name, work_for
 from sleepfm.text import plain
 
 ROLE_WORDS = {
@@ -72,7 +72,7 @@ def ask_for_sign_in(home: Home | None) -> None:
 
 def local_user() -> User:
     """Return the one user of an app that only answers on this machine."""
-    return User(getpass.getuser(), Role.ADMIN, local=True)
+    return User(account_name(), Role.ADMIN, local=True)
 
 
 def user_of(session: Session) -> User:
@@ -95,7 +95,7 @@ def current_user() -> User:
             # started in some other way than `sleepfm app`: nothing stands before the pages, so they show nothing
             st.error("Start the app with `sleepfm app`: only then it knows who may see these pages.")
             st.stop()
-        return local_user()
+        return _seen(local_user())
     session = current_session()
     if session is None:
         st.info("You are signed out.")
@@ -104,7 +104,12 @@ def current_user() -> User:
     if st.session_state.setdefault(_SEEN_AS, session.user) != session.user:
         st.session_state.clear()  # what somebody else had on this page is not for this user
         st.rerun()
-    return user_of(session)
+    return _seen(user_of(session))
+
+
+def _seen(user: User) -> User:
+    work_for(user.name)  # each page has a thread of its own
+    return user
 
 
 def require(role: Role) -> User:

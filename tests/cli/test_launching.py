@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from sleepfm.administration.audit import entries
 from sleepfm.cli.main import main
 from sleepfm.home import Home, open_home
+from sleepfm.runs.database import connect
+from sleepfm.runs.submitter import account_name
 from sleepfm.runs.table import JobState, JobTable, Lane
 from tests.make_edf import write_edf
 
@@ -38,6 +41,9 @@ def test_a_run_is_queued_with_its_devices(home: Home, tmp_path: Path, capsys: py
     assert main([*words, "--json"]) == 0
     job = JobTable(home).get(json.loads(capsys.readouterr().out)["job"])
     assert (job.kind, job.devices, job.subject, job.lane) == ("pretrain", 4, "mine", Lane.CLUSTER)
+    assert job.submitted_by == account_name()
+    (written,) = entries(connect(home.database))
+    assert (written.action, written.subject, written.detail["run"]) == ("start training", "mine", job.id)
     for more in (["--out", str(tmp_path / "run")], ["--resume"]):
         assert main([*words, *more]) == 2
         assert "has a folder of its own" in capsys.readouterr().err

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sleepfm.administration.audit import entries
 from sleepfm.models.card import Task
+from sleepfm.runs.database import connect
 from tests.cli.test_commands import is_one_clear_line, run, run_json
 from tests.library.simulated_models import bundle
 from tests.models.made_up_cards import put_card
@@ -37,7 +39,7 @@ def test_a_default_is_chosen_and_taken_back(capsys: pytest.CaptureFixture[str]) 
         assert is_one_clear_line(err)
 
 
-def test_a_retired_model_is_listed_as_such_and_restored(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_retired_model_is_listed_as_such_and_restored(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     assert run_json(capsys, "models", "retire", "base") == {"name": "base", "resting": ["new", "old"]}
     assert listed(capsys, "retired") == {"base": True, "new": False, "old": False}
     assert listed(capsys, "offered") == {"base": False, "new": False, "old": False}
@@ -52,6 +54,8 @@ def test_a_retired_model_is_listed_as_such_and_restored(capsys: pytest.CaptureFi
     assert "its encoder, base, is retired" in err
     assert run_json(capsys, "models", "restore", "base") == {"name": "base", "offered": True}
     assert set(listed(capsys, "offered").values()) == {True}
+    written = [(entry.action, entry.subject) for entry in entries(connect(home / "library.sqlite"))]
+    assert written == [("bring model back", "base"), ("retire model", "base")]
 
 
 def test_a_model_in_use_is_not_removed(capsys: pytest.CaptureFixture[str]) -> None:

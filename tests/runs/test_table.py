@@ -14,6 +14,7 @@ from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import open_home
 from sleepfm.runs.database import connect
 from sleepfm.runs.processes import identity, is_alive
+from sleepfm.runs.submitter import submitter, work_for
 from sleepfm.runs.table import JobState, JobTable, Lane, seconds_left
 
 
@@ -201,6 +202,20 @@ def test_a_dead_pid_is_not_alive() -> None:
 def test_unknown_id_is_a_wrong_request(table: JobTable) -> None:
     with pytest.raises(RequestError, match="runs list"):
         table.get("nothing")
+
+
+def test_a_job_is_of_the_user_for_whom_its_thread_works(table: JobTable) -> None:
+    def added(**named: str) -> str:
+        return table.add("stage", lane=Lane.HEAVY, title="Stage", once=False, **named).submitted_by
+
+    work_for("anna")
+    try:
+        assert (added(), added(submitted_by="bo")) == ("anna", "bo")
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(submitter).result() == "", "another page's thread"
+    finally:
+        work_for("")
+    assert added() == ""
 
 
 def test_time_left_follows_the_pace() -> None:
