@@ -6,28 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sleepfm.administration.readable_folders import require_readable_here
-from sleepfm.errors import Cancelled, RequestError, ScoringError, SleepFMError
+from sleepfm.errors import Cancelled, RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.library.cohort_tables import files_with, import_table, tables_in
 from sleepfm.library.jobs import queue_study
 from sleepfm.library.library import Library
-from sleepfm.library.study import OWN_SCORING, Study
+from sleepfm.library.scorings_beside import files_beside, scoring_beside
+from sleepfm.library.study import Study
 from sleepfm.progress import Progress, part
-from sleepfm.recording.scorings.formats import read_scoring
-from sleepfm.recording.scorings.sleepfm_csv import is_sleepfm_csv
 from sleepfm.signals.convert import find_recordings
 from sleepfm.text import printable
 
-_SCORING = ".csv"
-_HEAD_BYTES = 4096
 _NAMED = 5
 
 
 def import_folder(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Add every recording below a folder, with what lies beside them: cohort tables, follow-up, and scorings `<name>.csv`.
+    """Add every recording below a folder, with what lies beside them: cohort tables, follow-up, and scorings of their names.
 
     A file that cannot be read is listed with its reason, and so is what a table says of nobody.
     """
@@ -37,60 +32,32 @@ def import_folder(home: Home, parameters: dict[str, Any], progress: Progress) ->
         raise RequestError(f"{folder}: is not a folder any more")
     progress(0.0, "looking for recordings")
     files = find_recordings([folder])
-    added: list[Study] = []
-    failed: list[dict[str, str]] = []
+    added: dict[Path, Study] = {}
+    failed: dict[Path, str] = {}
     scored: list[str] = []
     with Library(home) as library:
         for number, file in enumerate(files):
-            progress(0.9 * number / len(files), f"{number} of {len(files)}: {file.name}")
+            progress(0.5 * number / len(files), f"{number} of {len(files)}: {file.name}")
             try:
-                study = library.add(file)
+                added[file] = library.add(file)
             except SleepFMError as error:
-                failed.append({"file": str(file), "error": str(error)})
-                continue
-            added.append(study)
-            try:
-                scoring = _scoring_beside(library, study)
-            except SleepFMError as error:
-                failed.append({"file": str(file.with_suffix(_SCORING)), "error": str(error)})
-                scoring = None
+                failed[file] = str(error)
+        beside = files_beside(added)
+        for number, (file, study) in enumerate(added.items()):
+            progress(0.5 + 0.4 * number / len(added), f"looking beside {file.name}")
+            found = scoring_beside(library, study, beside.get(file, ()))
+            for one in beside.get(file, ()):
+                failed.pop(one, None)  # a scoring in EDF+ is no recording that failed
+            failed |= dict(found.said)
             stage = bool(parameters["stage"]) and study.engine is None
-            if study.quality is None or stage or scoring is not None:
-                queue_study(library, study.id, stage=stage, scoring=scoring)
-            if scoring is not None:
+            if study.quality is None or stage or found.scoring is not None:
+                queue_study(library, study.id, stage=stage, scoring=found.scoring)
+            if found.scoring is not None:
                 scored.append(study.id)
-        known, problems = _take_tables(library, folder, added, part(progress, 0.9, 1.0))
-    return {"added": [study.id for study in added], "failed": [*failed, *problems], "known": known, "scored": scored}
-
-
-def _scoring_beside(library: Library, study: Study) -> Path | None:
-    """Return the scoring that lies beside a recording under its name, None when there is none or it is stored already.
-
-    Raises
-    ------
-    ScoringError
-        When it cannot be read, or a model made it.
-    RequestError
-        When it is a link that leads outside the folders that the app may read.
-    """
-    file = study.path.with_suffix(_SCORING)
-    if not file.is_file():
-        return None
-    require_readable_here(library.home, file)
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(_HEAD_BYTES).decode("utf-8", "replace")
-    except OSError as error:
-        raise ScoringError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
-    if not is_sleepfm_csv(head):
-        return None  # a table of something else
-    scoring = read_scoring(file, duration_s=study.duration_s, start=study.start)
-    if scoring.probabilities is not None:
-        raise ScoringError(
-            f"{file}: holds a model's probabilities, so it is not taken for the scoring that came with the recording"
-        )
-    stored = [one.scoring.stages for one in library.scorings(study.id) if one.engine == OWN_SCORING]
-    return None if any(np.array_equal(stages, scoring.stages) for stages in stored) else file
+        studies = list(added.values())
+        known, problems = _take_tables(library, folder, studies, part(progress, 0.9, 1.0))
+    could_not = [{"file": str(file), "error": error} for file, error in failed.items()]
+    return {"added": [study.id for study in studies], "failed": [*could_not, *problems], "known": known, "scored": scored}
 
 
 def _take_tables(

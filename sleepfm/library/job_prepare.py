@@ -12,6 +12,7 @@ from sleepfm.administration.readable_folders import require_readable_here
 from sleepfm.analysis.spectrogram import multitaper, write_spectrogram
 from sleepfm.errors import ScoringError
 from sleepfm.home import Home
+from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
 from sleepfm.library.study import OWN_SCORING
 from sleepfm.library.vitals import vitals_file
@@ -21,7 +22,7 @@ from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.quality import assess
 from sleepfm.recording.recording import Recording
 from sleepfm.recording.scorings.edf_annotations import stages_from_annotations
-from sleepfm.recording.scorings.formats import read_scoring
+from sleepfm.recording.scorings.formats import read_file
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.signals.envelopes import displayed_traces, write_envelopes
 from sleepfm.signals.trace_windows import trace_key
@@ -105,16 +106,20 @@ def _store_own_scoring(library: Library, identifier: str, recording: Recording, 
 def _store_scoring_beside(
     library: Library, identifier: str, recording: Recording, *, own: Scoring | None, file: Path, sha256: str
 ) -> None:
-    """Store a scoring file that came with the recording, unless the recording itself holds the same stages."""
+    """Store the stages and events of a file that came with the recording, unless the recording itself holds the same stages."""
     require_readable_here(library.home, file)
-    scoring = read_scoring(file, duration_s=recording.duration_s, start=recording.start)
-    if own is not None and np.array_equal(own.stages, scoring.stages):
+    read = read_file(file, duration_s=recording.duration_s, start=recording.start)
+    if read.scoring is None:
+        raise ScoringError(f"{file}: holds no sleep stages any more")
+    if own is not None and np.array_equal(own.stages, read.scoring.stages):
         return
     provenance = {
         "engine": OWN_SCORING,
         "label": TRUE_STAGES if recording.simulated else f"Scoring {file.name}",
         "note": f"from {file}",
         "source_sha256": sha256,
-        "warnings": scoring.warnings,
+        "warnings": read.warnings,
     }
-    library.store_scoring(identifier, scoring, engine=OWN_SCORING, model=file.name, provenance=provenance)
+    library.store_scoring(identifier, read.scoring, engine=OWN_SCORING, model=file.name, provenance=provenance)
+    if read.events:
+        store_events(library, identifier, read.events, engine=OWN_SCORING, model=file.name, provenance=provenance)
