@@ -33,10 +33,6 @@ aasm_v3_rec, leaves the arousal out, and says itself that it therefore does not 
 _OWN_SOURCE = f"sleepfm {sleepfm.__version__}"
 _INDEX_NAMES = {"odi3": 3.0, "odi4": 4.0}
 _LITTLE_SLEEP_H = 0.5
-_TYPES_REMARK = (
-    "psgscoring calls most central and mixed apneas obstructive (of the central ones of its own reference nights it finds 20 %):"
-    " look at the effort before the type is reported."
-)
 
 
 @dataclass(frozen=True)
@@ -268,9 +264,6 @@ def _within(events: Sequence[Event], duration_s: float) -> list[Event]:
 def _provenance(found: EngineEvents, night: EngineNight, vitals: Vitals, scoring: Scoring, sleep_hours: float) -> dict[str, Any]:
     source = source_name(night.profile)
     remarks = [*found.remarks, *vitals.remarks]
-    apneas = {EventName.OBSTRUCTIVE_APNEA, EventName.CENTRAL_APNEA, EventName.MIXED_APNEA}
-    if any(event.name in apneas for event in found.events):
-        remarks.append(_TYPES_REMARK)
     unknown = int((night.stages == Stage.UNKNOWN).sum())
     if unknown:
         remarks.append(f"{unknown} of {len(night.stages)} epochs are Unknown: they count as no sleep.")

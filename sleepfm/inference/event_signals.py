@@ -15,6 +15,7 @@ from sleepfm.progress import Progress, silent
 from sleepfm.recording.derivations import Derivation, offered, read_derivation
 from sleepfm.recording.quality import UNUSABLE, QualityFlag, QualityReport
 from sleepfm.recording.recording import Recording
+from sleepfm.signals.display_filters import DisplayFilter, apply_filter
 from sleepfm.signals.vitals import NO_POSITION, Vitals
 from sleepfm.vocabulary import EPOCH_S, Kind
 
@@ -22,6 +23,9 @@ RATE_HZ = 100.0
 """Of everything but the legs: arousals are found at 50 Hz, breathing below 5 Hz, and a longer night still fits into memory."""
 LEG_RATE_HZ = 200.0
 """Leg movements are looked for from 10 to 100 Hz (AASM VII)."""
+_BREATHING = DisplayFilter(low_pass_hz=1.0)
+"""What psgscoring is given of airflow. By itself it keeps what is up to 3 Hz: an apnea is none to it when the second derivative,
+which a sensor's noise rules, stays above a level, and noise makes breaths and flattenings for it that are none."""
 _LEAST_EEG_RATE_HZ = 50.0
 _LARGEST_V = 0.009
 """psgscoring takes electrode signals for volts while none of them is beyond 0.01 V; nothing larger comes from a body."""
@@ -115,6 +119,8 @@ def event_traces(
         progress(number / len(chosen), f"reading {derivation.label}")
         rate = LEG_RATE_HZ if part in LEGS else RATE_HZ
         x = _at_rate(recording, derivation, rate)
+        if part in FLOWS:
+            x = apply_filter(x[None], rate, _BREATHING)[0].astype(np.float32)
         if part not in (*FLOWS, *_BELTS):
             volts = _TO_VOLTS.get(recording.channel(derivation.plus).unit, _TO_VOLTS["µV"])
             x = np.clip(x * np.float32(volts), -_LARGEST_V, _LARGEST_V)

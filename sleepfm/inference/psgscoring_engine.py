@@ -9,6 +9,7 @@ what it would do by itself:
   all of them are taken, where its full run ends its list at 200.
 - In epochs that are not sleep, apneas and hypopneas are looked for too: events are marked in every stage and counted in sleep.
 - Of its RERAs those are taken that last 10 s and touch no apnea or hypopnea.
+- The types of apneas are the effort belts' own where these decide it (see `sleepfm.inference.apnea_types`).
 - Desaturations are ours (see `sleepfm.signals.desaturations`).
 
 It runs in a process of its own (`sleepfm.inference.event_process`), for it takes a minute and a gigabyte and cannot be stopped.
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from sleepfm.inference.apnea_types import settle_types
 from sleepfm.inference.event_signals import EEGS, FLOWS, LEGS, RATE_HZ, Part, Trace
 from sleepfm.inference.psgscoring_events import BREATHS, breath_event, take_arousals, take_breathing
 from sleepfm.inference.psgscoring_night import EngineEvents, EngineNight, asleep_at, at, names_of, put, sleep_hours, source_name
@@ -103,6 +105,7 @@ def score_night(night: EngineNight, tell: Tell) -> EngineEvents:
         if has_flow:
             tell(AWAKE)
             _outside_sleep(night, output, hypnogram, left_out, found)
+            settle_types(night, found)
         if any(part in night.traces for part in LEGS):
             tell(MOVEMENTS)
         _legs(night, found)

@@ -20,13 +20,15 @@ from sleepfm.inference.psgscoring_night import (
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.vocabulary import EventName
 
+UNCERTAIN = "uncertain"
 _APNEAS = {
     "obstructive": EventName.OBSTRUCTIVE_APNEA,
     "central": EventName.CENTRAL_APNEA,
     "mixed": EventName.MIXED_APNEA,
-    "uncertain": EventName.OBSTRUCTIVE_APNEA,
+    UNCERTAIN: EventName.OBSTRUCTIVE_APNEA,
 }
-BREATHS = {*_APNEAS.values(), EventName.HYPOPNEA, EventName.RERA}
+APNEAS = frozenset(_APNEAS.values())
+BREATHS = APNEAS | {EventName.HYPOPNEA, EventName.RERA}
 _RERA_LASTS_S = (10.0, 60.0)
 
 
@@ -45,9 +47,6 @@ def take_breathing(night: EngineNight, output: dict[str, Any], found: EngineEven
         found.skipped[what] = "no usable SpO2 channel; a hypopnea needs a desaturation or an arousal"
     if not {Part.THORAX, Part.ABDOMEN} & night.traces.keys():
         found.skipped["Types of apneas"] = "no usable channel of effort; apneas without a type are marked as obstructive"
-    uncertain = sum(event["type"] == "uncertain" for event in breathing["events"])
-    if uncertain:
-        found.remarks.append(f"{uncertain} apneas whose type psgscoring could not tell are marked as obstructive.")
     _reras(night, output, found)
     summary = breathing["summary"]
     value = summary.get("ahi_incl_uncertain")
@@ -80,7 +79,7 @@ def breath_event(night: EngineNight, output: dict[str, Any], event: Mapping[str,
     put(extra, "FlowReduction", event.get("flow_reduction_pct"))
     put(extra, "Confidence", event.get("confidence"))
     kind_of = kind.removeprefix("hypopnea").lstrip("_")
-    if kind == "uncertain" or (not apnea and kind_of):
+    if kind == UNCERTAIN or (not apnea and kind_of):
         extra["Type"] = kind_of
     return Event(
         start_s=float(event["onset_s"]),

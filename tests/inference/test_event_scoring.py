@@ -30,7 +30,7 @@ from sleepfm.recording.scorings.formats import read_events
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.signals.vitals import measure_vitals
 from sleepfm.vocabulary import EventName, Kind, Stage
-from tests.inference.hand_made_night import HandMadeRecording, breathing, kicks, noise, saturation, write_oximetry
+from tests.inference.hand_made_night import HandMadeRecording, Signal, breathing, kicks, noise, saturation, write_oximetry
 
 DURATION_S = 960.0
 EPOCHS = 32
@@ -39,12 +39,23 @@ STOPS = (OBSTRUCTED, CENTRAL, IN_GAP, AWAKE)
 KICKS = (735.0, 760.0, 785.0, 810.0, 835.0)
 
 
+def _with(signal: Signal, other: Signal) -> Signal:
+    return lambda t: signal(t) + other(t)
+
+
+def _pulse(size: float) -> Signal:
+    return lambda t: size * np.sin(2 * np.pi * 1.1 * t)
+
+
 def night(**signals: tuple[Kind, str, float, Callable[[np.ndarray], np.ndarray]]) -> HandMadeRecording:
-    """Four stops of the breath in a quarter of an hour, one of them beside a gap, one before the last waking."""
-    belts = breathing(1.0, [CENTRAL], 3), breathing(0.8, [CENTRAL], 4)
+    """Four stops of the breath in a quarter of an hour, one of them beside a gap, one before the last waking.
+
+    The heart moves the belts against each other, and the thermistor has as much noise as those of some laboratories.
+    """
+    belts = _with(breathing(1.0, [CENTRAL], 3), _pulse(0.03)), _with(breathing(0.8, [CENTRAL], 4), _pulse(-0.03))
     usual = {
         "Nasal": (Kind.NASAL_PRESSURE, "cmH2O", 32.0, breathing(2.0, STOPS, 1)),
-        "Therm": (Kind.THERMISTOR, "mV", 32.0, breathing(0.3, STOPS, 2)),
+        "Therm": (Kind.THERMISTOR, "mV", 32.0, _with(breathing(0.3, STOPS, 2), noise(0.01, 5))),
         "Belt 1": (Kind.EFFORT_THORAX, "mV", 32.0, belts[0]),
         "Belt 2": (Kind.EFFORT_ABDOMEN, "mV", 32.0, belts[1]),
         "Finger": (Kind.SPO2, "%", 1.0, saturation(96.0, [(425, 440, 4.0)])),
@@ -82,6 +93,8 @@ def test_stops_of_the_breath_are_apneas_there_and_of_their_type(scored: EventSco
     (obstructive, awake), (central,) = named(scored, EventName.OBSTRUCTIVE_APNEA), named(scored, EventName.CENTRAL_APNEA)
     for found, true in ((obstructive, OBSTRUCTED), (central, CENTRAL), (awake, AWAKE)):
         assert found == pytest.approx(true, abs=3.0)
+    assert {event.extra["Type"] for event in scored.events if "apnea" in event.name} == {"by the effort belts"}
+    assert "The types of 3 of 3 apneas are read from effort in the belts" in " ".join(scored.provenance["warnings"])
     apnea = next(event for event in scored.events if event.start_s == obstructive[0])
     assert apnea.channel == "Therm"
     assert apnea.extra["Desaturation"] == 4.0
