@@ -92,7 +92,7 @@ def test_near_ties_are_ranked_as_by_brute_force(tmp_path_factory: pytest.TempPat
     np.testing.assert_allclose(similarity_n[found.row_k], similarity_n[expected], rtol=0, atol=1e-14)
     assert len(set(found.row_k.tolist())) == len(found.row_k)
     assert allowed_n[found.row_k].all()
-    own = float(np.dot(unit_rows(ranked_qe)[0].astype(np.float64), query_qe[0].astype(np.float64)))
+    own = float(np.dot(unit_rows(ranked_qe)[0].astype(np.float64), unit_rows(query_qe)[0].astype(np.float64)))
     surely = int((similarity_n[allowed_n] > own + 1e-14).sum())
     assert found.better is not None
     assert surely <= found.better <= int((similarity_n[allowed_n] > own - 1e-14).sum())
