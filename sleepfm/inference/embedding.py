@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,7 @@ def embed_into(
     workers: int | None = None,
     bad: Mapping[str, str] | None = None,
     reuse: bool = False,
+    corrections: str = "",
     progress: Progress = silent,
 ) -> EmbedRecord:
     """Embed one recording into two files, each of which appears whole or not at all.
@@ -158,6 +159,8 @@ def embed_into(
         Channels (by name in the signals file) that are not to be used, with the reason.
     reuse
         Leave the files alone when they were made from the same signals by the same model.
+    corrections
+        What users had corrected of the recording's channels, to be kept in the files.
 
     Raises
     ------
@@ -180,7 +183,12 @@ def embed_into(
             raise MissingChannelsError(f"{signals_path}: no channel that the encoder {model.card.name} can use ({reasons}).")
         made_from = _key(signals, model, chosen, placement)
         if reuse and all(stored_key(path) == made_from for path in files):
-            return _record(record_id, read_embeddings(files[0]), files, time.perf_counter() - started, reused=True)
+            there = {path: read_embeddings(path) for path in files}
+            if any(one.origin.corrections != corrections for one in there.values()):  # of a channel that is not taken
+                write_embeddings(
+                    {path: replace(one, origin=replace(one.origin, corrections=corrections)) for path, one in there.items()}
+                )
+            return _record(record_id, there[files[0]], files, time.perf_counter() - started, reused=True)
         encoder = WindowEncoder(_network(model), placement)
         tokens, windows = _encode(signals, chosen, encoder, progress)
         tail = signals.n_samples - (signals.n_windows - 1) * WINDOW_SAMPLES
@@ -191,6 +199,7 @@ def embed_into(
             recipe=signals.recipe or _PUBLISHED_RECIPE,
             source_sha256=signals.source_sha256,
             key=made_from,
+            corrections=corrections,
             duration_s=signals.duration_s,
             last_window_tokens=_tokens(tail),
             gaps=signals.gaps,

@@ -52,6 +52,8 @@ class EmbeddingOrigin:
         The channels' labels by modality.
     start_offset_s
         Time of the first row from the recording's start.
+    corrections
+        What users had corrected of the recording's channels (`sleepfm.recording.derivations.corrections_text`).
     """
 
     record_id: str
@@ -71,6 +73,7 @@ class EmbeddingOrigin:
     simulated: bool
     sleepfm_version: str
     start_offset_s: float = 0.0
+    corrections: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +153,7 @@ _PLAIN = (
     "simulated",
     "sleepfm_version",
     "start_offset_s",
+    "corrections",
 )
 
 
@@ -173,7 +177,7 @@ def read_embeddings(path: Path) -> Embeddings:
         if not rows or len({array.shape for array in rows.values()}) != 1 or next(iter(rows.values())).ndim != 2:
             raise ValueError("its modalities are missing or of different shapes")
         origin = EmbeddingOrigin(
-            **{name: _python(attributes[name]) for name in _PLAIN},
+            **{name: _python(attributes[name]) for name in _PLAIN if name != "corrections" or name in attributes},
             channels=channels,
             gaps=tuple((float(start), float(stop)) for start, stop in attributes["gaps"]),
             left_out=tuple(LeftOut(Modality(m), label, reason) for m, label, reason in json.loads(attributes["left_out"])),

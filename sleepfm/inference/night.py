@@ -19,6 +19,7 @@ from sleepfm.inference.device import Device, Precision
 from sleepfm.inference.embedding_files import Embeddings, embedding_paths, read_embeddings
 from sleepfm.models.shelf import ShelfEntry
 from sleepfm.progress import Progress, part, silent
+from sleepfm.recording.derivations import corrections_text
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.opening import open_recording
 from sleepfm.recording.quality import QualityReport, assess
@@ -126,6 +127,7 @@ class Night:
             precision=precision,
             bad=self.bad_datasets(signals, part(progress, 0.25, 0.35)),
             reuse=True,
+            corrections=corrections_text(self.corrections),
             progress=part(progress, 0.35, 1.0),
         )
         return read_embeddings(files[0])

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sleepfm.library.library import Library
+from sleepfm.recording.derivations import corrections_text
 from sleepfm.vocabulary import Kind
-
-
-def corrections_text(corrections: Mapping[int, Kind]) -> str:
-    """Return corrections, by channel number, as one text; empty where nothing was corrected."""
-    return ",".join(f"{channel}={kind.value}" for channel, kind in sorted(corrections.items()))
 
 
 class CorrectionsByMontage:

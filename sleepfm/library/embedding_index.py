@@ -22,9 +22,10 @@ from sleepfm.errors import ModelError, RecordingError, RequestError, SleepFMErro
 from sleepfm.inference.cache import key
 from sleepfm.inference.embedding_files import Embeddings
 from sleepfm.inference.index_rows import epoch_rows, window_rows
-from sleepfm.library.channel_corrections import CorrectionsByMontage, corrections_text
+from sleepfm.library.channel_corrections import CorrectionsByMontage
 from sleepfm.library.index_layout import Block, IndexLayout, kept_layout
 from sleepfm.library.library import Library
+from sleepfm.recording.derivations import corrections_text
 from sleepfm.runs.database import transaction
 from sleepfm.vocabulary import EPOCH_S, WINDOW_S, Kind, Modality
 

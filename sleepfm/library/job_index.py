@@ -14,12 +14,14 @@ from sleepfm.inference.night import Night
 from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.encoder_choice import choose_encoder, require_named
 from sleepfm.library.library import Library
+from sleepfm.library.present_embeddings import present_embeddings
 from sleepfm.library.stored_scorings import BY_PEOPLE, scoring_places
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, JobTable, Lane
+from sleepfm.vocabulary import TOKEN_S
 
 
 def submit_index(home: Home, encoder: str | None = None, studies: Sequence[str] | None = None) -> Job:
@@ -80,7 +82,9 @@ def index(home: Home, parameters: dict[str, Any], progress: Progress) -> dict[st
                 require_named(encoder, named=parameters["encoder"] is not None, simulated_recording=simulated, study=study)
                 wanted = [windows] if study in without_windows else []
                 wanted += [epochs] if study in without_epochs & scored else []
-                if wanted:
+                # the embeddings of a night that nobody staged are what a second opinion on it is looked up by
+                named = parameters["studies"] is not None and study not in scored
+                if wanted or (named and present_embeddings(library, study, encoder.card.weights_sha256, TOKEN_S) is None):
                     _add(library, study, encoder, wanted, here)
                     indexed.append(study)
             except Cancelled:

@@ -12,13 +12,13 @@ from sleepfm.inference.cache import key
 from sleepfm.inference.device import precision_mark
 from sleepfm.inference.night import Night
 from sleepfm.inference.risk_request import choose_risk_model, require_demographic_players, require_person
-from sleepfm.library.channel_corrections import corrections_text
 from sleepfm.library.library import Library
 from sleepfm.library.risks import risks, store
 from sleepfm.models.card import Sex
 from sleepfm.models.reference import REFERENCE_FILE, Reference, read_reference
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part
+from sleepfm.recording.derivations import corrections_text
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, Lane

@@ -13,14 +13,15 @@ from sleepfm.analysis.matching import Standing, standing
 from sleepfm.analysis.night_comparison import NightMeasure, distance_with_interval, night_distance, night_measures
 from sleepfm.errors import ModelError, RequestError
 from sleepfm.home import Home
-from sleepfm.inference.embedding_files import Embeddings, embedding_paths, read_embeddings
+from sleepfm.inference.embedding_files import Embeddings, embedding_paths
 from sleepfm.inference.risk_result import RiskResult
 from sleepfm.library import facts
 from sleepfm.library.facts import Person
 from sleepfm.library.library import Library, StoredScoring
+from sleepfm.library.present_embeddings import present_embeddings
 from sleepfm.library.risks import risks, told_as_stated
 from sleepfm.text import printable
-from sleepfm.vocabulary import Modality
+from sleepfm.vocabulary import WINDOW_S, Modality
 
 _MOST_OTHERS = 100
 """Nights of other people that a distance is read beside: enough to tell a rank, few enough for a page to wait for."""
@@ -216,7 +217,7 @@ def _distances(library: Library, first: str, second: str, subjects: set[str]) ->
     found: list[Distance] = []
     folders = sorted(path.name for path in (library.study_folder(first) / "embeddings").glob("*") if path.is_dir())
     for folder in folders:
-        one, other = _embeddings(library, first, folder), _embeddings(library, second, folder)
+        one, other = (present_embeddings(library, study, folder, WINDOW_S) for study in (first, second))
         if one is None or other is None:
             continue
         if one.origin.recipe != other.origin.recipe:
@@ -248,20 +249,10 @@ def _other_nights(library: Library, folder: str, like: Embeddings, subjects: set
             of_subject.setdefault(person.subject, study)
     studies = sorted(of_subject.values())
     chosen = np.random.default_rng(0).permutation(len(studies))[:_MOST_OTHERS]
-    read = (_embeddings(library, studies[place], folder) for place in chosen)
+    read = (present_embeddings(library, studies[place], folder, WINDOW_S) for place in chosen)
     same = (like.origin.recipe, like.origin.simulated)
     return [one for one in read if one is not None and (one.origin.recipe, one.origin.simulated) == same]
 
 
 def _file(study_folder: Path, folder: str, study: str) -> Path:
     return embedding_paths(study_folder / "embeddings" / folder, study)[1]
-
-
-def _embeddings(library: Library, study: str, folder: str) -> Embeddings | None:
-    """Return a night's 5-min embeddings, None when there are none of its file as it is now."""
-    path = _file(library.home.studies / study, folder, study)
-    if not path.is_file():
-        return None
-    found = read_embeddings(path)
-    known = library.study(study).sha256
-    return found if known is not None and found.origin.source_sha256 == known else None

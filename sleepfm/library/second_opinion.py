@@ -10,7 +10,6 @@ import numpy as np
 
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
-from sleepfm.inference.embedding_files import embedding_paths, read_embeddings
 from sleepfm.inference.index_rows import epoch_rows
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.comparable import comparable_studies, unnamed_note
@@ -18,11 +17,12 @@ from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.encoder_choice import choose_encoder
 from sleepfm.library.facts import person
 from sleepfm.library.library import Library
+from sleepfm.library.present_embeddings import present_embeddings
 from sleepfm.library.stored_scorings import BY_PEOPLE, first_places, stages_at
 from sleepfm.library.study import OWN_SCORING, Study
 from sleepfm.models.card import SIMULATED
 from sleepfm.models.shelf import Shelf, ShelfEntry
-from sleepfm.vocabulary import SCORED_STAGES, Modality, Stage
+from sleepfm.vocabulary import SCORED_STAGES, TOKEN_S, Modality, Stage
 
 NEIGHBOURS = 50
 _MODALITY = Modality.BAS
@@ -130,10 +130,13 @@ def _query(library: Library, index: EmbeddingIndex, encoder: ShelfEntry, study: 
     if index.block(study.id) is not None:
         rows_ne = index.rows(study.id, _MODALITY)
     elif EmbeddingIndex(library, encoder.card.weights_sha256).block(study.id) is not None:
-        folder = library.study_folder(study.id) / "embeddings" / encoder.card.weights_sha256[:16]
-        embeddings = read_embeddings(embedding_paths(folder, study.id)[0])
-        if embeddings.origin.source_sha256 != study.sha256 or _MODALITY not in embeddings.rows:
-            raise RequestError(f"{study.id} has no {_MODALITY} embedding of its present file: index it anew (`sleepfm index`)")
+        embeddings = present_embeddings(library, study.id, encoder.card.weights_sha256, TOKEN_S)
+        if embeddings is None:
+            raise RequestError(
+                f"{study.id} has no embeddings of its present file and channels: `sleepfm index {study.id}` makes them anew"
+            )
+        if _MODALITY not in embeddings.rows:
+            raise RequestError(f"{study.id} has no {_MODALITY} signal that can be used")
         rows_ne = epoch_rows(embeddings)[_MODALITY]
     else:
         raise RequestError(

@@ -110,6 +110,11 @@ def apply_corrections(recording: Recording, corrections: Mapping[int, Kind | Non
     return CorrectedRecording(recording, corrections)
 
 
+def corrections_text(corrections: Mapping[int, Kind]) -> str:
+    """Return corrections, by channel number, as one text; empty where nothing was corrected."""
+    return ",".join(f"{channel}={kind.value}" for channel, kind in sorted(corrections.items()))
+
+
 def _references(channels: Sequence[Channel], leads: Mapping[int, Lead]) -> dict[str, Channel]:
     found: dict[str, Channel] = {}
     for channel in channels:

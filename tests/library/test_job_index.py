@@ -14,11 +14,13 @@ from sleepfm.library.embedding_index import EmbeddingIndex, Grain
 from sleepfm.library.job_index import index, submit_index
 from sleepfm.library.job_prepare import prepare
 from sleepfm.library.library import Library
+from sleepfm.library.present_embeddings import present_embeddings
+from sleepfm.library.second_opinion import second_opinion
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import silent
 from sleepfm.runs.kinds import function_of
 from sleepfm.simulation.study import simulate
-from sleepfm.vocabulary import Kind, Modality
+from sleepfm.vocabulary import TOKEN_S, WINDOW_S, Kind, Modality
 from tests.library.simulated_models import bundle
 from tests.make_edf import write_edf
 
@@ -65,6 +67,35 @@ def test_a_corrected_channel_is_indexed_anew(library: Library, tmp_path: Path) -
     assert index(library.home, NAMED, silent)["indexed"] == [study]
     assert windows.missing() == []
     assert np.abs(windows.rows(study, Modality.EKG)[0] - as_ecg[0]).max() > 0.01
+
+
+def test_embeddings_of_other_channels_are_not_those_of_the_present_ones(library: Library, tmp_path: Path) -> None:
+    study = library.add(write_edf(tmp_path / "night.edf", seconds=330)).id
+    index(library.home, NAMED, silent)
+    weights = indexes(library)[0].weights_sha256
+
+    def present() -> bool:
+        return present_embeddings(library, study, weights, WINDOW_S) is not None
+
+    assert present()
+    library.correct_channel(study, 0, Kind.EEG)  # it was taken for one already: nothing is computed again
+    assert not present()
+    index(library.home, NAMED, silent)
+    assert present()
+    for grain in (TOKEN_S, WINDOW_S):
+        kept = present_embeddings(library, study, weights, grain)
+        assert kept is not None
+        assert kept.origin.corrections == "0=EEG"
+    library.correct_channel(study, 0, None)
+    assert not present()
+    index(library.home, NAMED, silent)
+    for file in (library.home.studies / study).glob("embeddings/*/*/*.hdf5"):
+        file.unlink()  # as tidying does: the rows of the index stay
+    with pytest.raises(RequestError, match=f"`sleepfm index {study}` makes them anew"):
+        second_opinion(library.home, "demo-encoder", study, 1)
+    assert index(library.home, {**NAMED, "studies": [study]}, silent)["indexed"] == [study]
+    with pytest.raises(RequestError, match="no night of another person"):
+        second_opinion(library.home, "demo-encoder", study, 1)
 
 
 def test_epochs_are_indexed_where_the_file_brought_a_scoring(library: Library, tmp_path: Path) -> None:

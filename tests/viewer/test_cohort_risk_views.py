@@ -21,7 +21,7 @@ from sleepfm.viewer.cohort_risk_curves import survival_figure
 from sleepfm.viewer.cohort_risk_enrichment import words
 from sleepfm.viewer.cohort_risk_view import RiskView
 from sleepfm.viewer.cohort_risk_views import cohort_view, matched_view, nights_view
-from sleepfm.vocabulary import Modality
+from sleepfm.vocabulary import Kind, Modality
 from tests.library.followed_library import followed_library, store_risk
 
 PEOPLE = 40
@@ -193,3 +193,7 @@ def test_two_nights_that_nobody_staged_assessed_or_embedded_say_so(library: Libr
     library.store_hash("n010b", "f" * 64)
     assert "were not both embedded" in looked_at(nights_view(library.home, "n010", "n010b", None)), "of other bytes"
     library.store_hash("n010b", f"{PEOPLE + 1:064d}")
+    assert "were not both embedded" not in looked_at(nights_view(library.home, "n010", "n010b", None))
+    library.correct_channel("n010", 0, Kind.ECG)  # all are of one montage
+    assert "were not both embedded" in looked_at(nights_view(library.home, "n010", "n010b", None)), "of other channels"
+    library.correct_channel("n010", 0, None)
