@@ -70,7 +70,7 @@ def show_start(
     ):
         assert settings is not None
         _do(draft, lambda: _look(library, kind, task, settings, (launcher, devices)))
-    if start.button(
+    pressed = start.button(
         "Start",
         type="primary",
         disabled=not passed,
@@ -78,7 +78,8 @@ def show_start(
         icon=":material/play_arrow:",
         key=draft.beside("start"),
         help="Works when exactly these settings passed the check within the last hour.",
-    ):
+    )
+    if pressed and passed:  # asked anew in this very run, whatever the browser showed
         assert settings is not None
         job = _do(draft, lambda: _start(library, draft, task, settings, (launcher, devices)))
         if job is not None:

@@ -264,7 +264,9 @@ def test_start_works_for_exactly_the_settings_that_passed(
     test.run()
     assert can(test, "Start")
     assert "about 1 min 30 s · 1.5 GB memory" in said(test)
-    field(test, "Epochs").set_value("7").run()
+    field(test, "Epochs").set_value("7")
+    press(test, "Start")  # in one with the change, before it was drawn
+    assert library.jobs.list(kinds=("pretrain",)) == ()
     assert not can(test, "Start")
     field(test, "Epochs").set_value("2").run()
     assert can(test, "Start")
