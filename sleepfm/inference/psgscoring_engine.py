@@ -8,7 +8,7 @@ what it would do by itself:
 - Leg movements are scored with the manual's rule for their end and with 5 s between two legs, which its profiles leave off, and
   all of them are taken, where its full run ends its list at 200.
 - In epochs that are not sleep, apneas and hypopneas are looked for too: events are marked in every stage and counted in sleep.
-- Of its RERAs those are taken that last 10 s and touch no apnea or hypopnea.
+- RERAs are found in its breaths and arousals (see `sleepfm.inference.reras`).
 - The types of apneas are the effort belts' own where these decide it (see `sleepfm.inference.apnea_types`).
 - Desaturations are ours (see `sleepfm.signals.desaturations`).
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from sleepfm.inference.event_signals import EEGS, Part
 from sleepfm.inference.psgscoring_night import (
     EngineEvents,
@@ -17,6 +19,7 @@ from sleepfm.inference.psgscoring_night import (
     sleep_hours,
     source_name,
 )
+from sleepfm.inference.reras import reras
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.vocabulary import EventName
 
@@ -29,7 +32,6 @@ _APNEAS = {
 }
 APNEAS = frozenset(_APNEAS.values())
 BREATHS = APNEAS | {EventName.HYPOPNEA, EventName.RERA}
-_RERA_LASTS_S = (10.0, 60.0)
 
 
 def take_breathing(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> None:
@@ -92,31 +94,27 @@ def breath_event(night: EngineNight, output: dict[str, Any], event: Mapping[str,
 
 
 def _reras(night: EngineNight, output: dict[str, Any], found: EngineEvents) -> None:
-    """Take over RERAs as the AASM manual has them: of at least 10 s, ended by an arousal, apart from any other.
-
-    psgscoring tells their onsets only, and also of those that are half within a hypopnea or end sooner.
-    """
+    """Find RERAs among psgscoring's breaths and arousals: see `sleepfm.inference.reras`."""
     if not links_arousals(night.profile):
         found.skipped["RERA"] = f"the rules {night.profile} do not link arousals to breathing"
         return
     if not output["arousal"].get("success"):
         found.skipped["RERA"] = "it needs arousals, which could not be scored"
         return
-    breathing = output["respiratory"]
-    ends = {
-        round(float(one["onset_s"]), 1): float(one["onset_s"]) + float(one["duration_s"])
-        for one in breathing.get("rejected_hypopneas", [])
-    }
-    arousals = sorted(float(one["onset_s"]) for one in output["arousal"]["events"])
-    scored = [event for event in found.events if event.name in BREATHS]
-    channel = channel_label(night, output["meta"]["flow_channels"]["hypopnea_sensor"])
-    taken: list[Event] = []
-    for onset_s in sorted(float(at_s) for at_s in breathing.get("rera_onsets_s", [])):
-        arousal_s = next((at_s for at_s in arousals if at_s > onset_s), onset_s)
-        stop_s = ends.get(round(onset_s, 1), arousal_s)
-        alone = not any(onset_s < other.stop_s and other.start_s < stop_s for other in (*scored, *taken[-1:]))
-        if _RERA_LASTS_S[0] <= stop_s - onset_s <= _RERA_LASTS_S[1] and alone and not at(night.unusable, onset_s):
-            taken.append(Event(onset_s, stop_s, EventName.RERA, channel, source_name(night.profile)))
+    sensor = output["meta"]["flow_channels"]["hypopnea_sensor"]
+    if names_of(night).get(Part.THERMISTOR) == sensor:
+        found.skipped["RERA"] = "it needs nasal pressure; a thermistor does not show that flow is limited"
+        return
+    flat = [(one["onset_s"], one["duration_s"], one["flattening"]) for one in output["respiratory"].get("_breaths", [])]
+    breaths_n3 = np.array(flat, dtype=np.float64).reshape(-1, 3)
+    arousals = [float(one["onset_s"]) for one in output["arousal"]["events"]]
+    others = [(event.start_s, event.stop_s) for event in found.events if event.name in BREATHS]
+    channel = channel_label(night, sensor)
+    taken = [
+        Event(start_s, stop_s, EventName.RERA, channel, source_name(night.profile))
+        for start_s, stop_s in reras(breaths_n3, arousals, others)
+        if not at(night.unusable, start_s)
+    ]
     found.events += taken
     if taken:
         found.remarks.append("RERAs rest on flattened flow and an arousal alone, without a pressure probe: look at each.")
