@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_MARKDOWN = frozenset("\\`*_{}[]<>()#+-.!|~$:")
 
 
 def printable(text: str) -> str:
@@ -22,4 +23,8 @@ def plain(text: str) -> str:
     return "".join(f"\\{character}" if character in _MARKDOWN else character for character in printable(text))
 
 
-_MARKDOWN = frozenset("\\`*_{}[]<>()#+-.!|~$:")
+def size_words(size: float) -> str:
+    """Return a size in bytes as people say it: "340 kB", "1.2 MB", "25 MB", "3.4 GB"."""
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:.{size < 1e7:d}f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"

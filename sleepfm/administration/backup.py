@@ -32,7 +32,7 @@ from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.home import Home
 from sleepfm.progress import Progress, part, silent
 from sleepfm.runs.database import connect, transaction
-from sleepfm.text import printable
+from sleepfm.text import printable, size_words
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -141,7 +141,7 @@ def _private_file(target: Path, expected: int) -> Iterator[tuple[Path, Path]]:
         free = shutil.disk_usage(target.parent).free
         if expected + _SPARE_BYTES > free:
             raise SleepFMError(
-                f"{target}: about {expected / 1e9:.2f} GB do not fit on the disk ({free / 1e9:.2f} GB free); choose another disk"
+                f"{target}: about {size_words(expected)} do not fit on the disk ({size_words(free)} free); choose another disk"
             )
         # mkdtemp's folders are open to their owner only, and so stays what is moved out of it: patients' data
         work = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent))
@@ -221,7 +221,7 @@ class _Writer:
             self._copy(DATABASE, file)
 
     def _report(self, name: str) -> None:
-        self.progress(min(1.0, self.done / max(self.total, 1)), f"{printable(name)} ({self.done / 1e6:.0f} MB)")
+        self.progress(min(1.0, self.done / max(self.total, 1)), f"{printable(name)} ({size_words(self.done)})")
 
 
 class _Exactly:

@@ -31,7 +31,7 @@ from sleepfm.home import Home
 from sleepfm.progress import Progress, part, silent
 from sleepfm.runs.database import connect, transaction
 from sleepfm.runs.table import JobTable, Lane
-from sleepfm.text import printable
+from sleepfm.text import printable, size_words
 
 _BLOCK = 1 << 20
 _SPARE_BYTES = 100_000_000
@@ -258,7 +258,7 @@ def _staging(target: Path, expected: int) -> Iterator[Path]:
         free = shutil.disk_usage(target.parent).free
         if expected + _SPARE_BYTES > free:
             raise SleepFMError(
-                f"{target}: {expected / 1e9:.2f} GB do not fit on the disk ({free / 1e9:.2f} GB free); choose another disk"
+                f"{target}: {size_words(expected)} do not fit on the disk ({size_words(free)} free); choose another disk"
             )
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", suffix=".part", dir=target.parent))
     except OSError as error:
@@ -283,7 +283,7 @@ def _extract(path: Path, manifest: Manifest, staging: Path, progress: Progress) 
             with file.open("xb") as written:
                 file.chmod(0o600)  # patients' data
                 for block in _blocks(path, opened, members[name], name, sha256):
-                    progress(done / max(manifest.bytes, 1), f"{printable(name)} ({done / 1e6:.0f} MB)")
+                    progress(done / max(manifest.bytes, 1), f"{printable(name)} ({size_words(done)})")
                     written.write(block)
             os.utime(file, ns=(mtime_ns, mtime_ns))  # by its time the library knows an uploaded recording again
             done += size

@@ -13,7 +13,7 @@ from sleepfm.cli.audit import write_down
 from sleepfm.cli.console import Console
 from sleepfm.cli.options import add_home, command
 from sleepfm.home import home_folder, open_home
-from sleepfm.text import printable
+from sleepfm.text import printable, size_words
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,9 +61,9 @@ def _backup(options: argparse.Namespace, console: Console) -> int:
     done = back_up(home, options.out, everything=options.everything, progress=console.progress)
     write_down(home, "back up", done.path.name, {"everything": options.everything})
     out = done.left_out
-    lines = [f"{printable(str(done.path))}: {done.files} files, {done.bytes / 1e6:.1f} MB in {done.seconds:.0f} s"]
+    lines = [f"{printable(str(done.path))}: {done.files} files, {size_words(done.bytes)} in {done.seconds:.0f} s"]
     if out["derived"]:
-        lines.append(f"left out, can be made again: {out['derived']} files, {out['derived_bytes'] / 1e6:.1f} MB (--everything)")
+        lines.append(f"left out, can be made again: {out['derived']} files, {size_words(out['derived_bytes'])} (--everything)")
     if out["unused_uploads"]:
         lines.append(f"left out, uploads that no study uses: {out['unused_uploads']} files (--everything)")
     if out["skipped"]:
@@ -82,7 +82,7 @@ def _restore(options: argparse.Namespace, console: Console) -> int:
                 "made_at": manifest.made_at.isoformat(),
                 "home": manifest.home,
             },
-            f"{printable(str(options.archive))}: whole, {len(manifest.files)} files, {manifest.bytes / 1e6:.1f} MB,"
+            f"{printable(str(options.archive))}: whole, {len(manifest.files)} files, {size_words(manifest.bytes)},"
             f" made {manifest.made_at:%Y-%m-%d %H:%M} UTC from {printable(manifest.home)}",
         )
         return 0

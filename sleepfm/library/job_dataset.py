@@ -50,6 +50,7 @@ from sleepfm.progress import Progress, part
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.scorings.events_csv import write_events
 from sleepfm.recording.scorings.formats import read_events, write_scoring
+from sleepfm.text import size_words
 from sleepfm.training.labels import EVENT_ENDINGS
 from sleepfm.training.splits import LISTS, Splits, write_splits
 from sleepfm.vocabulary import MODEL_RATE_HZ
@@ -236,7 +237,7 @@ def _require_space(library: Library, studies: Sequence[str]) -> None:
     free = shutil.disk_usage(library.home.root).free
     if needed + _SPARE_BYTES > free:
         raise SleepFMError(
-            f"{library.home.root}: the signals need about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; free some"
+            f"{library.home.root}: the signals need about {size_words(needed)}, and {size_words(free)} are free; free some"
             " space, or choose fewer studies"
         )
 

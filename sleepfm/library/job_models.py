@@ -24,7 +24,7 @@ from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress
 from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import OPEN_STATES, Job, Lane
-from sleepfm.text import printable
+from sleepfm.text import printable, size_words
 
 IMPORT_KIND, FETCH_KIND = "model-import", "model-fetch"
 UPLOAD_SUFFIXES = (*WEIGHT_SUFFIXES, ARCHIVE_SUFFIX, *BESIDE_SUFFIXES)
@@ -91,7 +91,7 @@ def submit_uploads(
     everything = [*uploads, *([] if labels is None else [labels])]
     free = shutil.disk_usage(library.home.root).free
     if sum(one.size for one in everything) + _SPARE_BYTES > free:
-        raise RequestError(f"the files do not fit on the disk ({free / 1e9:.1f} GB free); free some space")
+        raise RequestError(f"the files do not fit on the disk ({size_words(free)} free); free some space")
     _sweep(library)
     folder = _uploads(library.home) / secrets.token_hex(6)
     try:

@@ -12,7 +12,7 @@ from sleepfm.files import atomic_path
 from sleepfm.models.card import CARD_FILE, README_FILE, WEIGHT_SUFFIXES, WEIGHTS_FILE
 from sleepfm.models.reference import REFERENCE_FILE
 from sleepfm.models.shelf import ShelfEntry
-from sleepfm.text import printable
+from sleepfm.text import printable, size_words
 
 ARCHIVE_SUFFIX = ".zip"
 BESIDE_SUFFIXES = (".json", ".csv", ".md", ".txt")
@@ -57,7 +57,7 @@ def unpack(path: Path, folder: Path) -> None:
             files = _checked(path, archive)
             needed, free = sum(one.file_size for one in files), shutil.disk_usage(folder).free
             if needed > min(free, _MOST_BYTES):
-                raise ModelError(f"{path}: unpacked it takes {needed / 1e9:.1f} GB, more than there is room for")
+                raise ModelError(f"{path}: unpacked it takes {size_words(needed)}, more than there is room for")
             for one in files:
                 _unpack_one(archive, one, folder / PurePosixPath(one.filename).name)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
@@ -114,4 +114,4 @@ def require_size(path: Path, most: int, what: str) -> None:
     except OSError:
         return  # whoever reads it says what is wrong
     if size > most:
-        raise RequestError(f"{path}: has {size / 1e6:.0f} MB, and {what} at most {most / 1e6:.0f} MB; it was not read")
+        raise RequestError(f"{path}: has {size_words(size)}, and {what} at most {size_words(most)}; it was not read")

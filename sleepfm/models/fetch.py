@@ -19,6 +19,7 @@ from sleepfm.models.importing import import_model
 from sleepfm.models.official import COMMIT, OFFICIAL_MODELS, REPOSITORY, OfficialFile, OfficialModel, git_blob_id
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
+from sleepfm.text import size_words
 
 BASE_URL = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}"
 DOWNLOADS = ".downloads"
@@ -150,7 +151,7 @@ def _fetch(url: str, partial: Path, progress: Progress, name: str) -> None:
             for block in _blocks(response):
                 out.write(block)
                 have += len(block)
-                progress(min(1.0, have / total) if total else 0.0, f"{name}: {have / 1e6:.1f} MB")
+                progress(min(1.0, have / total) if total else 0.0, f"{name}: {size_words(have)}")
     if total is not None and have < total:
         raise ConnectionError(f"the connection ended after {have} of {total} bytes")
 

@@ -15,8 +15,9 @@ import torch
 from sleepfm.errors import Cancelled, SleepFMError
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part, silent
+from sleepfm.text import size_words
 from sleepfm.training.finetune_settings import FinetuneSettings
-from sleepfm.training.preflight_checks import Findings, check_device, check_disk, check_name, check_people, size
+from sleepfm.training.preflight_checks import Findings, check_device, check_disk, check_name, check_people
 from sleepfm.training.preflight_labels import check_labels
 from sleepfm.training.preflight_report import Check, Preflight
 from sleepfm.training.preflight_signals import check_encoder, check_kind_of_nights, check_nights, check_windows
@@ -195,15 +196,15 @@ def _time(training: TrainingSettings, trial: Trial, *, steps: int, validations: 
 
 def _memory(trial: Trial, *, elsewhere: bool) -> Check:
     if elsewhere:
-        return Check("memory", "good", f"about {size(trial.memory_mb)} of main memory, measured on this machine")
+        return Check("memory", "good", f"about {_size(trial.memory_mb)} of main memory, measured on this machine")
     machine = psutil.virtual_memory()
     total, free = machine.total / 1e6, machine.available / 1e6 + psutil.Process().memory_info().rss / 1e6
-    words = f"about {size(trial.memory_mb)} of main memory; {size(free)} are free of {size(total)}"
+    words = f"about {_size(trial.memory_mb)} of main memory; {_size(free)} are free of {_size(total)}"
     remedy = "; lower memory_gb or training.batch_size, or end other programs"
     state = "bad" if trial.memory_mb > total else "doubtful" if trial.memory_mb > free else "good"
     if trial.device_memory_mb is not None:
         free_gpu, total_gpu = (part / 1e6 for part in torch.cuda.mem_get_info())
-        words += f"; about {size(trial.device_memory_mb)} of the GPU's {size(total_gpu)} ({size(free_gpu)} are free now)"
+        words += f"; about {_size(trial.device_memory_mb)} of the GPU's {_size(total_gpu)} ({_size(free_gpu)} are free now)"
         if state == "good" and trial.device_memory_mb > 0.9 * total_gpu:
             state, remedy = "doubtful", "; a longer night may not fit: lower training.batch_size"
     return Check("memory", state, words + ("" if state == "good" else remedy))  # type: ignore[arg-type]
@@ -220,3 +221,7 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes:02d} min"
     return f"{hours // 24} days {hours % 24} h"
+
+
+def _size(megabytes: float) -> str:
+    return size_words(1e6 * megabytes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sleepfm.errors import RequestError, SleepFMError
 from sleepfm.inference.device import Device, available_cores, place
 from sleepfm.models.shelf import Shelf
-from sleepfm.text import printable
+from sleepfm.text import printable, size_words
 from sleepfm.training.finetune_settings import FinetuneSettings
 from sleepfm.training.finetuning import evenly
 from sleepfm.training.preflight_report import Check, CheckState
@@ -166,12 +166,6 @@ def check_disk(found: Findings, needs_mb: Mapping[Path, float]) -> None:
         state: CheckState = "bad" if free < needed else "doubtful" if free < 2 * needed else "good"
         worst = max(worst, state, key=("good", "doubtful", "bad").index)
         remedy = "; free some space, or choose another folder" if state != "good" else ""
-        words.append(f"{folder}: checkpoints, embeddings and the model take about {size(needed)}, {size(free)} are free{remedy}")
+        said = f"take about {size_words(1e6 * needed)}, {size_words(1e6 * free)} are free"
+        words.append(f"{folder}: checkpoints, embeddings and the model {said}{remedy}")
     found.add("disk", worst, "; ".join(words))
-
-
-def size(megabytes: float) -> str:
-    """Return a size in words."""
-    return (
-        f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.1f} MB"
-    )

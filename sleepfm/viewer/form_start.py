@@ -13,7 +13,7 @@ from sleepfm.library.library import Library
 from sleepfm.library.preflight import Preflight, preflight_of, submit_preflight
 from sleepfm.library.training_runs import submit_finetune, submit_pretrain
 from sleepfm.runs.table import Job
-from sleepfm.text import plain
+from sleepfm.text import plain, size_words
 from sleepfm.training.config_files import MISSING
 from sleepfm.training.finetune_settings import FinetuneSettings
 from sleepfm.training.settings import PretrainSettings
@@ -185,15 +185,11 @@ def estimates(found: Preflight) -> list[str]:
     if found.seconds is not None:
         words.append(f"about {duration_words(found.seconds)}")
     if found.memory_mb is not None:
-        words.append(f"{_size(found.memory_mb)} memory")
+        words.append(f"{size_words(1e6 * found.memory_mb)} memory")
     if found.device_memory_mb is not None:
-        words.append(f"{_size(found.device_memory_mb)} GPU memory")
+        words.append(f"{size_words(1e6 * found.device_memory_mb)} GPU memory")
     if found.disk_mb is not None:
-        words.append(f"{_size(found.disk_mb)} disk")
+        words.append(f"{size_words(1e6 * found.disk_mb)} disk")
     if found.samples is not None:
         words.append(f"{found.samples:,} samples an epoch")
     return words
-
-
-def _size(megabytes: float) -> str:
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{max(megabytes, 1):.0f} MB"

@@ -13,10 +13,9 @@ from sleepfm import __version__
 from sleepfm.administration.safety_jobs import diagnostics_bundles, submit_diagnostics
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library
-from sleepfm.text import plain
+from sleepfm.text import plain, size_words
 from sleepfm.viewer.settings_actions import act, show_job
 from sleepfm.viewer.settings_backup import show_file_line
-from sleepfm.viewer.settings_words import size_words
 
 
 def show_about(library: Library) -> None:

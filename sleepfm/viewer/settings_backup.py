@@ -13,10 +13,9 @@ from sleepfm.administration.identity_provider import SECRETS_FILE
 from sleepfm.administration.safety_jobs import backups, submit_backup, submit_restore
 from sleepfm.library.library import Library
 from sleepfm.runs.table import Job
-from sleepfm.text import plain, printable
+from sleepfm.text import plain, printable, size_words
 from sleepfm.viewer.settings_actions import act, show_job
 from sleepfm.viewer.settings_routes import KEPT_PATH
-from sleepfm.viewer.settings_words import size_words
 from sleepfm.viewer.words import duration_words
 
 _OTHER = "another file …"

@@ -9,9 +9,9 @@ from sleepfm.administration.retention import old_things
 from sleepfm.administration.safety_jobs import submit_tidy
 from sleepfm.library.library import Library
 from sleepfm.runs.table import Job
-from sleepfm.text import plain
+from sleepfm.text import plain, size_words
 from sleepfm.viewer.settings_actions import act, change, show_job
-from sleepfm.viewer.settings_words import old_rows, size_words, things_words
+from sleepfm.viewer.settings_words import old_rows, things_words
 
 _LOOKING = "settings tidy"
 

@@ -1,4 +1,4 @@
-"""What the settings page says: sizes, rows of its tables, where studies lie."""
+"""What the settings page says: rows of its tables, where studies lie."""
 
 from __future__ import annotations
 
@@ -10,13 +10,6 @@ from sleepfm.administration.readable_folders import ReadableFolders
 from sleepfm.administration.retention import OldThing
 from sleepfm.errors import RequestError
 from sleepfm.text import printable
-
-
-def size_words(size: float) -> str:
-    """Return a size as people say it: "340 kB", "1.2 MB", "3.40 GB"."""
-    if size < 1e6:
-        return f"{size / 1e3:.0f} kB"
-    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
 def things_words(count: int) -> str:

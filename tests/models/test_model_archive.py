@@ -140,7 +140,7 @@ def test_a_configuration_of_100_mb_is_not_read(shelf: Shelf, checkpoint: Checkpo
     folder = checkpoint(ENCODER_CONFIG)
     with (folder / "config.json").open("r+b") as file:
         file.truncate(100_000_000)
-    refused(shelf, folder, "has 100 MB, and a configuration has at most 1 MB")
+    refused(shelf, folder, "has 100 MB, and a configuration has at most 1.0 MB")
 
 
 def test_a_card_of_100_mb_is_not_read(shelf: Shelf, packed: Path, tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from sleepfm.errors import RequestError
 from sleepfm.home import Home, open_home
 from sleepfm.library.library import Library
 from sleepfm.runs.kinds import KINDS
+from sleepfm.text import size_words
 from sleepfm.training.settings import PretrainSettings
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_presets import PRESETS, apply_preset
 from sleepfm.viewer.runs_words import KIND_WORDS
 from sleepfm.viewer.server import sign_in_for
 from sleepfm.viewer.settings_backup import download_link
-from sleepfm.viewer.settings_words import folder_state, old_rows, size_words, studies_outside, things_words
+from sleepfm.viewer.settings_words import folder_state, old_rows, studies_outside, things_words
 from tests.make_edf import write_edf
 
 
@@ -30,7 +31,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_sizes_and_counts_are_said_as_people_do() -> None:
-    assert [size_words(n) for n in (0, 340_000, 1_240_000, 3_400_000_000)] == ["0 kB", "340 kB", "1.2 MB", "3.40 GB"]
+    assert [size_words(n) for n in (0, 340_000, 1_240_000, 3_400_000_000)] == ["0 kB", "340 kB", "1.2 MB", "3.4 GB"]
     assert [things_words(n) for n in (0, 1, 12)] == ["0 things", "1 thing", "12 things"]
 
 
