@@ -19,6 +19,8 @@ from sleepfm.report.gather import Telling
 from sleepfm.report.making import PAPERS, Wish, submit_report
 from sleepfm.runs.table import OPEN_STATES, Job, JobState
 from sleepfm.text import plain, printable
+from sleepfm.viewer.finish_acts import show_said
+from sleepfm.viewer.finish_away import show_put_away
 from sleepfm.viewer.finish_sign import show_sign_off
 from sleepfm.viewer.finish_statistics import TABLE_PX, show_statistics
 from sleepfm.viewer.job_progress import show_progress
@@ -265,7 +267,9 @@ def main() -> None:
                 view = choose_view() if one is not None else NUMBERS
                 st.page_link("pages/review.py", label="To the traces", query_params={"study": study.id})
             if one is None:
+                show_said()
                 show_without_scoring(library, study)
+                show_put_away(library, study.id)
                 return
             if view != REPORT:  # which says it itself
                 show_simulated(study, one)

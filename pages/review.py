@@ -179,7 +179,7 @@ def show_removal(library: Library, study: Study, scorings: list[StoredScoring]) 
             key=f"remove {one.id}",
             width="stretch",
             disabled=edits > 0,
-            help=f"{edits} edits stand in it; what people did stays on record." if edits else None,
+            help=f"{edits} edits stand in it: it can be put away on the Finish page, with a reason." if edits else None,
             on_click=close_menu,
         ):
             try:

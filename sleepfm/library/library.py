@@ -22,6 +22,7 @@ from sleepfm.home import Home, open_home
 from sleepfm.library.study import (
     ORDERS,
     PERSON,
+    PUT_AWAY,
     SCORINGS_IN_ORDER,
     STUDY_ROWS,
     Study,
@@ -190,7 +191,8 @@ class Library:
         """
         self.study(identifier)
         with transaction(self._connection):
-            self._require_no_edits("study = ?", identifier)
+            # what was put away is nobody's scoring any more; its log stays
+            self._require_no_edits(f"study = ? AND substr(r.source_sha256, 1, {len(PUT_AWAY)}) <> '{PUT_AWAY}'", identifier)
             self._connection.execute("DELETE FROM studies WHERE id = ?", (identifier,))
 
     def study_folder(self, identifier: str) -> Path:
@@ -376,15 +378,15 @@ class Library:
     def _require_no_edits(self, which: str, value: str | int) -> None:
         """Refuse to forget what people worked on: within the transaction that would."""
         row = self._connection.execute(
-            "SELECT v.study, v.scorer, count(*) AS edits FROM reviews v"
+            "SELECT v.study, v.scorer, count(*) AS edits FROM reviews v JOIN scorings r ON r.id = v.scoring"
             " JOIN edits e ON e.scoring = v.scoring AND e.study = v.study"
             f" WHERE v.{which} AND e.action <> 'begin' GROUP BY v.scoring LIMIT 1",
             (value,),
         ).fetchone()
         if row is not None:
             raise RequestError(
-                f"{row['study']}: {row['scorer']}'s scoring of it has {row['edits']} edits, so it is not removed; what people did"
-                " stays on record"
+                f"{row['study']}: {row['scorer']}'s scoring of it has {row['edits']} edits, so it is not removed: what people did"
+                " stays on record; put that scoring away first, on the Finish page"
             )
 
     def scorings(self, identifier: str) -> list[StoredScoring]:

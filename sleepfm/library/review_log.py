@@ -20,7 +20,7 @@ from sleepfm.recording.scorings.tables import spreadsheet_safe
 from sleepfm.vocabulary import STAGE_NAMES, Stage
 
 _TURNS = ("undo", "redo")
-_NO_EDITS = ("begin", "mark as reviewed", "sign", "reopen")
+_NO_EDITS = ("begin", "mark as reviewed", "sign", "reopen", "put away", "bring back")
 """Entries that cannot be undone."""
 
 
@@ -31,7 +31,7 @@ class LogEntry:
     Attributes
     ----------
     action
-        "begin", one of `review_edits.ACTIONS`, "mark as reviewed", "sign" or "reopen".
+        "begin", one of `review_edits.ACTIONS`, "mark as reviewed", "sign", "reopen", "put away" or "bring back".
     concerns
         The entry that an undo or redo is of.
     note

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -18,21 +17,25 @@ from sleepfm.text import printable
 
 _MOST_SIGNER, _MOST_REASON = 60, 1000
 _AUDITED = {"mark as reviewed": "mark review as reviewed", "sign": "sign review", "reopen": "reopen review"}
-_WHOLE = re.compile(r"\S(?:.*\S)?", re.DOTALL)
 
 
-def mark_reviewed(library: Library, scoring: int, *, user: str) -> None:
+def mark_reviewed(library: Library, scoring: int, *, user: str, seen: int | None = None) -> None:
     """Mark an open review as reviewed, which locks it.
+
+    Parameters
+    ----------
+    seen
+        The version that its user looked at: nobody answers for what came behind it. None for whatever stands.
 
     Raises
     ------
     RequestError
-        It is locked already, or the study's file is not the one that was scored.
+        It is locked already, was changed since it was looked at, or the study's file is not the one that was scored.
     """
-    _change_state(library, scoring, ReviewState.REVIEWED, user=user, action="mark as reviewed")
+    _change_state(library, scoring, ReviewState.REVIEWED, user=user, action="mark as reviewed", seen=seen)
 
 
-def sign(library: Library, scoring: int, *, user: str, name: str = "") -> None:
+def sign(library: Library, scoring: int, *, user: str, name: str = "", seen: int | None = None) -> None:
     """Sign a review that is open or reviewed: it is locked, and a hash of its content is kept.
 
     Parameters
@@ -41,16 +44,20 @@ def sign(library: Library, scoring: int, *, user: str, name: str = "") -> None:
         The account that is accountable.
     name
         The signer's name as it is to be printed; the account's unless told. The hash covers it.
+    seen
+        The version that the signer looked at: nobody signs what came behind it. None for whatever stands.
 
     Raises
     ------
     RequestError
-        It is signed already, the study's file is not the one that was scored, or the name cannot be printed.
+        It is signed already, was changed since it was looked at, the study's file is not the one that was scored, or the name
+        cannot be printed.
     """
     printed = name.strip()
     if len(printed) > _MOST_SIGNER or printable(printed) != printed:
         raise RequestError(f"a signer's name has up to {_MOST_SIGNER} letters, not {printable(printed)[:80]!r}")
-    _change_state(library, scoring, ReviewState.SIGNED, user=user, action="sign", signed_as="" if printed == user else printed)
+    signed_as = "" if printed == user else printed
+    _change_state(library, scoring, ReviewState.SIGNED, user=user, action="sign", signed_as=signed_as, seen=seen)
 
 
 def reopen(library: Library, scoring: int, *, user: str, reason: str, admin: bool) -> None:
@@ -61,10 +68,16 @@ def reopen(library: Library, scoring: int, *, user: str, reason: str, admin: boo
     RequestError
         No reason, nothing to reopen, or not theirs to reopen.
     """
-    why = reason.strip()
-    if not _WHOLE.fullmatch(why) or len(why) > _MOST_REASON:
-        raise RequestError(f"say in up to {_MOST_REASON} letters why the scoring is opened again")
-    _change_state(library, scoring, ReviewState.OPEN, user=user, action="reopen", note=printable(why), admin=admin)
+    why = reason_of(reason, "the scoring is opened again")
+    _change_state(library, scoring, ReviewState.OPEN, user=user, action="reopen", note=why, admin=admin)
+
+
+def reason_of(text: str, what: str) -> str:
+    """Return a reason as it is kept; RequestError, naming what it is asked for, where there is none or too much of it."""
+    why = text.strip()
+    if not why or len(why) > _MOST_REASON:
+        raise RequestError(f"say in up to {_MOST_REASON} letters why {what}")
+    return printable(why)
 
 
 def _change_state(
@@ -77,10 +90,15 @@ def _change_state(
     note: str = "",
     admin: bool = False,
     signed_as: str = "",
+    seen: int | None = None,
 ) -> None:
     with durably(library.connection):
         content = document(library, scoring)
         about = content.review
+        if about.put_away:
+            raise RequestError(f"{about.study}: {why_locked(library, about)}")
+        if seen is not None and about.version != seen:
+            raise RequestError(f"{about.study}: {_changed_since(library, about, seen)}")
         if state is ReviewState.OPEN:
             _require_reopening(about, user, admin=admin)
         elif about.state in (state, ReviewState.SIGNED):
@@ -113,6 +131,15 @@ def _change_state(
             about.study,
             detail,
         )
+
+
+def _changed_since(library: Library, about: Review, seen: int) -> str:
+    row = library.connection.execute(
+        "SELECT user FROM edits WHERE study = ? AND scoring = ? AND id > ? ORDER BY id DESC LIMIT 1",
+        (about.study, about.scoring, seen),
+    ).fetchone()
+    by = "" if row is None else f" by {row['user']}"
+    return f"the scoring was changed{by} since it was looked at here; look at it again"
 
 
 def _require_reopening(about: Review, user: str, *, admin: bool) -> None:

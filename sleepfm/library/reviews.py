@@ -23,7 +23,7 @@ from sleepfm.library.library import Library
 from sleepfm.library.review_proposal import proposal_words
 from sleepfm.library.review_standing import events_origin
 from sleepfm.library.review_store import read_events
-from sleepfm.library.study import SCORINGS_IN_ORDER, StudyStatus
+from sleepfm.library.study import PUT_AWAY, SCORINGS_IN_ORDER, StudyStatus
 from sleepfm.recording.scorings.scoring import Event
 from sleepfm.vocabulary import SCORED_STAGES
 
@@ -57,6 +57,8 @@ class Review:
         The account that is accountable for a signature, and the name that it is printed with where that is another.
     signed_sha256
         Hash of the content that was signed (`content_sha256`).
+    put_away
+        Whether it is neither shown nor counted (`library.review_away`).
     """
 
     scoring: int
@@ -73,6 +75,7 @@ class Review:
     signed_at: datetime | None
     signed_sha256: str | None
     signed_as: str = ""
+    put_away: bool = False
 
     @property
     def signer(self) -> str:
@@ -124,6 +127,14 @@ def reviews_of(library: Library, study: str) -> list[Review]:
     return [_review(row) for row in rows]
 
 
+def put_away_reviews(library: Library, study: str) -> list[Review]:
+    """Return the reviews of a study that were put away, of whatever file."""
+    rows = library.connection.execute(
+        f"{_ROWS} WHERE v.study = ? AND substr(r.source_sha256, 1, {len(PUT_AWAY)}) = ?", (study, PUT_AWAY)
+    )
+    return [_review(row) for row in rows]
+
+
 def review(library: Library, scoring: int) -> Review:
     """Return one review; RequestError when there is none of this number."""
     row = library.connection.execute(f"{_ROWS} WHERE v.scoring = ?", (scoring,)).fetchone()
@@ -141,7 +152,7 @@ def _review(row: sqlite3.Row) -> Review:
         state=ReviewState(row["state"]),
         version=row["version"],
         base=provenance["base"],
-        source_sha256=row["source_sha256"],
+        source_sha256=row["source_sha256"].removeprefix(PUT_AWAY),
         warnings=tuple(provenance["warnings"]),
         began_at=datetime.fromisoformat(row["created_at"]),
         changed_at=datetime.fromisoformat(row["changed_at"]),
@@ -149,6 +160,7 @@ def _review(row: sqlite3.Row) -> Review:
         signed_at=None if row["signed_at"] is None else datetime.fromisoformat(row["signed_at"]),
         signed_sha256=row["signed_sha256"],
         signed_as=provenance.get("signed_as", ""),
+        put_away=row["source_sha256"].startswith(PUT_AWAY),
     )
 
 
@@ -192,6 +204,8 @@ def why_not_editable(library: Library, scoring: int) -> str:
 
 def why_locked(library: Library, about: Review) -> str:
     """Return the same for a review that was looked up already."""
+    if about.put_away:
+        return "put away; the Finish page says by whom and why, and brings it back"
     if about.state is ReviewState.SIGNED:
         return f"signed by {about.signer}; reopen it on the Finish page to change it"
     if about.state is ReviewState.REVIEWED:

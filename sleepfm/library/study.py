@@ -46,6 +46,8 @@ class Study:
         person's.
     simulated_model
         Whether that was a model that was trained on simulated signals.
+    own_scoring
+        What the newest scoring is called that came with the recording; None when there is none.
     message
         What is being done, or what went wrong.
     job, progress, seconds_left
@@ -72,6 +74,7 @@ class Study:
     message: str
     scored_by: str | None = None
     review_state: str | None = None
+    own_scoring: str | None = None
     job: str | None = None
     progress: float | None = None
     seconds_left: float | None = None
@@ -85,6 +88,9 @@ OWN_SCORING = "file"
 
 PERSON = "person"
 """The engine of a review: a scoring whose stages stand in the table `reviews` and not in a file."""
+
+PUT_AWAY = "put away: "
+"""Stands before the hash of a review's recording while the review is put away (`library.review_away`)."""
 
 SCORINGS_IN_ORDER = f"""
 CASE
@@ -104,6 +110,8 @@ scoring; then the one that came with the recording; last a review that was begun
 STUDY_ROWS = f"""
 SELECT s.*, e.engine AS engine, json_extract(e.provenance, '$.trained_on') IS '{SIMULATED}' AS simulated_model,
   coalesce(w.signed_by, w.scorer) AS scored_by, w.state AS review_state,
+  (SELECT json_extract(o.provenance, '$.label') FROM scorings o
+   WHERE o.study = s.id AND o.source_sha256 = s.sha256 AND o.engine = '{OWN_SCORING}' ORDER BY o.id DESC LIMIT 1) AS own_scoring,
   j.id AS job_id, j.state AS job_state, j.message AS job_message, j.error AS job_error, j.progress AS job_progress,
   j.started_at AS job_started_at
 FROM studies s
@@ -158,6 +166,7 @@ def study_of(row: sqlite3.Row) -> Study:
         message=message,
         scored_by=row["scored_by"],
         review_state=row["review_state"],
+        own_scoring=row["own_scoring"],
         job=row["job_id"] if row["job_state"] in OPEN_STATES else None,
         progress=row["job_progress"] if row["job_state"] in OPEN_STATES else None,
         seconds_left=None

@@ -22,7 +22,7 @@ from sleepfm.recording.scorings.events_csv import write_events
 from sleepfm.recording.scorings.formats import ScoringFormat, write_scoring
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.text import plain
-from sleepfm.viewer.finish_sign import log_buttons
+from sleepfm.viewer.finish_log import log_buttons
 from sleepfm.viewer.role_widgets import export_button
 
 

@@ -11,7 +11,10 @@ import pytest
 from make_edf import write_edf
 from streamlit.testing.v1 import AppTest
 
+from sleepfm.administration.accounts import FREE_ATTEMPTS, Accounts
+from sleepfm.administration.audit import entries
 from sleepfm.administration.roles import Role
+from sleepfm.errors import RequestError
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.events_by_hand import events_by_hand
 from sleepfm.library.library import Library
@@ -19,9 +22,11 @@ from sleepfm.library.review_begin import begin
 from sleepfm.library.review_edits import Edit, apply_edits
 from sleepfm.library.review_log import LogEntry, changes_since
 from sleepfm.library.review_patch import Patch
+from sleepfm.library.review_states import mark_reviewed, sign
 from sleepfm.library.reviews import ReviewState, document, review
 from sleepfm.recording.scorings.scoring import Event, Scoring
-from sleepfm.viewer.finish_sign import ROWS, change_words, remarks
+from sleepfm.viewer.finish_log import ROWS, change_words
+from sleepfm.viewer.finish_sign import remarks
 from sleepfm.viewer.signed_in import User
 
 SHA, EPOCHS = "0" * 64, 10
@@ -79,7 +84,7 @@ def press(test: AppTest, label: str) -> AppTest:
 
 
 def texts(test: AppTest) -> str:
-    groups = (test.markdown, test.error, test.success, test.info, test.caption)
+    groups = (test.markdown, test.error, test.success, test.info, test.warning, test.caption)
     return " ".join(one.value for group in groups for one in group).replace("\\", "")
 
 
@@ -87,7 +92,7 @@ def test_signing_is_confirmed_locks_and_is_verified_and_reopening_wants_a_reason
     test = page(scoring)
     assert "1 of 10 epochs is unscored" in texts(test)
     assert "1 of 10 epochs was set or confirmed by hand; 1 has another stage than the proposal." in texts(test)
-    assert [one.label for one in test.button] == ["Mark as reviewed", "Sign"]
+    assert [one.label for one in test.button] == ["Mark as reviewed", "Sign", "Put away"]
     assert button(test, "Sign").disabled  # type: ignore[attr-defined]
     assert test.checkbox[0].label == "I have reviewed this scoring"
     test.checkbox[0].check()
@@ -136,7 +141,7 @@ def test_an_engines_scoring_is_not_signed_and_a_missing_file_blocks(
     (tmp_path / "night.edf").unlink()
     test = page(scoring)
     assert "put the file back" in texts(test)
-    assert [one.label for one in test.button] == []
+    assert [one.label for one in test.button] == ["Put away"]
 
 
 def test_a_long_log_is_paged_and_filtered(library: Library, scoring: int) -> None:
@@ -196,3 +201,77 @@ def test_the_signer_is_told_whose_events_these_are_and_what_taking_a_set_changed
     assert change_words(entry) == "events: 5 new, 2 deleted"
     assert entry.note == "events of psgscoring 0.37.0 taken"
     assert edit("not", "undo") == "2 of 5 events made or changed by hand; the rest are from psgscoring."
+
+
+def test_nobody_signs_what_changed_behind_the_open_page(library: Library, scoring: int) -> None:
+    test = page(scoring)
+    test.checkbox[0].check()
+    run(test)
+    apply_edits(library, scoring, [Edit("late", "score", Patch(((2, 2, 0),)))], user="bob")
+    press(test, "Sign")
+    assert review(library, scoring).state is ReviewState.OPEN
+    assert "The scoring was changed by bob since you confirmed it" in texts(test)
+    seen = review(library, scoring).version
+    apply_edits(library, scoring, [Edit("later", "score", Patch(((2, 0, 1),)))], user="bob")
+    for act in (sign, mark_reviewed):  # and between its look and its click
+        with pytest.raises(RequestError, match="changed by bob since it was looked at here"):
+            act(library, scoring, user="ada", seen=seen)
+    sign(library, scoring, user="ada", seen=review(library, scoring).version)
+
+
+def test_who_signs_in_with_a_password_signs_with_it_and_wrong_ones_lock_the_account(
+    library: Library, scoring: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "one local user and no passwords" in texts(page(scoring))
+    accounts = Accounts(library.connection)
+    for name, password in (("ada", "correct horse battery"), ("eve@site", None)):
+        accounts.add(name, Role.SCORER, password, by="root")
+
+    def signed_in(name: str) -> AppTest:
+        for module in ("signed_in", "role_widgets", "finish_sign", "finish_away"):
+            monkeypatch.setattr(f"sleepfm.viewer.{module}.current_user", lambda: User(name, Role.SCORER, local=False))
+        test = page(scoring)
+        test.checkbox[0].check()
+        return run(test)
+
+    test = signed_in("eve@site")
+    assert "identity provider" in texts(test)
+    assert [one.label for one in test.text_input] == ["Your name as it is printed"]
+    test = signed_in("ada")
+    assert "type your password as well" in texts(press(test, "Sign"))
+    library.connection.execute("UPDATE users SET failures = ?", (FREE_ATTEMPTS - 1,))
+    next(one for one in test.text_input if one.label == "Your password, to sign").set_value("wrong horse battery")
+    press(run(test), "Sign")
+    assert "the password is not right" in texts(test)
+    assert review(library, scoring).state is ReviewState.OPEN
+    assert accounts.known("ada").locked_until is not None
+    next(one for one in test.text_input if one.label == "Your password, to sign").set_value("correct horse battery")
+    press(run(test), "Sign")
+    assert review(library, scoring).state is ReviewState.OPEN  # locked, as on the sign-in page
+    assert [one.action for one in entries(library.connection, subject="night", limit=1)] == ["sign review: refused"]
+    library.connection.execute("UPDATE users SET locked_until = NULL")
+    next(one for one in test.text_input if one.label == "Your password, to sign").set_value("correct horse battery")
+    press(run(test), "Sign")
+    assert review(library, scoring).signed_by == "ada"
+    assert "correct horse" not in repr(test.session_state)
+
+
+def test_a_scoring_is_put_away_with_a_reason_and_brought_back(
+    library: Library, scoring: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamlit.page_link", lambda *_words, **_options: None)
+    test = page(scoring)
+    assert button(test, "Put away").disabled  # type: ignore[attr-defined]
+    next(one for one in test.text_input if one.label.startswith("Reason for putting")).set_value("**twice**")
+    press(run(test), "Put away")
+    assert [one.label for one in library.scorings("night")] == ["YASA"]
+    assert f"{HOSTILE}'s scoring is put away." in texts(test)
+    assert f"{HOSTILE}'s scoring (open): {getpass.getuser()}, " in texts(test)
+    next(one for one in test.text_input if one.label.startswith("Reason for bringing")).set_value("after all")
+    press(run(test), "Bring back")
+    assert [one.label for one in library.scorings("night")] == [HOSTILE, "YASA"]
+    for module in ("signed_in", "role_widgets", "finish_sign", "finish_away"):
+        monkeypatch.setattr(f"sleepfm.viewer.{module}.current_user", lambda: User("bob", Role.SCORER, local=False))
+    test = page(scoring)
+    assert f"Only {HOSTILE} or an administrator may put this scoring away." in texts(test)
+    assert "Put away" not in [one.label for one in test.button]
