@@ -26,7 +26,7 @@ PREVIEW = '[data-sleepfm="report"]'
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     """Give an app with simulated nights."""
-    home = explore_home(tmp_path_factory.mktemp("finish") / "home", studies=4, hours=0.5)
+    home = explore_home(tmp_path_factory.mktemp("finish") / "home", studies=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLEEPFM_BUNDLED_MODELS", str(SHIPPED))
         running = start_app(home.root, free_port())

@@ -35,7 +35,7 @@ STEPS = "The steps as numbers"
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     """Give an app with a small simulated cohort, two nights of it of one person, and a night that could be real."""
     folder = tmp_path_factory.mktemp("risk")
-    home = explore_home(folder / "home", studies=4, hours=0.5)
+    home = explore_home(folder / "home", studies=4)
     with Library(home) as library:
         study = library.add(write_edf(folder / "real.edf", seconds=660))
         library.store_hash(study.id, fingerprint(study.path))

@@ -33,7 +33,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     folder = tmp_path_factory.mktemp("similar")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLEEPFM_BUNDLED_MODELS", str(SHIPPED))
-        home = explore_home(folder / "home", studies=4, hours=0.5)
+        home = explore_home(folder / "home", studies=4)
         with Library(home) as library:
             for name, labels in (("no-ecg", ("C4-M1", "E1-M2", "Chin", "Airflow")), ("fresh", ("C4-M1", "Airflow"))):
                 study = library.add(write_edf(folder / f"{name}.edf", seconds=610, labels=labels))
