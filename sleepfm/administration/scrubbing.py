@@ -100,11 +100,17 @@ def _said_by_the_software() -> frozenset[str]:
         *keyword.kwlist,
         *(word for name in dir(builtins) for word in _WORD.findall(name)),
     }
-    for file in Path(str(resources.files("sleepfm"))).rglob("*.py"):
+    return frozenset(words | words_of_code(Path(str(resources.files("sleepfm"))).rglob("*.py")))
+
+
+def words_of_code(files: Iterable[Path]) -> set[str]:
+    """Return every word of some modules: of their names and strings, without what is only remarked on."""
+    words = set[str]()
+    for file in files:
         for node in ast.walk(ast.parse(file.read_bytes())):
             for text in _texts(node):
                 words.update(_WORD.findall(text))
-    return frozenset(words)
+    return words
 
 
 def _texts(node: ast.AST) -> Iterable[str]:

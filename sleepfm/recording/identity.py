@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -20,6 +19,7 @@ from sleepfm.progress import Progress, silent
 from sleepfm.recording._header import FIXED_BYTES, Header, parse_header
 from sleepfm.recording._header_dates import BIRTHDATE, MONTHS, NUMERIC_DATE, SPACED_DATE, date_pattern, dates_in
 from sleepfm.recording._header_names import LONG, PIECE, HeaderNames
+from sleepfm.recording._pdf_text import pdf_texts
 from sleepfm.recording._short_names import is_ideographic, stands_alone_only, together
 from sleepfm.recording._signal_header import SIGNAL_BYTES, split_table
 from sleepfm.recording._source import Source
@@ -41,7 +41,6 @@ _TEXT_BYTES = 64 << 20
 _BLOCK = 8 << 20
 _MOST_NAMED = 5
 _DATA_URI = re.compile(r"base64,[A-Za-z0-9+/=]+")
-_PDF_STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -266,6 +265,18 @@ def traces_of(file: Path, identity: Identity, progress: Progress = silent) -> li
     return list(found)
 
 
+def traces_in_document(content: bytes, identity: Identity, *, people: Iterable[str] = ()) -> list[str]:
+    """Return what of an identity a text or PDF says, but for people whose whole names may stand in it."""
+    texts = pdf_texts(content) if content.startswith(b"%PDF") else iter((content.decode("utf-8", "replace"),))
+    named = "|".join(r"\s+".join(map(re.escape, name.split())) for name in people if name.strip())
+    known = identity.without_words(_SAID_BY_REPORTS)
+    found: dict[str, None] = {}
+    for text in texts:
+        blanked = re.sub(rf"(?<!\w)(?:{named})(?!\w)", " ", text) if named else text
+        found |= dict.fromkeys(known.traces_in(_DATA_URI.sub(" ", blanked), header=False))
+    return list(found)
+
+
 def traces_in_samples(file: Path, identity: Identity, progress: Progress = silent) -> list[str]:
     """Return what of an identity stands among the bytes of a file that holds nothing but samples, of what is long enough."""
     return list(dict.fromkeys(_among_bytes(file, identity, progress))) if identity else []
@@ -341,18 +352,15 @@ def _hdf5_texts(file: Path) -> Iterator[bytes]:
 
 
 def _plain_texts(file: Path) -> Iterator[bytes]:
-    """Give a file as text, in pieces with some of the piece before; of a PDF also what is packed in it."""
+    """Give a file as text, in pieces with some of the piece before; of a PDF what it shows and says of itself."""
     with file.open("rb") as opened:
         before = b""
         while block := opened.read(_TEXT_BYTES):
+            if not before and block.startswith(b"%PDF"):
+                yield from (text.encode("utf-8", "replace") for text in pdf_texts(block + opened.read()))
+                return
             yield before + block
             before = block[-200:]
-            if block.startswith(b"%PDF"):
-                for packed in _PDF_STREAM.findall(block):
-                    try:
-                        yield zlib.decompress(packed)
-                    except zlib.error:
-                        continue  # not packed, so it was searched as it stands
 
 
 def _at(text: str, word: str) -> Iterator[int]:

@@ -13,6 +13,7 @@ from sleepfm.library.library import Library
 from sleepfm.library.report_files import report_stamp, store_report
 from sleepfm.progress import Progress
 from sleepfm.report.figures import draw
+from sleepfm.report.finished_check import require_nobody_in
 from sleepfm.report.gather import Telling, study_report
 from sleepfm.report.html import html_report
 from sleepfm.report.pdf import Paper, pdf_report
@@ -40,12 +41,13 @@ def write_report(data: ReportData, stem: Path, wish: Wish) -> list[Path]:
     Raises
     ------
     SleepFMError
-        When the disk is full or the folder cannot be written.
+        When the disk is full or the folder cannot be written, or the report would name the person though it was not to.
     """
     figures, files = draw(data), []
     for form in wish.forms:
         content = html_report(data, figures).encode("utf-8") if form == "html" else pdf_report(data, figures, paper=wish.paper)
         file = stem.with_name(f"{stem.name}.{form}")
+        require_nobody_in(data, content, file.name)
         with atomic_path(file) as temporary:
             temporary.write_bytes(content)
         files.append(file)
@@ -91,6 +93,9 @@ def make_report(home: Home, parameters: dict[str, Any], progress: Progress) -> d
         page = html_report(data, figures)
         progress(0.7, "writing the PDF")
         pages = pdf_report(data, figures, paper=paper)
+        progress(0.9, "searching both for names")
+        require_nobody_in(data, page.encode("utf-8"), f"{data.facts.study}.html")
+        require_nobody_in(data, pages, f"{data.facts.study}.pdf")
         stored = store_report(
             library,
             study,

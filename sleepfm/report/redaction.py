@@ -41,6 +41,7 @@ def without_identity(data: ReportData, identity: Identity, *, code: str) -> Repo
             for kept, event in zip(cleaned.events, data.events, strict=True)
         ),
         events_by=_by(data.events_by, people, identity),
+        cleaned_of=identity,
     )
 
 

@@ -16,6 +16,7 @@ from sleepfm.analysis.sleep_statistics import NightStatistics
 from sleepfm.analysis.spectrogram import Spectrogram
 from sleepfm.library.ahi_rule import AhiRule
 from sleepfm.library.events_by_hand import EventsByHand
+from sleepfm.recording.identity import Identity
 from sleepfm.recording.scorings.scoring import Event, Scoring
 from sleepfm.signals.vitals import Vitals
 
@@ -162,6 +163,8 @@ class ReportData:
         Name and value, in the order they are printed.
     made_at
         When the report was made (UTC).
+    cleaned_of
+        Whom the recording's header names, where that was taken out of everything else: it is looked for in what was made.
     """
 
     facts: StudyFacts
@@ -182,6 +185,7 @@ class ReportData:
     simulated_models: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
+    cleaned_of: Identity = field(default_factory=Identity)
 
     @property
     def simulated(self) -> bool:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from sleepfm.recording.identity import Identity, identity_of_fields
+import pypdfium2
+import pytest
+
+from sleepfm.errors import SleepFMError
+from sleepfm.recording._pdf_text import pdf_texts
+from sleepfm.recording.identity import Identity, identity_of_fields, require_no_identity
 from sleepfm.recording.scorings.scoring import Event
+from sleepfm.report.figures import draw
+from sleepfm.report.finished_check import require_nobody_in
 from sleepfm.report.html import html_report
+from sleepfm.report.making import Wish, write_report
+from sleepfm.report.pdf import pdf_report
 from sleepfm.report.redaction import LEFT_OUT, without_identity
 from sleepfm.report.report_data import ReportData, State
 from tests.report.made_up_report import MADE_AT, report_data
@@ -52,3 +62,29 @@ def test_a_patient_of_two_short_names_is_in_no_text() -> None:
     assert told.remarks == (LEFT_OUT, LEFT_OUT, "li is no name alone")
     assert told.quality == made.quality
     assert told.provenance == made.provenance
+
+
+def test_the_finished_files_are_searched_not_only_what_they_are_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = without_identity(signed(), PATIENT, code="study-1")
+    figures = draw(told)
+    # a name that stands on every report, which then says nothing of hers
+    told = replace(told, cleaned_of=replace(PATIENT, words=PATIENT.words | {"interpretation"}))
+    for content in (html_report(told, figures).encode(), pdf_report(told, figures)):
+        require_nobody_in(told, content, "study-1")
+    named = replace(told, remarks=("“Café” (1) \\ ≥ 3 µV",), facts=replace(told.facts, study="anna-2"))  # the PDF's title too
+    pages = pdf_report(named, figures)
+    for content in (html_report(named, figures).encode(), pages):
+        with pytest.raises(SleepFMError, match=r"study-1: was not written, for it still holds 1 word") as refused:
+            require_nobody_in(named, content, "study-1")
+        assert "anna" not in str(refused.value).lower()
+    (tmp_path / "named.pdf").write_bytes(pages)
+    with pytest.raises(SleepFMError, match=r"named\.pdf"):
+        require_no_identity([tmp_path / "named.pdf"], Identity(words=frozenset({"anna"})))
+    monkeypatch.setattr("sleepfm.report.making.draw", lambda _data: figures)
+    with pytest.raises(SleepFMError, match="was not written"):
+        write_report(named, tmp_path / "other", Wish())
+    assert not list(tmp_path.glob("other*"))
+    own = "".join("".join(pdf_texts(pages)).split())
+    with pypdfium2.PdfDocument(pages) as document:  # another reader finds the same words
+        for page in document:
+            assert "".join(page.get_textpage().get_text_range().split()) in own
