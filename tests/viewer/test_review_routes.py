@@ -193,7 +193,10 @@ def test_a_conflict_is_409_and_a_lock_423_and_both_say_why(server: Server, libra
 
 def test_who_only_looks_and_who_is_nobody_and_other_sites_change_nothing(server: Server, library: Library, night: str) -> None:
     scoring = begin(library, night, scorer="ada", user="ada")
-    assert edits(server, night, scoring, score("a", [1, -1, 1]), user="vera:viewer").status == 403
+    for action in (score("a", [1, -1, 1]), {"key": "u", "action": "undo"}, {"key": "z", "action": "reset stages"}):
+        assert edits(server, night, scoring, action, user="vera:viewer").status == 403
+    seen = asking(server, f"/sleepfm/overview?study={night}&upper={scoring}", user="vera:viewer").json()["scorings"][0]["review"]
+    assert (seen["me"], seen["editable"], seen["why_not"]) == ("vera", False, "this asks for the role “scorer”")
     path, body = f"/sleepfm/review/edits?study={night}&scoring={scoring}", {"version": 0, "edits": [score("a", [1, -1, 1])]}
     assert asking(server, path, body, Origin="https://elsewhere.example").status == 403
     assert asking(server, path, body, **{"Sec-Fetch-Site": "cross-site"}).status == 403
