@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from sleepfm.administration.roles import Role
+from sleepfm.errors import RequestError
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.library import Library
 from sleepfm.library.training_runs import run_kind
@@ -10,6 +13,7 @@ from sleepfm.models.shelf import Shelf
 from sleepfm.text import plain, printable
 from sleepfm.training.finetune_settings import SETTINGS_OF, NightData
 from sleepfm.viewer.form_curve_panel import show_curve
+from sleepfm.viewer.form_data import take_data_of_run
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_fields import FieldDrawer
 from sleepfm.viewer.form_page import STYLE, asked_run, fill_from, open_draft, show_form, show_presets
@@ -40,6 +44,15 @@ def choose_encoder(shelf: Shelf, draft: Draft) -> None:
         first = first_choice(shelf)
         if first is not None:
             draft.change({("encoder",): first})
+
+
+def choose_data(library: Library, draft: Draft) -> None:
+    """Take the data of the run that the address names, once."""
+    asked = st.query_params.get("data")
+    if asked and st.session_state.get(draft.beside("asked data")) != asked:
+        with suppress(RequestError):  # there is no such run
+            take_data_of_run(library, draft, library.jobs.get(asked))
+    st.session_state[draft.beside("asked data")] = asked
 
 
 def show_encoder(encoders: list[EncoderChoice], draft: Draft, drawer: FieldDrawer) -> None:
@@ -97,6 +110,7 @@ def main() -> None:
         if job is not None and what == task:
             fill_from(library, draft, job)
         choose_encoder(shelf, draft)
+        choose_data(library, draft)
         encoders = encoder_choices(shelf, named=draft.content.get("encoder"))
 
         def head(drawer: FieldDrawer) -> None:

@@ -20,7 +20,11 @@ from sleepfm.viewer.signed_in import require
 
 ROWS = 25
 MOST_WAITING = 25
-WIDE = "<style>.stMainBlockContainer { padding-left: 1.2rem; padding-right: 1.2rem; }</style>"  # charts and long names
+# room for charts and long names; tables of names and values have no titles above them
+WIDE = """<style>
+.stMainBlockContainer { padding-left: 1.2rem; padding-right: 1.2rem; }
+.stMainBlockContainer [data-testid="stTable"] thead { display: none; }
+</style>"""
 CHOSEN = "runs chosen"
 KINDS_SHOWN: dict[str, tuple[str, ...] | None] = {
     "All kinds": None,

@@ -12,12 +12,14 @@ from sleepfm.administration.readable_folders import require_readable
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library
 from sleepfm.library.training_data import Dataset, datasets
+from sleepfm.library.training_runs import settings_of as settings_of_run
+from sleepfm.runs.table import Job
 from sleepfm.text import printable
 from sleepfm.training.config_files import MISSING
 from sleepfm.training.settings import DataSettings
 from sleepfm.training.splits import Splits
 from sleepfm.viewer.form_data_source import (
-    TABLES,
+    DATA_NAMES,
     DataPaths,
     balance_rows,
     in_folder,
@@ -34,8 +36,6 @@ from sleepfm.viewer.form_schema import REMOVE, at, fields_of
 
 DATASET, FOLDER, FILES = "Dataset", "Folder", "Files"
 NEW = "New dataset …"
-DATA_NAMES = ("scorings", "events", *TABLES, "labels")
-"""Paths beside `data` that come with it."""
 
 
 def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
@@ -43,7 +43,7 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
     key, state = draft.beside("source"), st.session_state
     if key not in state:
         state[key] = _source(library, draft)
-    source, what = st.columns([1.15, 3], vertical_alignment="bottom")
+    source, what = st.columns([1.15, 3])
     with source:
         chosen = st.segmented_control(
             "Data from",
@@ -60,6 +60,8 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
             _show_datasets(there, draft)
         elif chosen == FOLDER:
             _show_folder(library, draft)
+    if chosen == FOLDER and (refused := state.get(draft.beside("folder refused"))):
+        drawer.say(refused)
     if chosen == DATASET:
         show_dataset_work(library, draft)
         if state[draft.beside("dataset")] == NEW:
@@ -86,7 +88,19 @@ def take_made_dataset(library: Library, draft: Draft) -> None:
     if made is not None:
         del state[wanted]
         state[draft.beside("dataset")] = made.name
+        state.pop(draft.beside("new name"), None)  # the next one gets another
         _use(draft, of_dataset(made))
+
+
+def take_data_of_run(library: Library, draft: Draft, job: Job) -> None:
+    """Take the dataset or folder that a run was trained on, with the labels that this form needs of it."""
+    with suppress(SleepFMError):  # of another version, or not there any more: then it is chosen by hand
+        splits = settings_of_run(job).data.splits
+        made = next((one for one in datasets(library.home) if one.splits == splits), None)
+        paths = in_folder(require_readable(library.home, splits.parent)) if made is None else of_dataset(made)
+        if paths.splits == splits:
+            _use(draft, paths)
+            forget_source(draft)
 
 
 def take_data_of(library: Library, draft: Draft, other: Draft) -> None:
@@ -190,8 +204,6 @@ def _show_folder(library: Library, draft: Draft) -> None:
         help="Scorings, events and follow-up tables (is_event.csv, time_to_event.csv, demographics.csv) are found there too.",
         persist_state="session",
     )
-    if refused in state:
-        FieldDrawer.say(state[refused])
 
 
 def _use(draft: Draft, paths: DataPaths) -> None:

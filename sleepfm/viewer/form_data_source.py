@@ -20,6 +20,8 @@ from sleepfm.viewer.form_schema import REMOVE
 from sleepfm.vocabulary import STAGE_NAMES, STAGE_SHORT
 
 TABLES = ("is_event", "time_to_event", "demographics")
+DATA_NAMES = ("scorings", "events", *TABLES, "labels")
+"""Paths beside `data` that come with it."""
 _SHOWN = 4
 """Sites named in the table; the others are counted."""
 

@@ -14,6 +14,7 @@ from sleepfm.library.training_data import (
     LibraryChoice,
     balance,
     chosen_studies,
+    datasets,
     kinds_of_nights,
     notes_on,
     scorers,
@@ -27,6 +28,7 @@ from sleepfm.training.splits import LISTS
 from sleepfm.viewer.form_data_source import balance_rows
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_fields import FieldDrawer
+from sleepfm.viewer.form_presets import free_name
 from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.signed_in import acting
 
@@ -79,7 +81,9 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
         return draft.beside(f"new {name}")
 
     first, second, third, fourth = st.columns([2, 2, 2.4, 1.2])
-    name = first.text_input("Name of the dataset", key=key("name"), placeholder="for example ward-2026", persist_state="session")
+    free = free_name("nights", {one.name for one in datasets(library.home)})
+    st.session_state.setdefault(key("name"), free)
+    name = first.text_input("Name of the dataset", key=key("name"), placeholder=f"for example {free}", persist_state="session")
     subset = second.selectbox(
         "Studies",
         [ALL, *subsets.names(library)],
@@ -124,11 +128,12 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
         for number, one in enumerate(LISTS)
     }
     by = columns[4].selectbox(
-        "Divide by",
+        "Even by",
         ["", *(one for one in facts.columns(library) if one != facts.SUBJECT)],
         format_func=lambda one: printable(one) if one else "nothing",
         key=key("by"),
-        help="Each group is divided for itself, so that every list has people of every group.",
+        help="Lists are always of different people. Each group of this column is divided for itself, so that every list has"
+        " people of every group.",
         persist_state="session",
     )
     seed = columns[5].number_input(

@@ -14,7 +14,8 @@ from sleepfm.library.training_runs import run_kind, settings_of
 from sleepfm.runs.table import TRAINING_KINDS, Job
 from sleepfm.text import plain
 from sleepfm.viewer.form_config import show_configuration
-from sleepfm.viewer.form_data import DATA_NAMES, forget_source, show_data, take_data_of, take_made_dataset
+from sleepfm.viewer.form_data import forget_source, show_data, take_data_of, take_made_dataset
+from sleepfm.viewer.form_data_source import DATA_NAMES
 from sleepfm.viewer.form_draft import Draft, Place, read_draft
 from sleepfm.viewer.form_fields import FieldDrawer
 from sleepfm.viewer.form_presets import PRESETS, apply_preset, free_name
@@ -33,15 +34,9 @@ STYLE = """<style>
     position: sticky; top: 3.6rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto;
   }
 }
-.stMainBlockContainer [class*="-found"] ul { padding-left: 0; margin-left: 0; list-style: none; }
+.stMainBlockContainer [class*="-found"] ul { padding-left: 0.2rem; margin-left: 0; list-style: none; }
 .stMainBlockContainer [class*="-found"] li { margin-left: 0; font-size: 0.86rem; line-height: 1.35; }
-@media (min-width: 1000px) {
-  .stColumn:has(.st-key-form-side) {
-    position: sticky; top: 3.6rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto;
-  }
-}
 .stMainBlockContainer [class*="-found"] li p { font-size: 0.86rem; }
-.stMainBlockContainer [class*="-found"] ul { padding-left: 0.2rem; list-style: none; }
 </style>"""
 FORM_SHARE, SIDE_SHARE = 2.25, 1.0
 

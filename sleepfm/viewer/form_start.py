@@ -17,6 +17,7 @@ from sleepfm.text import plain, size_words
 from sleepfm.training.config_files import MISSING
 from sleepfm.training.finetune_settings import FinetuneSettings
 from sleepfm.training.settings import PretrainSettings
+from sleepfm.viewer.form_data_source import DATA_NAMES
 from sleepfm.viewer.form_draft import Draft, Place
 from sleepfm.viewer.form_fields import FieldDrawer
 from sleepfm.viewer.form_presets import free_name
@@ -113,6 +114,9 @@ def _show_where(library: Library, draft: Draft) -> tuple[str, int]:
 
 def _say_what_is_wrong(draft: Draft, problems: Mapping[Place, str]) -> None:
     lines = []
+    if problems.get(("data", "splits")) == MISSING:  # nothing was chosen yet: the settings that it fills are no news
+        lines.append("Data: choose a dataset, a folder or files to train on")
+        problems = {place: words for place, words in problems.items() if place[0] not in ("data", *DATA_NAMES)}
     for place, words in problems.items():
         about = label_of(draft.kind, place) or "The settings"
         lines.append(f"{about} {words}" if words == MISSING else f"{about}: {words}")

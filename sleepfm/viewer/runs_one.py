@@ -142,7 +142,7 @@ def show_ways_on(job: Job) -> None:
         if st.button("Open its model", type="primary", icon=":material/inventory_2:"):
             st.switch_page("pages/models.py", query_params={"model": model})
         if job.kind == "pretrain" and st.button("Fine-tune from it", icon=":material/tune:"):
-            st.switch_page("pages/finetune.py", query_params={"task": "staging", "encoder": model})
+            st.switch_page("pages/finetune.py", query_params={"task": "staging", "encoder": model, "data": job.id})
     if st.button("Clone with changes", icon=":material/content_copy:", help="Opens the form with this run's settings."):
         if job.kind == "pretrain":
             st.switch_page("pages/pretrain.py", query_params={"from": job.id})

@@ -99,7 +99,8 @@ def test_a_new_form_is_the_smoke_test_and_asks_for_data() -> None:
     test = open_page("pretrain")
     assert field(test, "Name").value == "smoke-encoder"
     assert field(test, "Stop after (steps)").value == "24"
-    assert "Data · Splits is missing" in said(test)
+    assert "Data: choose a dataset, a folder or files to train on" in said(test)
+    assert "Signals is missing" not in said(test)
     assert not can(test, "Check first")
     assert not can(test, "Start")
 
@@ -291,6 +292,10 @@ def test_a_run_is_cloned_with_changes(library: Library, cohort: Path) -> None:
     assert "1 difference from the last run, smoke-encoder" in [one.label.replace("\\", "") for one in test.expander]
     assert "no run" in said(open_page("pretrain", **{"from": "nothing"}))
     assert "open it under Pretrain" in said(open_page("finetune", **{"from": job.id}))
+    follower = open_page("finetune", task="staging", data=job.id)
+    assert field(follower, "Folder").value == str(cohort)
+    assert settings(follower)["scorings"] == str(cohort / "scorings")
+    open_page("finetune", task="staging", data="nothing")
 
 
 def test_each_task_has_its_settings_and_the_same_data(library: Library, cohort: Path) -> None:
