@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,11 @@ SPO2_RANGE = (50.0, 100.0)
 """Saturations in % that a sleeper can have (Luna's QC default); others are a sensor that is off."""
 PULSE_RANGE = (25.0, 220.0)
 """Pulse rates in bpm that a sleeper can have."""
+_ROUNDING = 0.5
+"""An EDF's 16 bits make 100.0015 of 100 %: so much beyond a limit is the limit."""
+_JUMP, _LONGEST_LOW_S = 8.0, 60
+"""Oximeters average over 3 s (AASM manual): saturation that falls by more than this in % from one second to the next and comes
+back as suddenly within a minute is a sensor that slipped (Luna's QC flags jumps of more than 4)."""
 _ENOUGH = 0.5
 """Share of the recorded time from which the first channel of a kind is good enough not to look for a better one."""
 _ALL = 0.9995
@@ -126,9 +132,14 @@ def measure_vitals(recording: Recording, progress: Progress = silent) -> Vitals:
     remarks: list[str] = []
     progress(0.0, "reading oxygen saturation")
     spo2, spo2_channel, spo2_share = _best_number(recording, Kind.SPO2, SPO2_RANGE, recorded)
-    spo2 = np.round(spo2, 2)  # an EDF's 16 bits make 92.9997 of 93: a fall of 3 % must not be one of 2.9994
-    if spo2_share is not None and spo2_share < _ALL:
-        remarks.append(f"SpO2: {100 * (1 - spo2_share):.1f} % of the recorded time is outside 50 to 100 % and left out.")
+    spo2 = without_slips(np.round(spo2, 2))  # an EDF's 16 bits make 92.9997 of 93: a fall of 3 % must not be one of 2.9994
+    if spo2_share is not None:
+        spo2_share = float(np.isfinite(spo2[recorded]).mean()) if recorded.any() else 0.0
+        if spo2_share < _ALL:
+            remarks.append(
+                f"SpO2: {100 * (1 - spo2_share):.1f} % of the recorded time is outside 50 to 100 %, or falls and comes back at a"
+                " jump, and left out."
+            )
     beats, rate, heart_channel, heart_share = _best_ecg(recording, recorded, remarks, part(progress, 0.1, 0.9))
     source = "ECG" if heart_channel else ""
     if not heart_channel:
@@ -178,6 +189,33 @@ def per_second(samples: np.ndarray, rate_hz: float, seconds: int) -> np.ndarray:
     return mean
 
 
+def without_slips(spo2_1hz: np.ndarray) -> np.ndarray:
+    """Return saturation once a second with NaN for stretches of up to a minute that begin and end with a jump of more than 8 %.
+
+    A hole in the values counts as an end: what is read while a sensor comes off and on again is no saturation.
+
+    Examples
+    --------
+    >>> without_slips(np.array([96.0, 96.0, 70.0, 70.0, 96.0, 92.0]))
+    array([96., 96., nan, nan, 96., 92.])
+    """
+    cleaned = spo2_1hz.copy()
+    while True:
+        known = np.flatnonzero(np.isfinite(cleaned))
+        values = cleaned[known].astype(np.float64)
+        ends = np.flatnonzero((np.diff(known) > 1) | (np.abs(np.diff(values)) > _JUMP)) + 1
+        slipped = [
+            known[first:stop]
+            for first, stop in pairwise(ends)
+            if stop - first <= _LONGEST_LOW_S
+            and values[first - 1] - values[first] > _JUMP
+            and values[stop] - values[stop - 1] > _JUMP
+        ]
+        if not slipped:
+            return cleaned
+        cleaned[np.concatenate(slipped)] = np.nan  # a fall in several jumps is taken back from its lowest
+
+
 def _of_kind(recording: Recording, kind: Kind) -> list[Channel]:
     return [channel for channel in recording.channels if channel.kind is kind]
 
@@ -189,8 +227,8 @@ def _best_number(
     best: tuple[np.ndarray, str, float | None] = (np.full(len(recorded), np.nan, dtype=np.float32), "", None)
     for channel in _of_kind(recording, kind):
         samples = recording.read(channel.index, 0.0, recording.duration_s)
-        samples[~((samples >= limits[0]) & (samples <= limits[1]))] = np.nan
-        values = per_second(samples, channel.rate_hz, len(recorded))
+        samples[~((samples >= limits[0] - _ROUNDING) & (samples <= limits[1] + _ROUNDING))] = np.nan
+        values = per_second(samples.clip(*limits), channel.rate_hz, len(recorded))
         share = float(np.isfinite(values[recorded]).mean()) if recorded.any() else 0.0
         if best[2] is None or share > best[2]:
             best = (values, channel.label, share)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sleepfm.errors import RecordingError
 from sleepfm.signals.desaturations import LEAST_FALL, desaturations
 from sleepfm.signals.heart_beats import believable, heart_rate
-from sleepfm.signals.vitals import NO_POSITION, Vitals, measure_vitals, per_second
+from sleepfm.signals.vitals import NO_POSITION, Vitals, measure_vitals, per_second, without_slips
 from sleepfm.vocabulary import Kind
 from tests.inference.hand_made_night import HandMadeRecording, Signal, heart, noise, saturation
 
@@ -39,6 +39,34 @@ def test_oxygen_outside_50_to_100_percent_is_left_out_and_said() -> None:
     assert found.spo2_share == pytest.approx(0.9)
     assert "SpO2: 10.0 % of the recorded time" in found.remarks[0]
     assert (found.spo2_channel, found.heart_source, found.position_channel) == ("SpO2", "", "")
+
+
+def test_full_saturation_is_believed_whatever_the_file_s_steps() -> None:
+    """16 bits from 0 to 102.3 or to 200 % hold no 100, but 100.0007 and 100.0015."""
+    found = vitals_of(SpO2=(Kind.SPO2, "%", 1.0, saturation(100.0015, [(100, 110, 3.0015)])))
+    assert found.spo2_share == 1.0
+    assert set(found.spo2_1hz.tolist()) == {100.0, 97.0}
+
+
+def test_a_sensor_that_slips_is_no_desaturation_and_a_deep_fall_is_one() -> None:
+    level = saturation(96.0, [(60, 62, 36.0), (100, 130, 20.0), (150, 151, 11.0), (151, 152, 26.0), (152, 160, 96.0)])
+
+    def finger(t: np.ndarray) -> np.ndarray:
+        asleep = 4 * np.clip(np.minimum(t - 200, 220 - t), 0, 4)  # by 4 % a second, as fast as a body does
+        return level(t) - asleep
+
+    found = vitals_of(SpO2=(Kind.SPO2, "%", 4.0, finger))
+    left_out = np.flatnonzero(np.isnan(found.spo2_1hz))
+    assert left_out.tolist() == [60, 61, *range(100, 130), *range(150, 160)]
+    (fall,) = desaturations(found.spo2_1hz)
+    assert fall.depth == pytest.approx(16.0, abs=0.5)
+    assert "falls and comes back at a jump" in found.remarks[0]
+
+
+def test_a_level_that_stays_is_believed() -> None:
+    stays = np.array([96.0] * 10 + [80.0] * 100 + [96.0] * 10)
+    assert without_slips(stays).tolist() == stays.tolist()
+    assert without_slips(stays[:60]).tolist() == stays[:60].tolist()
 
 
 def test_the_better_of_two_oximeters_is_read_and_gaps_are_no_fault_of_theirs() -> None:
