@@ -33,8 +33,9 @@ def settle_types(night: EngineNight, found: EngineEvents) -> None:
             # The confidence is psgscoring's in its own type.
             extra = {key: value for key, value in event.extra.items() if key != "Confidence"} | {"Type": BY_BELTS}
             found.events[number] = replace(event, name=seen, extra=extra)
-        elif event.extra.get("Type") == UNCERTAIN:
+        elif not belts or event.extra.get("Type") == UNCERTAIN:
             uncertain += 1
+            found.events[number] = replace(event, extra=event.extra | {"Type": UNCERTAIN})
         else:
             by_engine += 1
             found.events[number] = replace(event, extra=event.extra | {"Type": BY_ENGINE})
