@@ -12,6 +12,7 @@ from sleepfm.errors import SleepFMError
 from sleepfm.library.engines import engine_choices
 from sleepfm.library.jobs import submit_folder_import, submit_staging, submit_study
 from sleepfm.library.library import Library
+from sleepfm.library.scorings_beside import files_beside, scoring_beside
 from sleepfm.library.study import ORDERS
 from sleepfm.models.shelf import Shelf
 from sleepfm.runs.table import OPEN_STATES
@@ -23,6 +24,7 @@ from sleepfm.viewer.uploads import UPLOAD_PATH
 from sleepfm.viewer.words import duration_words
 
 ROWS = 25
+PATH, ADDED = "recording path", "recording added"
 
 
 def say(kind: str, text: str) -> None:
@@ -30,12 +32,12 @@ def say(kind: str, text: str) -> None:
     st.session_state.setdefault("messages", []).append((kind, text))
 
 
-def add(library: Library, text: str, *, stage: bool) -> None:
-    """Add the recording or folder that was typed."""
+def add(library: Library, text: str, *, stage: bool) -> bool:
+    """Add the recording or folder that was typed, and return whether that could be done."""
     require(Role.SCORER)
     if not text.strip():
         say("warning", "Type the path of a recording (EDF, BDF) or of a folder that holds some.")
-        return
+        return False
     typed = text.strip().strip('"')
     try:
         require_readable(library.home, typed)  # before anything is looked at there
@@ -45,10 +47,15 @@ def add(library: Library, text: str, *, stage: bool) -> None:
             say("info", f"Looking through {path} in the background; studies appear below as they are found.")
         else:
             study = library.add(path)
-            submit_study(library, study.id, stage=stage)
-            say("success", f"Added {study.id}.")
+            beside = scoring_beside(library, study, files_beside([study.path]).get(study.path, ()))
+            submit_study(library, study.id, stage=stage, scoring=beside.scoring)
+            say("success", f"Added {study.id}{f' with the scoring {beside.scoring.name}' if beside.scoring else ''}.")
+            for _, why in beside.said:
+                say("warning", why)
     except SleepFMError as error:
         say("error", str(error))
+        return False
+    return True
 
 
 def act(library: Library, action: dict[str, Any]) -> None:
@@ -119,7 +126,8 @@ def show_list(library: Library) -> None:
     def rows() -> None:
         with Library(library.home) as fresh:
             still_busy = bool(fresh.jobs.list(states=OPEN_STATES, limit=1))
-            show_imports(fresh)
+            with st.container():  # what comes and goes has a place of its own: the list below must not be mounted anew
+                show_imports(fresh)
             if total:
                 studies = fresh.studies(search=search, order=order, limit=ROWS, offset=(page - 1) * ROWS)
                 action = study_list(studies, key="list", trial=trial, acting=may(Role.SCORER))
@@ -156,11 +164,14 @@ def say_how_uploads_are_stored(library: Library) -> None:
 def show_adding(library: Library) -> None:
     """Offer to add recordings, by their path or dropped here."""
     with st.container(border=True):
-        with st.form("add", border=False, clear_on_submit=True):
+        if st.session_state.pop(ADDED, False):
+            st.session_state[PATH] = ""  # what could not be added stays, to be corrected
+        with st.form("add", border=False):
             words, go = st.columns([8, 1], vertical_alignment="bottom")
             text = words.text_input(
                 "Recording or folder path",
                 placeholder="/data/psg/night.edf, or a folder to search; nothing is copied, files stay where they are",
+                key=PATH,
             )
             pressed = go.form_submit_button("Add", type="primary", width="stretch")
         zone, choice = st.columns([8, 3], vertical_alignment="center")
@@ -170,8 +181,9 @@ def show_adding(library: Library) -> None:
         stage = choice.toggle(
             "Stage new studies at once", value=True, help="Uses the best engine there is; takes about half a minute a night."
         )
-    if pressed:
-        add(library, text, stage=stage)
+    if pressed and add(library, text, stage=stage):
+        st.session_state[ADDED] = True
+        st.rerun()
     if arrived and st.session_state.get("arrived") != arrived:
         st.session_state["arrived"] = arrived
         submit_study(library, arrived, stage=stage)
@@ -184,7 +196,8 @@ def main() -> None:
     with Library.open() as library:
         if user.may(Role.SCORER):
             show_adding(library)
-        show_messages()
+        with st.container():
+            show_messages()
         show_list(library)
     st.caption("Research use. Nothing here is a diagnosis; stages from an engine are proposals until a person has reviewed them.")
 

@@ -95,6 +95,7 @@ function tableRow(row, send) {
   }
   const engine = element("td", row.engine || "–");
   if (row.engineRemark) engine.append(element("div", row.engineRemark, "reason"));
+  if (row.ownScoring) engine.append(element("div", row.ownScoring, "muted"));
   line.append(
     name, statusCell(row, send), element("td", row.start, "number"), element("td", row.duration, "number"),
     channels, quality, engine, actionsCell(row, send),

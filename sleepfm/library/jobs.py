@@ -10,9 +10,9 @@ from sleepfm.runs.dispatcher import ensure_running
 from sleepfm.runs.table import Job, JobTable, Lane
 
 
-def submit_study(library: Library, identifier: str, *, stage: bool) -> None:
+def submit_study(library: Library, identifier: str, *, stage: bool, scoring: Path | None = None) -> None:
     """Queue what every new study needs (see `queue_study`) and see that it is worked off."""
-    queue_study(library, identifier, stage=stage)
+    queue_study(library, identifier, stage=stage, scoring=scoring)
     ensure_running(library.home)
 
 

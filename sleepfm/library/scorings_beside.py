@@ -32,7 +32,7 @@ _SUFFIXES = frozenset(
 _SEPARATOR = re.compile(r"[-_. ]")
 _RECORDED = re.compile(r"[-_. ](psg|eeg|raw)$")
 _NAMED = 4
-_ON_REVIEW = "More, Add a scoring, on the Review page"
+_ON_REVIEW = "on the Review page, under More, Add a scoring"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def files_beside(recordings: Collection[Path]) -> dict[Path, list[Path]]:
         for file in files:
             if file.suffix.lower() in _SUFFIXES and file not in recordings and file.is_file():
                 recording = _whose(file, names)
-                if recording in recordings:
+                if recording is not None and recording in recordings:
                     found[recording].append(file)
     return found
 
@@ -102,9 +102,7 @@ def scoring_beside(library: Library, study: Study, files: Sequence[Path]) -> Bes
             read = _read(library, study, file)
         except CodesNeededError as error:
             if len(error.counts) <= MOST_CODES:
-                said.append(
-                    (file, f"{file}: its integers mean different stages in different programs: say which by {_ON_REVIEW}")
-                )
+                said.append((file, f"{file}: its integers mean other stages in other programs: say which {_ON_REVIEW}"))
         except SleepFMError as error:
             said.append((file, str(error)))
         else:
@@ -116,7 +114,7 @@ def scoring_beside(library: Library, study: Study, files: Sequence[Path]) -> Bes
         return Beside(None, tuple(said))
     if any(not np.array_equal(one, stages[0]) for one in stages):
         names = printable(", ".join(file.name for file, _ in found[:_NAMED])) + (", …" if len(found) > _NAMED else "")
-        why = f"{study.path}: {len(found)} scorings with different stages lie beside it ({names}): add the one that counts by"
+        why = f"{study.path}: {len(found)} scorings with different stages lie beside it ({names}): add the one that counts"
         return Beside(None, ((study.path, f"{why} {_ON_REVIEW}"), *said))
     taken = max(found, key=lambda one: len(one[1].events), default=None)
     return Beside(None if taken is None else taken[0], tuple(said))

@@ -53,6 +53,7 @@ def study_row(study: Study, trial: str | None = None, *, acting: bool = True) ->
         "bad": f"bad: {printable(', '.join(study.bad_channels))}" if study.bad_channels else "",
         "engine": None if study.engine is None else printable(study.scored_by or ENGINE_NAMES.get(study.engine, study.engine)),
         "engineRemark": SIMULATED_WORDS if study.simulated_model else "",
+        "ownScoring": "" if study.own_scoring is None else f"with it: {printable(study.own_scoring)}",
         "simulated": study.simulated,
         "acting": acting,
         "canStage": readable,

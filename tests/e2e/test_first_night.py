@@ -70,10 +70,15 @@ def test_a_real_night_from_the_path_to_the_exported_scoring(app: RunningApp, pag
     page.wait_for_url("**/studies", timeout=60_000)
     add(page, shared / "data/psg/ucddb018_eeg.edf")
     row(page, "ucddb018_eeg").wait_for()
+    said = page.get_by_text("Added ucddb018_eeg with the scoring ucddb018_expert.csv")  # which lies beside the recording
+    said.wait_for()
+    link = row(page, "ucddb018_eeg").get_by_role("link", name="ucddb018_eeg")
+    link.focus()
     wait_for_status(page, "ucddb018_eeg", "staged")
-
-    # while the list is drawn anew, Streamlit may show the older one beside it for a moment
-    row(page, "ucddb018_eeg").get_by_role("link", name="ucddb018_eeg").first.click()
+    said.wait_for(state="detached")  # the page was drawn anew, for there is no work left
+    focused = "document.activeElement.shadowRoot?.activeElement?.textContent"
+    assert page.evaluate(focused) == "ucddb018_eeg", "the list stays mounted, and what had the focus keeps it"
+    link.click()
     drawn(page, 1)
     assert "study=ucddb018_eeg" in page.url
     for epoch in (2, 3, 4):
@@ -121,6 +126,7 @@ def test_ninety_channels_page_and_bad_paths_are_said_on_the_page(
     ):
         add(page, path)
         page.get_by_role("alert").get_by_text(words).first.wait_for()
+        assert page.get_by_label("path").input_value() == str(path), "what could not be added stays, to be corrected"
     add(page, shared / "data/psg/nox_a1_2min_90ch.edf")
     row(page, "nox_a1_2min_90ch").wait_for()
     page.goto(f"{app.url}/review?study=nox_a1_2min_90ch&epoch=2")

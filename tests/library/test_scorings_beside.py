@@ -75,7 +75,7 @@ def test_what_is_not_certain_is_said_and_left_to_a_person(library: Library, tmp_
     found, said = imported(library, folder)
     assert found == {}
     assert "2 scorings with different stages lie beside it (two_ada.xml, two_bob.annot)" in said.pop("two.edf")
-    assert "its integers mean different stages in different programs" in said.pop("codes.txt")
+    assert "its integers mean other stages in other programs" in said.pop("codes.txt")
     assert "line 3" in said.pop("torn.csv")
     assert said == {}
 

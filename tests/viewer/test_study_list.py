@@ -9,6 +9,7 @@ import numpy as np
 from sleepfm.library.library import Library
 from sleepfm.library.review_begin import begin
 from sleepfm.library.review_states import mark_reviewed, sign
+from sleepfm.library.study import OWN_SCORING
 from sleepfm.recording.scorings.scoring import Scoring
 from sleepfm.runs.table import Lane
 from sleepfm.viewer.study_list import study_row
@@ -83,4 +84,15 @@ def test_a_study_staged_by_a_simulated_model_alone_says_so(tmp_path: Path) -> No
             if trained_on == "simulated":
                 assert row["engine"] == "SleepFM"
                 assert row["engineRemark"] == "trained on simulated signals: for trying the software only"
-        assert (row["engine"], row["engineRemark"]) == ("YASA", "")
+        assert (row["engine"], row["engineRemark"], row["ownScoring"]) == ("YASA", "", "")
+
+
+def test_a_scoring_that_came_with_a_recording_is_named_beside_its_staging(tmp_path: Path) -> None:
+    with Library.open(tmp_path / "home") as library:
+        study = library.add(write_edf(tmp_path / "night.edf", seconds=60)).id
+        library.store_hash(study, "0" * 64)
+        for label in ("Scoring old.xml", "Scoring night\u202e.xml"):
+            about = {"label": label, "note": "", "source_sha256": "0" * 64}
+            library.store_scoring(study, Scoring(np.zeros(2, np.int8)), engine=OWN_SCORING, model=label, provenance=about)
+        row = study_row(library.study(study))
+    assert (row["status"], row["engine"], row["ownScoring"]) == ("not staged", None, "with it: Scoring night\\u202e.xml")
