@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from e2e.conftest import RunningApp, free_port, start_app, stop_app
 from explore_home import SHIPPED, explore_home
-from make_edf import write_edf
 
 from sleepfm.library.facts import store
 from sleepfm.library.job_risk import assess
 from sleepfm.library.library import Library
 from sleepfm.library.risks import risks
 from sleepfm.progress import silent
-from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.runs.table import JobState, Lane
 from sleepfm.viewer.risk_words import ACCEPT
 
@@ -33,12 +31,9 @@ STEPS = "The steps as numbers"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """Give an app with a small simulated cohort, two nights of it of one person, and a night that could be real."""
-    folder = tmp_path_factory.mktemp("risk")
-    home = explore_home(folder / "home", studies=4)
+    """Give an app with a small simulated cohort, two nights of it of one person."""
+    home = explore_home(tmp_path_factory.mktemp("risk") / "home", studies=4)
     with Library(home) as library:
-        study = library.add(write_edf(folder / "real.edf", seconds=660))
-        library.store_hash(study.id, fingerprint(study.path))
         for night in NIGHTS[:2]:
             store(library, night, {"subject": "sim-3-p0001"})
     with pytest.MonkeyPatch.context() as patch:
@@ -109,7 +104,7 @@ def test_from_the_notice_to_a_score_to_a_window_to_its_traces(tab: Any, app: Run
     assert tab.get_by_role("combobox", name="Condition").input_value().startswith("SIM-06")
 
 
-def test_the_strongest_windows_can_be_opened_without_a_mouse_and_everything_taken_along(
+def test_conditions_are_found_by_name_windows_opened_without_a_mouse_and_everything_taken_along(
     tab: Any, app: RunningApp, tmp_path: Path
 ) -> None:
     open_risk(tab, app, NIGHTS[0])
@@ -121,15 +116,6 @@ def test_the_strongest_windows_can_be_opened_without_a_mouse_and_everything_take
         download.value.save_as(tmp_path / name)
     with (tmp_path / "_windows.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    strongest = max(rows, key=lambda row: abs(float(row["change"])))
-    chosen = tab.get_by_role("combobox", name="Strongest windows").input_value()
-    assert f"epoch {strongest['epoch']} " in chosen
-    tab.get_by_role("button", name="See traces").press("Enter")
-    tab.wait_for_url(f"**/review?study={NIGHTS[0]}&epoch={strongest['epoch']}")
-
-
-def test_conditions_are_found_by_name_and_stored_results_are_kept_apart(tab: Any, app: RunningApp) -> None:
-    open_risk(tab, app, NIGHTS[0])
     tab.get_by_role("textbox", name="Search").fill("sim-03")
     tab.get_by_role("textbox", name="Search").press("Enter")
     tab.wait_for_function(
@@ -141,37 +127,21 @@ def test_conditions_are_found_by_name_and_stored_results_are_kept_apart(tab: Any
     tab.get_by_text("matches “nothing like it” among 8 conditions").wait_for()
     tab.get_by_role("button", name="About this result").click()
     tab.get_by_text("Told: age 41.3 years, sex male").wait_for()
+    tab.keyboard.press("Escape")
+    strongest = max(rows, key=lambda row: abs(float(row["change"])))
+    chosen = tab.get_by_role("combobox", name="Strongest windows").input_value()
+    assert f"epoch {strongest['epoch']} " in chosen
+    tab.get_by_role("button", name="See traces").press("Enter")
+    tab.wait_for_url(f"**/review?study={NIGHTS[0]}&epoch={strongest['epoch']}")
 
 
-def test_a_real_night_waits_for_a_simulated_model_to_be_named_and_for_age_and_sex(tab: Any, app: RunningApp) -> None:
-    open_risk(tab, app, "real")
-    assert tab.get_by_role("button", name="Assess").count() == 0
-    tab.get_by_text("choose a model above, then say age and sex above, then press Assess").wait_for()
-    choose(tab, "Model", re.compile("demo-disease"))
-    tab.get_by_text("What it says of a real recording means nothing").wait_for()
-    assert tab.get_by_role("button", name="Assess").is_disabled()
-    assert tab.get_by_role("spinbutton", name="Age (years)").input_value() == ""
-    tab.get_by_role("spinbutton", name="Age (years)").fill("54")
-    tab.get_by_role("spinbutton", name="Age (years)").press("Enter")
-    choose(tab, "Sex", "female")
-    tab.wait_for_function("[...document.querySelectorAll('button')].some(b => b.innerText === 'Assess' && !b.disabled)")
-
-
-def test_what_went_wrong_is_said_and_a_waiting_one_can_be_cancelled(tab: Any, app: RunningApp) -> None:
-    parameters = {"study": NIGHTS[2]}
+def test_an_assessment_that_waits_can_be_cancelled(tab: Any, app: RunningApp) -> None:
     with Library.open(app.home) as library:
-        job = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[2], parameters=parameters)
-        library.jobs.end(job.id, JobState.FAILED, error="disk [full]: free some space")
-        open_risk(tab, app, NIGHTS[2])
-        tab.get_by_text("This night could not be assessed: disk [full]: free some space").wait_for()
-        waiting = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[2], parameters=parameters)
+        waiting = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=NIGHTS[2], parameters={"study": NIGHTS[2]})
         open_risk(tab, app, NIGHTS[2])
         tab.get_by_role("button", name="Cancel").click()
         tab.get_by_role("button", name="Assess").wait_for()
         assert library.jobs.get(waiting.id).state is JobState.STOPPED
-    tab.goto(f"{app.url}/risk?study=nobody")
-    tab.get_by_role("button", name=ACCEPT).click()
-    tab.get_by_text("no study 'nobody' in the library").wait_for()
 
 
 def test_two_nights_of_a_person_a_person_among_others_and_a_cohort_are_shown_with_their_tables(tab: Any, app: RunningApp) -> None:

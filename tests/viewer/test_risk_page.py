@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from make_edf import write_edf
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 from viewer.made_up_risk import made_up_card, made_up_reference, made_up_result
 
 from sleepfm.inference.risk_result import RiskResult
@@ -15,6 +16,7 @@ from sleepfm.library.library import Library
 from sleepfm.library.risks import store
 from sleepfm.models.card import SIMULATED
 from sleepfm.models.reference import DemographicsLink
+from sleepfm.runs.table import JobState, Lane
 from sleepfm.viewer.risk_reading import read_beside
 from sleepfm.viewer.risk_words import ACCEPT
 
@@ -141,13 +143,39 @@ def test_raw_and_relative_changes_end_at_the_same_score(library: Library, tmp_pa
         assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=1e-4)
 
 
-def test_a_simulated_model_is_warned_of_on_a_real_night(library: Library, tmp_path: Path) -> None:
+def test_a_real_night_waits_for_a_simulated_model_to_be_named_and_for_age_and_sex(library: Library, tmp_path: Path) -> None:
     put_model(library, trained_on=SIMULATED)
     study = add_night(library, tmp_path)
-    put_result(library, study, made_up_result(study=study, trained_on=SIMULATED))
     test = page()
-    assert [one.value for one in test.selectbox if one.label == "Model"] == [None]
+    model = next(one for one in test.selectbox if one.label == "Model")
+    assert model.value is None
+    assert "Assess" not in [button.label for button in test.button]
+    assert "choose a model above, then say age and sex above, then press Assess" in said(test)
+    model.select_index(0).run()
     assert "means nothing" in test.warning[0].value.replace("\\", "")
+    assert "yet: say age and sex above, then press Assess" in said(test)
+
+    def assess() -> Button:
+        return next(button for button in test.button if button.label == "Assess")
+
+    assert assess().disabled
+    test.number_input[0].set_value(54.0).run()
+    assert assess().disabled
+    next(one for one in test.selectbox if one.label == "Sex").select("female").run()
+    assert not assess().disabled
+    put_result(library, study, made_up_result(study=study, trained_on=SIMULATED))
+    assert "means nothing" in page().warning[0].value.replace("\\", "")
+
+
+def test_what_went_wrong_and_who_is_not_there_is_said(library: Library, tmp_path: Path) -> None:
+    put_model(library)
+    study = add_night(library, tmp_path)
+    job = library.jobs.add("risk", lane=Lane.HEAVY, title="Risk", subject=study, parameters={"study": study})
+    library.jobs.end(job.id, JobState.FAILED, error="disk [full]: free some space")
+    test = page()
+    assert "This night could not be assessed: disk [full]: free some space" in said(test)
+    test.query_params["study"] = "nobody"
+    assert "no study 'nobody' in the library" in said(test.run())
 
 
 def test_results_are_offered_newest_first_and_can_be_removed(library: Library, tmp_path: Path) -> None:
