@@ -1,8 +1,9 @@
-"""The index that neighbours are looked up in: unit vectors of every study, in files that only ever grow.
+"""The index that neighbours are looked up in: unit vectors of every study, in files that are added to and never rewritten.
 
 For each encoder and grain there are two files a modality: half precision, which is scanned, and float32, which ranks the best.
 Row n of all of them is the same stretch of the same night. Which rows are whose stands in the database: rows are written and
-flushed first, then their block is stored, so what a crash leaves behind is overwritten by the next study.
+flushed first, then their block is stored, so what a crash leaves behind is overwritten by the next study. The rows of a study
+that was removed, or indexed anew, are nobody's: no search looks at them, and the next study that fits takes their place.
 """
 
 from __future__ import annotations
@@ -195,7 +196,7 @@ class EmbeddingIndex:
         return Nearest(hits, found.candidates, found.better)
 
     def add(self, study: str, embeddings: Embeddings, corrections: Mapping[int, Kind] | None = None) -> Block:
-        """Append a study's rows; those it had before do not count any more.
+        """Write a study's rows where there is room; those it had before do not count any more.
 
         Parameters
         ----------
@@ -236,18 +237,18 @@ class EmbeddingIndex:
             origin.recipe, corrections_text(corrections) if corrections is not None else self._corrected(study)
         )
         with self._writing():
-            first_row = self._first_free_row(study, origin.recipe, width)
+            first_row, end = self._room(study, origin.recipe, width, n)
             absent = np.full((n, width), np.nan, np.float32)
             for modality in Modality:
                 rows_ne = rows.get(modality, absent)
-                _append(self._half(modality), rows_ne.astype(_HALF), first_row)
-                _append(self._exact(modality), rows_ne.astype(_EXACT), first_row)
+                _write(self._half(modality), rows_ne.astype(_HALF), first_row, last=first_row == end)
+                _write(self._exact(modality), rows_ne.astype(_EXACT), first_row, last=first_row == end)
             connection = self._library.connection
             with transaction(connection):
                 connection.execute(
                     "INSERT INTO indexes (encoder, grain, recipe, embed_dim, rows) VALUES (?, ?, ?, ?, ?)"
                     " ON CONFLICT (encoder, grain) DO UPDATE SET rows = excluded.rows",
-                    (self.weights_sha256, self.grain.value, origin.recipe, width, first_row + n),
+                    (self.weights_sha256, self.grain.value, origin.recipe, width, max(end, first_row + n)),
                 )
                 connection.execute(
                     "INSERT OR REPLACE INTO index_blocks (encoder, grain, study, first_row, rows, modalities, source_sha256,"
@@ -306,27 +307,37 @@ class EmbeddingIndex:
         """Return the key of what rows are made from, but for the recording."""
         return key("embedding", {"weights": self.weights_sha256, "recipe": recipe, "corrections": corrections})
 
-    def _first_free_row(self, study: str, recipe: str, width: int) -> int:
-        """Return where the next rows go; blocks that are not whole in the files any more are forgotten first."""
+    def _room(self, study: str, recipe: str, width: int, n: int) -> tuple[int, int]:
+        """Return where the next n rows go, and the row behind the last that is anybody's.
+
+        Blocks that are not whole in the files any more are forgotten first.
+        """
         state = self._state()
         if state is None:
-            return 0
+            return 0, 0
         if (state.recipe, state.width) != (recipe, width):
             raise ModelError(
                 f"{study}: its embeddings (recipe {recipe}, {width} numbers) do not go with this index (recipe {state.recipe},"
                 f" {state.width} numbers) and are never compared with them; embed it with the index's encoder"
             )
         in_files = self._rows_in_files(width)
-        if in_files >= state.rows:
-            return state.rows
         index = (self.weights_sha256, self.grain.value)
         connection = self._library.connection
-        with transaction(connection):
-            connection.execute(
-                "DELETE FROM index_blocks WHERE encoder = ? AND grain = ? AND first_row + rows > ?", (*index, in_files)
-            )
-            connection.execute("UPDATE indexes SET rows = ? WHERE encoder = ? AND grain = ?", (in_files, *index))
-        return in_files
+        if in_files < state.rows:
+            with transaction(connection):
+                connection.execute(
+                    "DELETE FROM index_blocks WHERE encoder = ? AND grain = ? AND first_row + rows > ?", (*index, in_files)
+                )
+                connection.execute("UPDATE indexes SET rows = ? WHERE encoder = ? AND grain = ?", (in_files, *index))
+        found, end = None, 0
+        # those that do not count now are kept: they do again when a correction is taken back
+        for first_row, rows in connection.execute(
+            "SELECT first_row, rows FROM index_blocks WHERE encoder = ? AND grain = ? ORDER BY first_row", index
+        ):
+            if found is None and first_row - end >= n:
+                found = end
+            end = first_row + rows
+        return (end if found is None else found), end
 
     def _rows_in_files(self, width: int) -> int:
         sizes = [
@@ -363,11 +374,12 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _append(path: Path, rows_ne: np.ndarray, first_row: int) -> None:
-    """Write rows where they belong and to the disk; what stood there was left by a writer that died, and is cut off."""
+def _write(path: Path, rows_ne: np.ndarray, first_row: int, *, last: bool) -> None:
+    """Write rows where they belong and to the disk; what stands behind the last ones is nobody's, and is cut off."""
     start = first_row * rows_ne.shape[1] * rows_ne.itemsize
     with path.open("r+b" if path.is_file() else "w+b") as file:
-        file.truncate(start)
+        if last:
+            file.truncate(start)
         file.seek(start)
         file.write(rows_ne.tobytes())
         file.flush()

@@ -1,4 +1,4 @@
-"""The index: what was put in comes out, it only grows, and what does not belong is refused or does not count."""
+"""The index: what was put in comes out, what is there is never rewritten, and what does not belong is refused or does not count."""
 
 from __future__ import annotations
 
@@ -174,6 +174,27 @@ def test_a_removed_study_is_gone(library: Library, index: EmbeddingIndex, tmp_pa
     library.remove("night_0")
     assert {hit.study for hit in index.nearest(filled[0][BAS][0], BAS, 99).hits} == {"night_1"}
     assert index.n == 6
+    with pytest.raises(RequestError, match="not in the index"):
+        index.rows("night_0", BAS)
+
+
+def test_the_rows_of_removed_studies_make_room_for_others(library: Library, index: EmbeddingIndex, tmp_path: Path) -> None:
+    filled = {f"night_{k}": rows for k, rows in enumerate(fill(library, index, tmp_path, 4))}
+    size = (index.folder / "BAS.float32").stat().st_size
+    for gone in ("night_1", "night_3"):
+        library.remove(gone)
+        del filled[gone]
+    for name, n, first_row in (("long", 7, 18), ("short", 4, 6), ("tiny", 2, 10), ("later", 3, 25)):
+        study = add_study(library, tmp_path, name, seed=first_row)
+        filled[name] = random_rows(n, seed=first_row)
+        assert index.add(study, embeddings_of(library, study, filled[name])).first_row == first_row
+    assert (index.folder / "BAS.float32").stat().st_size == size // 24 * 28
+    assert index.missing() == []
+    for name, rows in filled.items():
+        for modality in Modality:
+            np.testing.assert_allclose(index.rows(name, modality), normalised(rows[modality]), atol=1e-6)
+        assert best(index, rows[EKG][-1], EKG) == (name, len(rows[EKG]) - 1)
+    assert index.nearest(filled["tiny"][BAS][0], BAS, 99).candidates == 6 + 6 + 7 + 4 + 2 + 3
 
 
 def test_indexes_of_two_encoders_know_nothing_of_each_other(library: Library, index: EmbeddingIndex, tmp_path: Path) -> None:
