@@ -76,6 +76,11 @@ class EmbeddingOrigin:
     corrections: str = ""
 
 
+_MOST_ROWS = 31 * 86400 // 5
+"""A month, a row every 5 s."""
+_WIDEST = 8192
+
+
 @dataclass(frozen=True, eq=False)
 class Embeddings:
     """One embedding file: (n, E) float32 of each modality that is there, in the vocabulary's order."""
@@ -171,7 +176,7 @@ def read_embeddings(path: Path) -> Embeddings:
         raise RequestError(f"{path}: there is no such file; check the path.")
     try:
         with open_hdf5(path) as file:
-            rows = {modality: np.asarray(file[modality.value][()], np.float32) for modality in Modality if modality.value in file}
+            rows = {modality: _rows(file[modality.value]) for modality in Modality if modality.value in file}
             attributes = dict(file.attrs)
             channels = {modality: tuple(str(label) for label in file[modality.value].attrs["channels"]) for modality in rows}
         if not rows or len({array.shape for array in rows.values()}) != 1 or next(iter(rows.values())).ndim != 2:
@@ -186,6 +191,13 @@ def read_embeddings(path: Path) -> Embeddings:
         return Embeddings(rows, float(attributes["seconds_per_row"]), origin)
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise RecordingError(f"{path}: is no embedding file or is damaged ({printable(str(error))}); embed again.") from None
+
+
+def _rows(item: h5py.Dataset) -> np.ndarray:
+    """Return the rows of a modality; a file may claim more of them than memory holds, in a few bytes."""
+    if item.ndim != 2 or len(item) > _MOST_ROWS or item.shape[1] > _WIDEST:
+        raise ValueError(f"its rows are of shape {item.shape}")
+    return np.asarray(item[()], np.float32)
 
 
 def stored_key(path: Path) -> str | None:

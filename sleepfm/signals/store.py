@@ -22,6 +22,12 @@ from sleepfm.signals.hdf5 import open_hdf5
 from sleepfm.signals.store_writing import Layout
 from sleepfm.vocabulary import MODEL_RATE_HZ, TOKEN_SAMPLES, WINDOW_SAMPLES, Kind, Modality
 
+_LONGEST_S = 31 * 86400
+"""A month, as for recordings."""
+_MOST_DATASETS = 2000
+_MOST_CHUNK_BYTES = 64 << 20
+"""A night of 9 h in one piece has 17 MB as float32."""
+
 
 @dataclass(frozen=True)
 class StoredChannel:
@@ -96,6 +102,9 @@ class SignalsFile:
         self.record_id, self.channels, self.left_out = _list_channels(file, path, self.layout)
         self.n_samples: int = max((channel.n_samples for channel in self.channels), default=0)
         self.duration_s: float = float(attributes.get("duration_s", self.n_samples / MODEL_RATE_HZ))
+        times = (self.duration_s, *(time for gap in self.gaps for time in gap))
+        if not all(0 <= time <= _LONGEST_S for time in times):  # nor is a time that is no number
+            raise ValueError("its duration or gaps are no times of a recording")
 
     @property
     def n_windows(self) -> int:
@@ -214,6 +223,8 @@ def _list_channels(
     datasets: list[tuple[str, h5py.Dataset]] = []
     # The published code writes a label with a slash as a group and a dataset in it, so flat files may be deep too.
     root.visititems(lambda name, item: datasets.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    if len(datasets) > _MOST_DATASETS:
+        raise RecordingError(f"{path}: holds {len(datasets)} datasets, more than a montage has channels; convert it again.")
     datasets.sort(key=lambda entry: int(entry[1].attrs.get("original_index", 0)))
     channels: list[StoredChannel] = []
     left_out: list[tuple[str, str]] = []
@@ -224,6 +235,7 @@ def _list_channels(
         if modality is None:
             left_out.append((label, reason))
             continue
+        _require_believable(item, path, name)
         rate = float(item.attrs.get("sampling_frequency", MODEL_RATE_HZ))
         if rate != MODEL_RATE_HZ:
             raise RecordingError(
@@ -231,6 +243,17 @@ def _list_channels(
             )
         channels.append(_channel(item, name, label, modality, kind))
     return _text(file.attrs.get("record_id", record_id)), tuple(channels), tuple(left_out)
+
+
+def _require_believable(item: h5py.Dataset, path: Path, name: str) -> None:
+    """Refuse what a few bytes can claim and hours of reading or all of the memory would find out."""
+    if len(item) > _LONGEST_S * MODEL_RATE_HZ:
+        raise RecordingError(f"{path}: {name!r} claims {len(item)} samples, more than a month; convert the recording again.")
+    if item.chunks and item.chunks[0] * item.dtype.itemsize > _MOST_CHUNK_BYTES:
+        raise RecordingError(
+            f"{path}: {name!r} is stored in pieces of {item.chunks[0]} samples, each of which has to be unpacked whole; store it"
+            f" in pieces of {WINDOW_SAMPLES}."
+        )
 
 
 def _placement(item: h5py.Dataset, group: str, label: str) -> tuple[Modality | None, Kind, str]:
@@ -264,6 +287,8 @@ def _channel(item: h5py.Dataset, name: str, label: str, modality: Modality, kind
 
 def _only_zeros(item: h5py.Dataset) -> bool:
     """Tell a flat channel of a file that does not mark them; a live one is told by its first window."""
+    if not item.id.get_storage_size():
+        return True  # nothing was ever written
     return not any(np.any(item[start : start + WINDOW_SAMPLES]) for start in range(0, len(item), WINDOW_SAMPLES))
 
 

@@ -263,6 +263,10 @@ def test_reading_what_is_no_embedding_file(tmp_path: Path) -> None:
     (tmp_path / "b.hdf5").write_bytes(b"text")
     with pytest.raises(RecordingError, match="no embedding file"):
         read_embeddings(tmp_path / "b.hdf5")
+    with h5py.File(tmp_path / "c.hdf5", "w") as file:  # a kilobyte that claims 512 terabytes
+        file.create_dataset("BAS", (1 << 40, 128), "f4", chunks=(60, 128)).attrs["channels"] = ["C3"]
+    with pytest.raises(RecordingError, match="no embedding file"):
+        read_embeddings(tmp_path / "c.hdf5")
 
 
 def test_an_embedding_file_opens_no_other_file(tmp_path: Path, model: Model) -> None:

@@ -217,6 +217,31 @@ def test_what_is_no_signals_file_says_so(tmp_path: Path, what: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("how", ["samples", "chunk", "datasets", "duration", "gaps"])
+def test_a_small_file_that_claims_a_lot_is_refused_at_once(tmp_path: Path, how: str) -> None:
+    with h5py.File(tmp_path / "night.hdf5", "w") as file:
+        file.create_dataset("C3", data=np.ones(38400, "f2"))
+        if how == "samples":
+            file.create_dataset("C4", (1 << 60,), "f2", chunks=(38400,))
+        elif how == "chunk":
+            file.create_dataset("C4", (1 << 27,), "f2", chunks=(1 << 27,), compression="gzip")
+        elif how == "datasets":
+            for number in range(2001):
+                file.create_dataset(f"x{number}", (1,), "f2")
+        else:
+            file.attrs[how] = 1e300 if how == "duration" else [[np.nan, 3.0]]
+            file.attrs["duration_s"] = 1e300 if how == "duration" else 300.0
+    with pytest.raises(RecordingError), open_signals(tmp_path / "night.hdf5"):
+        pass
+
+
+def test_what_was_never_written_is_flat_without_being_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "night.hdf5", "w") as file:
+        file.create_dataset("C3", (31 * 86400 * 128,), "f2", chunks=(38400,))
+    with open_signals(tmp_path / "night.hdf5") as signals:
+        assert [one.flat for one in signals.channels] == [True]
+
+
 @pytest.mark.parametrize("how", ["link", "link to a group", "hidden link", "external", "virtual"])
 def test_a_file_opens_no_other_file(tmp_path: Path, how: str) -> None:
     other = write(tmp_path / "secret.hdf5", a_header("flat"), a_signal())
