@@ -1,4 +1,4 @@
-"""The index: what was put in comes out, what is there is never rewritten, and what does not belong is refused or does not count."""
+"""The index: what was put in comes out and is never rewritten, and what does not belong is refused or does not count."""
 
 from __future__ import annotations
 
