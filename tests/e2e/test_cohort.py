@@ -16,7 +16,7 @@ from e2e.conftest import RunningApp, free_port, start_app, stop_app
 from sleepfm.library import facts, subsets
 from sleepfm.library.library import Library
 from sleepfm.library.map_making import make
-from sleepfm.library.maps import MapSpec, map_file, read_map
+from sleepfm.library.maps import MapSpec, read_map
 from tests.library.mapped_library import ENCODER, add_nights, mapped_library
 
 pytestmark = pytest.mark.browser
@@ -146,7 +146,7 @@ def test_everything_can_be_selected_from_the_keyboard_and_a_point_opens_its_nigh
     page.wait_for_url(f"**/review?study={study}*", timeout=20_000)
 
 
-def test_a_table_brings_colours_new_nights_are_placed_and_a_broken_map_is_made_again(cohort: RunningApp, page: Any) -> None:
+def test_a_table_brings_colours_and_new_nights_are_placed(cohort: RunningApp, page: Any) -> None:
     page.goto(f"{cohort.url}/cohort")
     drawn(page)
     page.get_by_role("button", name="Table").click()
@@ -164,18 +164,3 @@ def test_a_table_brings_colours_new_nights_are_placed_and_a_broken_map_is_made_a
     page.get_by_text("1 study came since this map was made").wait_for()
     page.get_by_role("button", name="Place them on the map").click()
     page.locator(f'{MAP}[data-points="25"]').wait_for(timeout=60_000)
-
-    with Library.open(cohort.home) as library:
-        map_file(library.home, NIGHTS.identifier).write_bytes(b"broken")
-    page.reload()
-    page.get_by_text("is no map or is damaged").wait_for()
-    page.get_by_role("button", name="Make the map").click()
-    drawn(page)
-
-
-def test_an_empty_library_says_what_to_do(app: RunningApp, page: Any) -> None:
-    page.goto(f"{app.url}/cohort")
-    page.get_by_text("No studies yet").wait_for()
-    page.get_by_role("button", name="Make a simulated cohort").wait_for()
-    page.get_by_role("link", name="Add recordings").click()
-    page.wait_for_url("**/studies")
