@@ -11,6 +11,8 @@ import pytest
 
 # the models that come with the software are no part of a test's shelf unless the test says so
 os.environ.setdefault("SLEEPFM_BUNDLED_MODELS", "")
+# nobody pages through a night while the tests train: runs that stood back would wait for the other tests
+os.environ.setdefault("SLEEPFM_NICE", "1")
 
 
 _LONG = ("e2e", "cluster", "runs", "training")

@@ -19,6 +19,7 @@ import psutil
 _MARK = "SLEEPFM_RUN"
 _TOLERANCE_S = 1.0
 _NICER = 10
+_AUTOGROUP = Path("/proc/self/autogroup")
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,22 @@ def spawn_detached(arguments: list[str], log: Path, extra_environment: dict[str,
 
 
 def stand_back() -> None:
-    """Let this process, and what it will start, have the processor only when nobody else wants it (the app, above all)."""
+    """Let this process, and what it will start, have the processor only when nobody else wants it (the app, above all).
+
+    How far, from 0 (not at all) to 19, says the environment variable SLEEPFM_NICE.
+    """
     process = psutil.Process()
     if sys.platform == "win32":
         process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    else:
-        process.nice(max(process.nice(), _NICER))
+        return
+    asked = os.environ.get("SLEEPFM_NICE", "")
+    nicer = min(int(asked), 19) if asked.isdecimal() else _NICER
+    process.nice(max(process.nice(), nicer))
+    if os.getsid(0) == os.getpid():
+        # many Linux systems weigh whole sessions against each other and nice values only within one (sched(7), "autogroup"):
+        # a run is a session of its own, so that its nice value alone would change nothing
+        with contextlib.suppress(OSError):
+            _AUTOGROUP.write_text(str(nicer), encoding="ascii")
 
 
 def marked(home: Path) -> Iterator[tuple[psutil.Process, Mark]]:

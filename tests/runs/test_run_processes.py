@@ -142,6 +142,20 @@ def test_a_process_tells_which_gpus_it_was_given() -> None:
     assert devices.gpus_of(None) == ()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has priority classes")
+def test_a_run_stands_back_as_a_session_too(tmp_path: Path) -> None:
+    code = "import os; from sleepfm.runs.processes import stand_back; stand_back(); print(os.nice(0)); "
+    code += "print(open('/proc/self/autogroup').read() if os.path.exists('/proc/self/autogroup') else 'no groups')"
+    for asked, nice in (("12", 12), ("much", 10)):
+        words = [sys.executable, "-c", code]
+        done = subprocess.run(
+            words, env=os.environ | {"SLEEPFM_NICE": asked}, capture_output=True, text=True, check=True, start_new_session=True
+        )
+        own, session = done.stdout.strip().splitlines()
+        assert int(own) == max(nice, os.nice(0))
+        assert session == "no groups" or session.endswith(f"nice {nice}"), session
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
 def test_a_run_is_asked_to_stop_also_after_the_clock_was_set_anew_and_a_stranger_with_its_pid_is_not(tmp_path: Path) -> None:
     home = open_home(tmp_path)
