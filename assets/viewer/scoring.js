@@ -48,7 +48,7 @@ export class Scoring {
     if (isSame && joined.includes(review.scoring)) this.document.join();
     if (isSame) this.document.catchUp(review);
     else this.document.onChange((change) => this.changed(change));
-    this.changed({ stages: [], events: [], by: "state", turned: null, nothingTo: "", news: [] });
+    this.changed({ stages: [], events: [], by: "state", turned: null, nothingTo: "", note: "", news: [] });
   }
 
   close() {
@@ -61,6 +61,7 @@ export class Scoring {
     const { document } = this;
     const [first] = this.night.scorings;
     Object.assign(first, { stages: document.stages, proposed: document.proposed, proposal: document.proposal });
+    if (change.note) this.viewer.say(change.note);
     if (change.nothingTo) this.viewer.say(`Nothing to ${change.nothingTo}.`);
     if (change.turned) this.follow(change.turned);
     if (change.news.length) this.viewer.say(this.newsWords(change.news));
@@ -197,7 +198,7 @@ export class Scoring {
     if (how === "join") this.document.join();
     else if (how === "retry") this.document.hurry({ again: true });
     else if (how === "discard") this.document.discard();
-    else this.document.decide({ mine: how === "mine" });
+    else if (!this.document.decide({ mine: how === "mine" })) this.mayEdit();
   }
 
   chooseLayout(name) {

@@ -34,10 +34,11 @@ export class ReviewDocument {
     this.tries = 0;
     this.take(review);
     this.kept = new KeptEdits([study, this.scoring, review.begun ?? "", review.me]);
-    for (const { edits, conflicts } of this.kept.takeOver()) {
+    this.kept.takeOver(({ edits, conflicts }) => {
       this.conflicts.push(...conflicts);
       for (const edit of edits) this.push(edit);
-    }
+      return this.keep();
+    });
     this.redraw();
     this.pollTimer = setInterval(() => this.poll(), POLL_MS);
     this.onLeave = (event) => { if (this.unsaved) event.preventDefault(); };
@@ -60,10 +61,11 @@ export class ReviewDocument {
   }
 
   /**
-   * Hear of every change: `listener({ stages, events, by, turned, nothingTo, news })` with the epochs (1-based) and event ids that look
-   * different now, and who made it: "me", "others", or "state" when only what can be done or what is stored has changed. `turned`
-   * ({ stages, events }) is what an undo or redo was about when only the server knew; `nothingTo` is "undo" or "redo" when it knew
-   * of none; `news` are other people's changes as the server gives them. Returns how to stop.
+   * Hear of every change: `listener({ stages, events, by, turned, nothingTo, note, news })` with the epochs (1-based) and event ids
+   * that look different now, and who made it: "me", "others", or "state" when only what can be done or what is stored has changed.
+   * `turned` ({ stages, events }) is what an undo or redo was about when only the server knew; `nothingTo` is "undo" or "redo" when it
+   * knew of none; `note` says what one of them left because somebody else had changed it since; `news` are other people's changes as
+   * the server gives them. Returns how to stop.
    */
   onChange(listener) {
     this.listeners.add(listener);
@@ -172,8 +174,9 @@ export class ReviewDocument {
     return true;
   }
 
-  /** Decide the conflicts: `mine` makes the refused edits anew over what stands there now, else they are dropped. */
+  /** Decide the conflicts: `mine` makes the refused edits anew over what stands there now, else they are dropped. False when locked. */
   decide({ mine }) {
+    if (mine && !this.editable) return false;
     const refused = this.conflicts;
     this.conflicts = [];
     this.keep();
@@ -185,6 +188,7 @@ export class ReviewDocument {
       }
     }
     this.tell({ by: "state" });
+    return true;
   }
 
   /** Drop every edit that is not stored: the screen shows what the server has. */
@@ -198,9 +202,9 @@ export class ReviewDocument {
     this.tell({ ...this.redraw(), by: "state" });
   }
 
-  /** Take over a newer state of the whole review (the overview was fetched again). */
-  catchUp(review) {
-    if (review.version < this.version) return;
+  /** Take over a newer state of the whole review (the overview was fetched again); `anew` an older one too. */
+  catchUp(review, { anew = false } = {}) {
+    if (review.version < this.version && !anew) return;
     this.take(review);
     this.tell({ ...this.redraw(), by: "others" });
   }
@@ -255,13 +259,13 @@ export class ReviewDocument {
   }
 
   keep() {
-    this.kept.keep(this.pending, this.conflicts);
+    return this.kept.keep(this.pending, this.conflicts);
   }
 
-  tell({ stages = [], events = [], by, turned = null, nothingTo = "" }) {
+  tell({ stages = [], events = [], by, turned = null, nothingTo = "", note = "" }) {
     if (events.length) this.sorted = null;
     const news = this.news.splice(0);
-    for (const listener of this.listeners) listener({ stages, events, by, turned, nothingTo, news });
+    for (const listener of this.listeners) listener({ stages, events, by, turned, nothingTo, note, news });
   }
 
   /** Lay the unconfirmed edits over what is confirmed; returns what looks different now. On one that is locked they do not show. */
@@ -286,11 +290,11 @@ export class ReviewDocument {
     const batch = this.nextBatch();
     if (!batch.length) return;
     this.sending = batch;
-    const body = { version: this.version, edits: batch.map(({ key, action, patch, set }) => ({ key, action, patch, set })) };
+    const body = { version: this.version, edits: batch.map(({ key, action, patch, set, of }) => ({ key, action, patch, set, of })) };
     try {
       const { status, answer } = await sendJson(this.address("edits"), body);
       this.sending = null;
-      this.answered(status, answer, batch);
+      this.answered(status, answer, batch, body.version);
     } catch (error) {
       this.sending = null;
       this.waitAndRetry(error.message);
@@ -314,19 +318,20 @@ export class ReviewDocument {
     return !shows && ((action === "undo" && !this.server.undo) || (action === "redo" && !this.server.redo));
   }
 
-  answered(status, answer, batch) {
+  answered(status, answer, batch, since) {
     if ((status === 200 || status === 409) && Number.isInteger(answer.version)) {
       this.failure = null;
       this.tries = 0;
       const refused = new Set(answer.refused ?? []);
       const stop = batch.findIndex(({ key }) => refused.has(key));
       const stored = new Set(batch.slice(0, stop < 0 ? batch.length : stop).map(({ key }) => key));
-      const by = this.lay(answer);
+      const by = this.lay(answer, since);
       // the first one met something else; those behind it were not tried and are sent again
       if (stop >= 0) this.fall(batch[stop], answer);
       this.pending = this.pending.filter(({ key }) => !stored.has(key));
       this.keep();
-      this.tell({ ...this.redraw(), by, turned: batch[0].shows ? null : ownLast(answer.changes, this.me) });
+      const left = answer.changes.filter(({ by: who, action, note }) => who === this.me && note && (action === "undo" || action === "redo"));
+      this.tell({ ...this.redraw(), by, turned: batch[0].shows ? null : ownLast(answer.changes, this.me), note: left.at(-1)?.note ?? "" });
       this.send();
     } else if (status >= 500 || status === 200) {
       this.waitAndRetry(answer.error ?? `the app answered with status ${status}`);
@@ -369,18 +374,20 @@ export class ReviewDocument {
   async poll() {
     if (this.sending || this.pending.length || document.visibilityState !== "visible") return;
     try {
-      const { status, answer } = await sendJson(`${this.address("changes")}&since=${this.version}`);
+      const since = this.version;
+      const { status, answer } = await sendJson(`${this.address("changes")}&since=${since}`);
       if (status !== 200 || this.sending || this.pending.length || this.closed) return;
       const before = JSON.stringify([this.version, this.state, this.isOpen, this.server]);
-      const by = this.lay(answer);
+      const by = this.lay(answer, since);
       if (before !== JSON.stringify([this.version, this.state, this.isOpen, this.server])) this.tell({ ...this.redraw(), by });
     } catch {
       // the app is away: nothing waits to be stored, and the next edit says so
     }
   }
 
-  /** Bring what is confirmed to the state of an answer; returns whose the changes were. */
-  lay(answer) {
+  /** Bring what is confirmed to the state of an answer to a request that knew version `since`; returns whose the changes were. */
+  lay(answer, since) {
+    if (answer.version < since) this.reload({ anew: true }); // the library was put back to an older state
     if (answer.state !== undefined && answer.state !== this.state) this.reload(); // locked or reopened: why, only the whole says
     this.takeState(answer);
     if (answer.version <= this.version) return "state";
@@ -401,10 +408,10 @@ export class ReviewDocument {
   }
 
   /** Ask for the whole review anew. */
-  async reload() {
+  async reload({ anew = false } = {}) {
     try {
       const { status, answer } = await sendJson(this.address(""));
-      if (status === 200 && !this.closed) this.catchUp(answer);
+      if (status === 200 && !this.closed) this.catchUp(answer, { anew });
     } catch {
       // the app is away: what is shown stays, and the next edit says so
     }

@@ -13,18 +13,26 @@ export class KeptEdits {
     this.kept = false;
   }
 
-  /** Return what earlier pages left ([edits, conflicts] of each), and take it over: they hold it no longer. */
-  takeOver() {
-    const left = [];
-    try {
-      for (const name of Object.keys(localStorage).filter((one) => one.startsWith(this.prefix) && one !== this.name).sort()) {
-        left.push(JSON.parse(localStorage.getItem(name)));
-        localStorage.removeItem(name);
+  /**
+   * Give what earlier pages left ({ edits, conflicts } of each) to `take`, which keeps it under this page's name and says whether the
+   * browser does; the old one is let go of then. At no moment does the browser hold it nowhere.
+   */
+  takeOver(take) {
+    for (const name of this.others()) {
+      try {
+        if (take(JSON.parse(localStorage.getItem(name)))) localStorage.removeItem(name);
+      } catch {
+        // unreadable: the others are taken all the same
       }
-    } catch {
-      // a browser that keeps nothing, or something unreadable: what could be read is taken
     }
-    return left;
+  }
+
+  others() {
+    try {
+      return Object.keys(localStorage).filter((one) => one.startsWith(this.prefix) && one !== this.name).sort();
+    } catch {
+      return []; // a browser that keeps nothing
+    }
   }
 
   /** Keep these edits and conflicts, or nothing when there are none; false when the browser keeps nothing. */

@@ -94,7 +94,7 @@ def put_away_of(library: Library, study: str) -> list[PutAway]:
         entry = last_of(library, about.scoring, "put away")
         if entry is not None:
             found.append(PutAway(about, entry.user, entry.at, entry.note))
-    return sorted(found, key=lambda one: one.at, reverse=True)
+    return sorted(found, key=lambda one: one.review.version, reverse=True)  # the clock may have been put back
 
 
 def _note(library: Library, about: Review, action: str, user: str, why: str, *, admin: bool, source: str) -> None:

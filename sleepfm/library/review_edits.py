@@ -18,8 +18,8 @@ from sleepfm.errors import RequestError, ScoringError
 from sleepfm.library.event_sets import StoredEvents, event_sets
 from sleepfm.library.events_origin import EventsOrigin
 from sleepfm.library.library import Library
-from sleepfm.library.review_log import last_change, stack_top
-from sleepfm.library.review_patch import LIGHTS, Patch, event_json
+from sleepfm.library.review_log import last_change, own_edit, stack_top
+from sleepfm.library.review_patch import LIGHTS, PATCHED, Patch, event_json
 from sleepfm.library.review_proposal import events_of_set
 from sleepfm.library.review_standing import events_origin, first_events_origin
 from sleepfm.library.review_store import add_to_log, durably, put_events, read_events
@@ -28,8 +28,6 @@ from sleepfm.recording.scorings.scoring import Event
 from sleepfm.text import printable
 from sleepfm.vocabulary import STAGE_SHORT, Stage
 
-PATCHED = ("score", "event", "lights")
-"""Actions that say themselves what they change."""
 ACTIONS = (*PATCHED, "take events", "reset stages", "reset events", "undo", "redo")
 MOST_EDITS = 500
 """Edits in one request."""
@@ -56,12 +54,16 @@ class Edit:
         For those in `PATCHED`; the others find their own.
     events
         The number of the set for "take events".
+    of
+        For "undo" and "redo": the key of the edit that is meant. "" for the newest own one that can be taken back, or made again:
+        who has a scoring open in two windows may mean another.
     """
 
     key: str
     action: str
     patch: Patch = field(default_factory=Patch)
     events: int | None = None
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def can_undo_redo(library: Library, scoring: int, user: str) -> tuple[bool, bool
 def _check(edit: Edit) -> None:
     if not _KEY.fullmatch(edit.key):
         raise ScoringError("an edit's key has 1 to 64 letters, digits, - and _")
+    if edit.of and not _KEY.fullmatch(edit.of):
+        raise ScoringError("the edit that an undo or redo is of is named by its key")
     if edit.action not in ACTIONS:
         raise ScoringError(f"{printable(edit.action)[:40]!r} is none of {', '.join(ACTIONS)}")
     if edit.action in PATCHED and not len(edit.patch):
@@ -237,8 +241,10 @@ class _Work:
             raise _Conflict(self._words(changed))
 
     def _turn(self, edit: Edit) -> None:
-        """Take the newest own edit back, or make the last one that was taken back again; nothing where there is none."""
+        """Take an own edit back, or make one that was taken back again; nothing where there is none."""
         found = stack_top(self.library, self.about.scoring, self.user, action=edit.action)
+        if edit.of:
+            found = own_edit(self.library, self.about.scoring, self.user, edit.of, action=edit.action, top=found)
         if found is None:
             return
         row = self.connection.execute("SELECT patch FROM edits WHERE id = ?", (found,)).fetchone()

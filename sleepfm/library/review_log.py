@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from sleepfm.library.library import Library
-from sleepfm.library.review_patch import Patch
+from sleepfm.library.review_patch import PATCHED, Patch
 from sleepfm.library.review_states import content_sha256
 from sleepfm.library.reviews import Review, document, review
 from sleepfm.recording.scorings.scoring import Event
@@ -60,9 +60,8 @@ def changes_since(library: Library, scoring: int, since: int) -> list[LogEntry]:
 def stack_top(library: Library, scoring: int, user: str, *, action: str) -> int | None:
     """Return the entry that an "undo" or a "redo" of this user is of, None where there is none.
 
-    Walks the user's own entries back from the newest, and mostly ends at the first: edits are undone in the reverse order of
-    their making, so what can be undone is in order of its entries, and the first that turns out to stand is the newest. What can
-    be made again was undone after the last edit.
+    Walks the user's own entries back from the newest, and mostly ends at the first. What can be undone was made, or made again,
+    last of all that stands; what can be made again was undone last, and after the last edit.
     """
     study = review(library, scoring).study
     rows = library.connection.execute(
@@ -70,7 +69,7 @@ def stack_top(library: Library, scoring: int, user: str, *, action: str) -> int 
         (study, scoring, user),
     )
     settled: set[int] = set()
-    undone: list[int] = []
+    undone: int | None = None
     for number, what, concerns in rows:
         if what in _NO_EDITS:
             continue
@@ -79,7 +78,7 @@ def stack_top(library: Library, scoring: int, user: str, *, action: str) -> int 
                 continue
             settled.add(concerns)
             if what == "undo":
-                undone.append(concerns)
+                undone = int(concerns) if undone is None else undone
             elif action == "undo":
                 return int(concerns)
             continue
@@ -87,7 +86,24 @@ def stack_top(library: Library, scoring: int, user: str, *, action: str) -> int 
             break
         if number not in settled:
             return int(number)
-    return min(undone) if action == "redo" and undone else None
+    return undone if action == "redo" else None
+
+
+def own_edit(library: Library, scoring: int, user: str, key: str, *, action: str, top: int | None) -> int | None:
+    """Return the entry of an edit of this user by its key when an "undo" finds it standing, or a "redo" taken back; else None.
+
+    Only what says itself what it changes (`review_patch.PATCHED`) is turned back from under later edits; of the others `top`,
+    which `stack_top` gave.
+    """
+    row = library.connection.execute(
+        "SELECT id, action, (SELECT count(*) FILTER (WHERE t.action = 'undo') - count(*) FILTER (WHERE t.action = 'redo')"
+        " FROM edits t WHERE t.study = e.study AND t.id > e.id AND t.scoring = e.scoring AND t.concerns = e.id) AS undone"
+        " FROM edits e WHERE e.scoring = ? AND e.key = ? AND e.user = ?",
+        (scoring, key, user),
+    ).fetchone()
+    if row is None or row["undone"] != (1 if action == "redo" else 0):
+        return None
+    return int(row["id"]) if row["action"] in PATCHED or row["id"] == top else None
 
 
 def last_change(library: Library, scoring: int, changed: Patch) -> LogEntry | None:

@@ -19,6 +19,8 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _NAMES = frozenset(name.value for name in EventName)
 _STAGES = frozenset(int(stage) for stage in Stage)
 _EVENT_KEYS = frozenset({"start", "stop", "name", "channel", "source", "extra"})
+PATCHED = ("score", "event", "lights")
+"""Actions that say themselves what they change."""
 LIGHTS = frozenset({EventName.LIGHTS_OFF.value, EventName.LIGHTS_ON.value})
 """Events that are points in time."""
 

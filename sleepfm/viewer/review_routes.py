@@ -1,15 +1,16 @@
 """The routes of the review desk: a review's content, its edits, what others changed, its numbers and what to look at next.
 
 GET  /sleepfm/review?study=&scoring=           `review_json`
-POST /sleepfm/review/edits?study=&scoring=     {"version": n, "edits": [{"key", "action", "patch" | "set"}]} → `changes_json`
-                                               since n; 409 with "error" and "refused" too when something else stands there,
-                                               423 when locked, 503 when it is worth trying again
+POST /sleepfm/review/edits?study=&scoring=     {"version": n, "edits": [{"key", "action", "patch" | "set" | "of"}]} →
+                                               `changes_json` since n; 409 with "error" and "refused" too when something else
+                                               stands there, 423 when locked, 503 when it is worth trying again
 GET  /sleepfm/review/changes?study=&scoring=&since=n
 GET  /sleepfm/review/numbers?study=&scoring=
 GET  /sleepfm/review/queue?study=&scoring=&epochs=40
 
-An undo or redo leaves alone what somebody else has changed since, and says so in the "note" of its change: what stands is always
-what "changes" say. To score an epoch as it stands already confirms it: [epoch, n, n] is stored.
+An undo or redo is of the edit whose key is its "of", else of the newest own one. It leaves alone what somebody else has changed
+since, and says so in the "note" of its change: what stands is always what "changes" say. To score an epoch as it stands already
+confirms it: [epoch, n, n] is stored.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from sleepfm.administration.roles import Role
 from sleepfm.errors import RecordingError, RequestError, ScoringError, SleepFMError
 from sleepfm.library.library import Library
 from sleepfm.library.night_statistics import numbers
-from sleepfm.library.review_edits import MOST_EDITS, PATCHED, Edit, ReviewLockedError, apply_edits
-from sleepfm.library.review_patch import Patch, parse_patch
+from sleepfm.library.review_edits import MOST_EDITS, Edit, ReviewLockedError, apply_edits
+from sleepfm.library.review_patch import PATCHED, Patch, parse_patch
 from sleepfm.library.review_proposal import whole_epochs
 from sleepfm.library.review_queue import queue
 from sleepfm.library.reviews import Review, review
@@ -164,14 +165,14 @@ def _asked_edits(library: Library, about: Review, body: bytes) -> tuple[int, lis
 
 
 def _asked_edit(asked: object, duration_s: float) -> Edit:
-    if not isinstance(asked, dict) or not asked.keys() <= {"key", "action", "patch", "set"}:
-        raise ScoringError("an edit is a key, an action, and a patch or a set")
-    key, action, events = asked.get("key"), asked.get("action"), asked.get("set")
-    if not isinstance(key, str) or not isinstance(action, str):
-        raise ScoringError("an edit's key and action are texts")
+    if not isinstance(asked, dict) or not asked.keys() <= {"key", "action", "patch", "set", "of"}:
+        raise ScoringError("an edit is a key, an action, and a patch, a set, or the edit that it is of")
+    key, action, events, of = asked.get("key"), asked.get("action"), asked.get("set"), asked.get("of", "")
+    if not isinstance(key, str) or not isinstance(action, str) or not isinstance(of, str):
+        raise ScoringError("an edit's key and action are texts, and what it is of is one too")
     if events is not None and (type(events) is not int or not 1 <= events <= _MOST_NUMBER):
         raise ScoringError("a set is named by its number")
     patch = Patch()
     if action in PATCHED:
         patch = parse_patch(asked.get("patch"), epochs=whole_epochs(duration_s), duration_s=duration_s)
-    return Edit(key, action, patch, events)
+    return Edit(key, action, patch, events, of)

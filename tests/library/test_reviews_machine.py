@@ -36,10 +36,10 @@ EVENTS = st.none() | st.builds(
 
 @dataclass
 class Stacks:
-    """What one user can undo and redo."""
+    """What one user can undo and redo: edits by their key."""
 
-    undo: list[Patch] = field(default_factory=list)
-    redo: list[Patch] = field(default_factory=list)
+    undo: list[tuple[str, Patch]] = field(default_factory=list)
+    redo: list[tuple[str, Patch]] = field(default_factory=list)
 
 
 class TwoPeople(RuleBasedStateMachine):
@@ -59,6 +59,7 @@ class TwoPeople(RuleBasedStateMachine):
         self.stacks = {"ada": Stacks(), "bob": Stacks()}
         self.keys = (f"k{number}" for number in itertools.count())
         self.sent: list[Edit] = []
+        self.resets: set[str] = set()
 
     def teardown(self) -> None:
         self.library.close()
@@ -85,9 +86,9 @@ class TwoPeople(RuleBasedStateMachine):
                 self.events[identifier] = after
         return Patch(stages, events)
 
-    def do(self, user: str, patch: Patch) -> None:
+    def do(self, user: str, key: str, patch: Patch) -> None:
         self.lay(patch)
-        self.stacks[user].undo.append(patch)
+        self.stacks[user].undo.append((key, patch))
         self.stacks[user].redo.clear()
 
     def patch(self, stages: dict[int, int], events: dict[str, Event | None]) -> Patch:
@@ -103,20 +104,21 @@ class TwoPeople(RuleBasedStateMachine):
         edit = Edit(next(self.keys), "score", patch)
         assert self.send(user, edit).refused == ()
         self.sent.append(edit)
-        self.do(user, patch)
+        self.do(user, edit.key, patch)
 
     @rule(user=USERS, events=st.dictionaries(IDS, EVENTS, min_size=1, max_size=2))
     def mark_events(self, user: str, events: dict[str, Event | None]) -> None:
         patch = self.patch({}, events)
         if not len(patch):
             return
-        assert self.send(user, Edit(next(self.keys), "event", patch)).refused == ()
-        self.do(user, patch)
+        edit = Edit(next(self.keys), "event", patch)
+        assert self.send(user, edit).refused == ()
+        self.do(user, edit.key, patch)
 
     @rule(user=USERS, stages=CHANGES, wrong=st.integers(1, EPOCHS), behind=st.integers(1, EPOCHS))
     def expect_something_else(self, user: str, stages: dict[int, int], wrong: int, behind: int) -> None:
         good = Edit(next(self.keys), "score", self.patch(stages, {}))
-        self.do(user, good.patch)
+        self.do(user, good.key, good.patch)
         stood = self.stages[wrong - 1]
         bad = Edit(next(self.keys), "score", Patch(((wrong, (stood + 2) % 5, 0),), (("new", None, Event(1, 2, "Arousal")),)))
         last = Edit(next(self.keys), "score", self.patch({behind: 2}, {}))
@@ -136,9 +138,9 @@ class TwoPeople(RuleBasedStateMachine):
             assert self.send(user, *sent).refused == ()
         mine = self.stacks[user]
         for _ in range(min(times, len(mine.undo))):
-            patch = mine.undo.pop()
+            key, patch = mine.undo.pop()
             self.lay(patch.inverse())
-            mine.redo.append(patch)
+            mine.redo.append((key, patch))
 
     @rule(user=USERS, times=st.integers(1, 3))
     def redo(self, user: str, times: int) -> None:
@@ -146,23 +148,48 @@ class TwoPeople(RuleBasedStateMachine):
         for _ in range(times):
             assert self.send(user, Edit(next(self.keys), "redo")).refused == ()
             if mine.redo:
-                patch = mine.redo.pop()
+                key, patch = mine.redo.pop()
                 self.lay(patch)
-                mine.undo.append(patch)
+                mine.undo.append((key, patch))
+
+    @rule(user=USERS, at=st.integers(0, 5), redo=st.booleans())
+    def turn_one_that_is_not_the_newest(self, user: str, at: int, *, redo: bool) -> None:
+        """As another window of the same user asks for it, which knows nothing of the later ones."""
+        mine, action = self.stacks[user], "redo" if redo else "undo"
+        there, other = (mine.redo, mine.undo) if redo else (mine.undo, mine.redo)
+        if at >= len(there):
+            return
+        key, patch = there[at]
+        assert self.send(user, Edit(next(self.keys), action, of=key)).refused == ()
+        if key not in self.resets or at == len(there) - 1:
+            del there[at]
+            self.lay(patch if redo else patch.inverse())
+            other.append((key, patch))
+
+    @rule(user=USERS, redo=st.booleans())
+    def turn_what_cannot_be(self, user: str, *, redo: bool) -> None:
+        """Of somebody else, of nobody, or turned already."""
+        mine, theirs = self.stacks[user], self.stacks["bob" if user == "ada" else "ada"]
+        for key, _ in [*(mine.undo if redo else mine.redo), *theirs.undo, *theirs.redo, ("never-sent", None)][:3]:
+            assert self.send(user, Edit(next(self.keys), "redo" if redo else "undo", of=key)).refused == ()
 
     @rule(user=USERS)
     def reset_stages(self, user: str) -> None:
         patch = self.patch({e + 1: to for e, to in enumerate(self.proposed) if self.stages[e] != to}, {})
-        assert self.send(user, Edit(next(self.keys), "reset stages")).refused == ()
+        edit = Edit(next(self.keys), "reset stages")
+        assert self.send(user, edit).refused == ()
         if len(patch):
-            self.do(user, patch)
+            self.do(user, edit.key, patch)
+            self.resets.add(edit.key)
 
     @rule(user=USERS)
     def reset_events(self, user: str) -> None:
         patch = self.patch({}, dict.fromkeys(self.events))
-        assert self.send(user, Edit(next(self.keys), "reset events")).refused == ()
+        edit = Edit(next(self.keys), "reset events")
+        assert self.send(user, edit).refused == ()
         if len(patch):
-            self.do(user, patch)
+            self.do(user, edit.key, patch)
+            self.resets.add(edit.key)
 
     @rule()
     def restart(self) -> None:

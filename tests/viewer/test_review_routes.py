@@ -215,6 +215,8 @@ BAD_BODIES: list[tuple[bytes, int, str]] = [
     (b'{"version": 0, "edits": [{}]}', 422, "key and action are texts"),
     (b'{"version": 0, "edits": [{"key": "a", "action": "undo", "user": "eve"}]}', 422, "a key, an action"),
     (b'{"version": 0, "edits": [{"key": "a", "action": "take events", "set": "1"}]}', 422, "named by its number"),
+    (b'{"version": 0, "edits": [{"key": "a", "action": "undo", "of": 1}]}', 422, "what it is of"),
+    (b'{"version": 0, "edits": [{"key": "a", "action": "undo", "of": "a b"}]}', 422, "named by its key"),
     (b'{"version": 0, "edits": [{"key": "a", "action": "score", "patch": {"stages": [[99, 0, 1]]}}]}', 422, "epoch 99"),
     (b'{"version": 0, "edits": [{"key": "a", "action": "score", "patch": {"stages": [[1, NaN, 1]]}}]}', 422, "whole numbers"),
     (b'{"version": 0, "edits": [{"key": "a", "action": "take events", "set": 9}]}', 400, "no set of events 9"),
