@@ -93,7 +93,7 @@ def _run_of(card: ModelCard, runs: Path, given: Sequence[Path]) -> Path | None:
 def _settings(folder: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SleepFMError(f"{folder / CONFIG_FILE}: cannot be read ({printable(' '.join(str(error).split()))})") from None
     if not isinstance(content, dict):
         raise SleepFMError(f"{folder / CONFIG_FILE}: holds no settings")

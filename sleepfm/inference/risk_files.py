@@ -20,6 +20,7 @@ from sleepfm.models.card import Condition, ModelCard
 from sleepfm.models.reference import ConditionReference, Measured
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
+from sleepfm.recording.scorings.tables import spreadsheet_safe
 
 YEARS = (1, 5, 10)
 """For which the event-free probability is written."""
@@ -146,7 +147,13 @@ def write_risk(result: RiskResult, models: RiskModels, out: Path) -> None:
     with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
-        table.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
+        table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return spreadsheet_safe(value)  # the names of conditions come with the model
+    return "" if value is None else value
 
 
 def _row(result: RiskResult, models: RiskModels, k: int) -> dict[str, Any]:

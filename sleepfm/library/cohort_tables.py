@@ -22,7 +22,7 @@ from sleepfm.library.follow_up import store_outcomes
 from sleepfm.library.library import Library
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.opening import RECORDING_SUFFIXES
-from sleepfm.recording.scorings.tables import read_lines
+from sleepfm.recording.scorings.tables import read_lines, spreadsheet_text
 from sleepfm.signals.study_ids import study_id
 from sleepfm.text import printable
 
@@ -287,7 +287,7 @@ def _read(path: Path) -> tuple[list[str], list[_Row]]:
     lines: dict[str, int] = {}
     try:
         for raw in reader:
-            cells = [cell.strip() for cell in raw]
+            cells = [spreadsheet_text(cell.strip()) for cell in raw]
             where = f"{path}, line {reader.line_num}"
             if not any(cells):
                 continue

@@ -18,6 +18,7 @@ from sleepfm.library.facts import Person
 from sleepfm.library.library import Library
 from sleepfm.library.map_columns import column
 from sleepfm.library.maps import StoredMap
+from sleepfm.recording.scorings.tables import spreadsheet_safe
 from sleepfm.vocabulary import EPOCH_S
 
 MOST_CORNERS = 2000
@@ -145,5 +146,6 @@ def selection_csv(studies: Sequence[SelectedStudy], unit: str) -> str:
         who = one.person
         age = "" if who.age is None else f"{who.age:.10g}"
         subject = who.subject if who.known_subject else ""
-        table.writerow((who.study, subject, who.site or "", age, who.sex or "", one.selected, one.shown))
+        said = map(spreadsheet_safe, (subject, who.site or "", age, who.sex or ""))  # a table brought them; import takes it away
+        table.writerow((who.study, *said, one.selected, one.shown))
     return text.getvalue()

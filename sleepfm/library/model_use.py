@@ -188,7 +188,7 @@ def _folders(library: Library, entry: ShelfEntry) -> Iterator[RunUse]:
         try:
             text = (folder / _CONFIG_FILE).read_text(encoding="utf-8")
             settings = yaml.safe_load(text) if entry.name in text else None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
             continue  # what was edited by hand until nobody can read it names no model
         if isinstance(settings, dict):
             named = [settings.get(word) for word in _SETTINGS_NAME_A_MODEL]

@@ -168,7 +168,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
         raise RequestError(f"--set {printable(change)}: write it as key=value, for example training.epochs=3")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError, ValueError):
         raise RequestError(f"--set {printable(change)}: the value is not YAML") from None
     *groups, last = key.strip().split(".")
     place: Any = content

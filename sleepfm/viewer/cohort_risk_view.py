@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from sleepfm.models.card import UNKNOWN, Condition
 from sleepfm.text import printable
+from sleepfm.viewer.table_csv import table_csv
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +57,7 @@ class ViewTable:
 
     def csv(self) -> bytes:
         """Return the table as a CSV file (UTF-8)."""
-        text: str = self.data.to_csv(index=False, lineterminator="\n")
-        return text.encode()
+        return table_csv(self.data).encode()
 
 
 @dataclass(frozen=True, eq=False)

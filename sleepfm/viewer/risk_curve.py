@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sleepfm.inference.risk_curves import Curve
+from sleepfm.viewer.table_csv import table_csv
 from sleepfm.viewer.theme import GRID, INK, QUIET_INK
 
 _OF_MODEL, _BAND, _OF_AGE_AND_SEX = "#2f6fab", "rgba(47, 111, 171, 0.18)", QUIET_INK
@@ -67,5 +68,4 @@ def curve_csv(study: str, model: str, phecode: str, curve: Curve, demographics: 
         "high": curve.high,
         "event_free_age_and_sex": beside,
     }
-    text: str = pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
-    return text
+    return table_csv(pd.DataFrame(columns))

@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 
 from sleepfm.viewer.risk_waterfall import LOWERS, RAISES
 from sleepfm.viewer.risk_words import signed
+from sleepfm.viewer.table_csv import table_csv
 from sleepfm.viewer.theme import GAP, GRID, GRID_STRONG, HYPNOGRAM_ORDER, QUIET_INK, STAGE_COLOURS
 from sleepfm.viewer.words import duration_words
 from sleepfm.vocabulary import EPOCH_S, STAGE_SHORT, Stage
@@ -239,5 +240,4 @@ def windows_csv(study: str, model: str, phecode: str, windows: list[WindowChange
         for one in windows
     ]
     columns = ["study", "model", "phecode", "start_s", "stop_s", "clock", "epoch", "stage", "change"]
-    text: str = pd.DataFrame(rows, columns=columns).to_csv(index=False, lineterminator="\n")
-    return text
+    return table_csv(pd.DataFrame(rows, columns=columns))

@@ -19,6 +19,7 @@ from sleepfm.viewer.risk_table import Assessment, condition_table, found, in_ord
 from sleepfm.viewer.risk_waterfall import waterfall
 from sleepfm.viewer.risk_words import BAND_WORDS, MEASURED_FROM, condition_facts, night_words
 from sleepfm.viewer.role_widgets import export_button
+from sleepfm.viewer.table_csv import table_csv
 
 _TABLE_PX, _ROW_PX = 244, 30
 _USUAL_YEAR = 5.0
@@ -88,7 +89,7 @@ def _show_conditions(of: Assessment, number: int, tables: dict[float | None, pd.
         table = tables[year]
         export_button(
             "Table as CSV",
-            lambda: table.to_csv(index=False, lineterminator="\n"),
+            lambda: table_csv(table),
             f"{result_name(of.result)}_risk.csv",
             "text/csv",
             icon=":material/download:",

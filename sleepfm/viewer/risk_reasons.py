@@ -9,6 +9,7 @@ import pandas as pd
 from sleepfm.inference.risk_result import AGE, SEX, RiskResult
 from sleepfm.models.reference import Reference
 from sleepfm.viewer.risk_words import PLAYER_WORDS, interval, minus, signed
+from sleepfm.viewer.table_csv import table_csv
 from sleepfm.vocabulary import Modality
 
 DIGITS = 5
@@ -178,5 +179,4 @@ def reasons_csv(result: RiskResult, k: int, reference: Reference | None) -> str:
     ]
     rows.append({**about, "step": of.score_name, "change": of.score, "low": of.low, "high": of.high})
     columns = [*about, "step", "change", "low", "high", "with_minus_without", "with_minus_without_low", "with_minus_without_high"]
-    text: str = pd.DataFrame(rows, columns=columns).to_csv(index=False, lineterminator="\n")
-    return text
+    return table_csv(pd.DataFrame(rows, columns=columns))

@@ -12,6 +12,7 @@ from sleepfm.errors import RequestError
 from sleepfm.library.facts import Person, age_band
 from sleepfm.library.neighbours import Clip, NeighbourAnswer
 from sleepfm.library.second_opinion import Opinion
+from sleepfm.recording.scorings.tables import spreadsheet_safe
 from sleepfm.text import printable
 from sleepfm.vocabulary import SCORED_STAGES, STAGE_SHORT, WINDOW_S
 
@@ -99,8 +100,9 @@ def neighbours_csv(answer: NeighbourAnswer) -> str:
         table.writerow(
             [
                 rank, one.study, f"{one.start_s:g}", f"{one.start_s + WINDOW_S:g}", query.target.value, f"{one.similarity:.6f}",
-                person.subject if person.known_subject else "", person.site or "", band, person.sex or "",
-                asked, query.modality.value, query.encoder, answer.candidates,
+                spreadsheet_safe(person.subject) if person.known_subject else "", spreadsheet_safe(person.site or ""), band,
+                spreadsheet_safe(person.sex or ""), spreadsheet_safe(asked), query.modality.value, query.encoder,
+                answer.candidates,
             ]
         )  # fmt: skip
     return out.getvalue()
