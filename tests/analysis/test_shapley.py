@@ -5,11 +5,11 @@ from __future__ import annotations
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-import shap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sleepfm.analysis.shapley import leave_one_out, members, shapley_values
+from tests.exact_shap import exact_shares
 
 
 @pytest.mark.parametrize("players", [1, 2, 4, 6])
@@ -19,9 +19,7 @@ def test_values_are_those_of_shaps_exact_explainer(players: int) -> None:
     def game(present_np: np.ndarray) -> np.ndarray:
         return value_ck[(present_np > 0) @ (1 << np.arange(players))]
 
-    explainer = shap.explainers.Exact(game, shap.maskers.Independent(np.zeros((1, players))))
-    expected_pk = explainer(np.ones((1, players))).values[0]
-    np.testing.assert_allclose(shapley_values(value_ck), expected_pk.reshape(players, 5), atol=1e-6)
+    np.testing.assert_allclose(shapley_values(value_ck), exact_shares(game, players)[0].reshape(players, 5), atol=1e-6)
 
 
 def games(most: int = 5) -> st.SearchStrategy[np.ndarray]:

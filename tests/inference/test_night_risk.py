@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import shap
 import torch
 
 from sleepfm.errors import Cancelled, ModelError, RecordingError, RequestError, SleepFMError
@@ -20,6 +19,7 @@ from sleepfm.inference.risk_benchmark import benchmark_risk
 from sleepfm.inference.risk_result import RiskResult, read_scores
 from sleepfm.models.card import DemographicCoding
 from sleepfm.vocabulary import Modality
+from tests.exact_shap import exact_shares
 from tests.inference.risk_material import CODING, PEOPLE, TOKENS, a_night, answer, head, models
 from tests.inference.test_heads import night
 
@@ -61,9 +61,9 @@ def test_shares_are_those_that_shap_finds_by_asking_the_head() -> None:
     def game(present_np: np.ndarray) -> np.ndarray:
         return np.stack([answer(of, embeddings, tuple(compress(Modality, row > 0)), 57, "male") for row in present_np])
 
-    explained = shap.explainers.Exact(game, shap.maskers.Independent(np.zeros((1, 4))))(np.ones((1, 4)))
-    np.testing.assert_allclose(result.shapley_pk, explained.values[0], atol=1e-6)
-    np.testing.assert_allclose(result.base_k, explained.base_values[0], atol=1e-6)
+    shares_pk, base_k = exact_shares(game, 4)
+    np.testing.assert_allclose(result.shapley_pk, shares_pk, atol=1e-6)
+    np.testing.assert_allclose(result.base_k, base_k, atol=1e-6)
 
 
 def test_the_score_is_that_of_night_hazards() -> None:
