@@ -49,6 +49,12 @@ def take_breathing(night: EngineNight, output: dict[str, Any], found: EngineEven
         found.skipped[what] = "no usable SpO2 channel; a hypopnea needs a desaturation or an arousal"
     if not {Part.THORAX, Part.ABDOMEN} & night.traces.keys():
         found.skipped["Types of apneas"] = "no usable channel of effort; apneas without a type are marked as obstructive"
+    rejected = bool(output["meta"]["flow_channels"].get("thermistor_rejected"))
+    if rejected:
+        instead = channel_label(night, output["meta"]["flow_channels"]["apnea_sensor"])
+        found.remarks.append(
+            f"psgscoring cannot use {night.traces[Part.THERMISTOR].label}: apneas are scored from {instead} in its place."
+        )
     _reras(night, output, found)
     summary = breathing["summary"]
     value = summary.get("ahi_incl_uncertain")
@@ -65,7 +71,7 @@ def take_breathing(night: EngineNight, output: dict[str, Any], found: EngineEven
             for arm in ("strict", "standard", "sensitive")
             if isinstance(output["ahi_interval"].get(arm), dict)
         },
-        "thermistor_rejected": bool(output["meta"]["flow_channels"].get("thermistor_rejected")),
+        "thermistor_rejected": rejected,
         "effort_mode": (output.get("signal_quality") or {}).get("recommended_mode"),
     }
 
@@ -80,9 +86,8 @@ def breath_event(night: EngineNight, output: dict[str, Any], event: Mapping[str,
     put(extra, "NadirSpO2", event.get("min_spo2"))
     put(extra, "FlowReduction", event.get("flow_reduction_pct"))
     put(extra, "Confidence", event.get("confidence"))
-    kind_of = kind.removeprefix("hypopnea").lstrip("_")
-    if kind == UNCERTAIN or (not apnea and kind_of):
-        extra["Type"] = kind_of
+    if kind == UNCERTAIN:  # of hypopneas no type is taken: psgscoring says itself that theirs tells of the belts' fit
+        extra["Type"] = UNCERTAIN
     return Event(
         start_s=float(event["onset_s"]),
         stop_s=float(event["onset_s"]) + float(event["duration_s"]),
