@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("tests", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("tests")
 # the models that come with the software are no part of a test's shelf unless the test says so
 os.environ.setdefault("SLEEPFM_BUNDLED_MODELS", "")
 # nobody pages through a night while the tests train: runs that stood back would wait for the other tests

@@ -16,6 +16,7 @@ from sleepfm.runs.run_curves import Curves
 from sleepfm.runs.run_files import log_file, log_tail, run_folder, run_state
 from sleepfm.runs.submitter import account_name
 from sleepfm.runs.table import Job, JobState, JobTable
+from sleepfm.runs.unqueued import UnqueuedRun, unqueued_runs
 from sleepfm.text import printable
 
 _EXAMPLE_ID = "20261120-101500-a1b2c3"
@@ -26,7 +27,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the commands."""
     actions = group(commands, "runs", does="background jobs: list, show, logs, stop, kill, resume, note, archive")
 
-    listing = command(actions, "list", _list, does="list the newest runs", example="sleepfm runs list --state running")
+    does = "list the newest runs, and training that was started on the command line"
+    listing = command(actions, "list", _list, does=does, example="sleepfm runs list --state running")
     add_home(listing)
     listing.add_argument("--state", action="append", choices=[state.value for state in JobState], help="only these (repeatable)")
     listing.add_argument("--kind", action="append", metavar="KIND", help="only these, for example pretrain (repeatable)")
@@ -90,11 +92,34 @@ def _list(options: argparse.Namespace, console: Console) -> int:
     with closing(JobTable(open_home(options.home))) as table:
         jobs = table.list(states=states, kinds=kinds, archived=options.archived, limit=options.limit)
         there = table.count(states=states, kinds=kinds, archived=options.archived)
+        shown = kinds is None and not options.archived
+        others = unqueued_runs(table.home, table.ids()) if shown else ()
     lines = [_line(job) for job in jobs]
     if there > len(jobs):
         lines.append(f"and {there - len(jobs)} more; --limit {there} shows them all")
-    console.result({"runs": [_describe(job) for job in jobs], "count": there}, "\n".join(lines) or "no runs yet")
+    others = tuple(run for run in others if run.state in states)[: options.limit]
+    if others:
+        lines += ["started on the command line, outside the queue:", *(_unqueued_line(run) for run in others)]
+    told = {"runs": [_describe(job) for job in jobs], "count": there, "unqueued": [_describe_unqueued(run) for run in others]}
+    console.result(told, "\n".join(lines) or "no runs yet")
     return 0
+
+
+def _describe_unqueued(run: UnqueuedRun) -> dict[str, Any]:
+    told_at = None if run.told_at is None else run.told_at.isoformat()
+    return {
+        "folder": run.name,
+        "state": run.state.value,
+        "progress": run.progress,
+        "message": run.message,
+        "pid": run.pid,
+        "told_at": told_at,
+    }
+
+
+def _unqueued_line(run: UnqueuedRun) -> str:
+    process = "" if run.pid is None else f" (process {run.pid})"
+    return printable(f"{run.name}  {run.state.value:8}  {100 * run.progress:3.0f} %  {run.message}{process}")
 
 
 def _show(options: argparse.Namespace, console: Console) -> int:

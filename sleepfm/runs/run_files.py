@@ -33,6 +33,10 @@ class RunState:
         By the pace so far.
     time
         When it was said, seconds since the epoch.
+    state
+        "running", or how it ended: "finished" or "stopped".
+    pid
+        Of the process that said it.
     remark
         Why the file could not be read, or empty.
     """
@@ -42,6 +46,8 @@ class RunState:
     seconds_left: float | None = None
     step: int | None = None
     time: float | None = None
+    state: str | None = None
+    pid: int | None = None
     remark: str = ""
 
 
@@ -89,7 +95,12 @@ def log_tail(home: Home, identifier: str, lines: int) -> str:
 
 def run_state(home: Home, identifier: str) -> RunState | None:
     """Return what a run last said about itself, None when it has not said anything yet."""
-    path = run_folder(home, identifier) / STATE_FILE
+    return state_in(run_folder(home, identifier))
+
+
+def state_in(folder: Path) -> RunState | None:
+    """Return what stands in a run's folder, as `run_state` does."""
+    path = folder / STATE_FILE
     try:
         if path.stat().st_size > _MOST_STATE_BYTES:
             return RunState(remark=f"{path.name} is larger than it can be")
@@ -102,14 +113,18 @@ def run_state(home: Home, identifier: str) -> RunState | None:
         return RunState(remark=f"{path.name} is not what a run writes; it was changed, or is being written")
     if not isinstance(said, dict):
         return RunState(remark=f"{path.name} is not what a run writes; it was changed by hand")
-    fraction, seconds_left, step, time = (_number(said.get(name)) for name in ("fraction", "seconds_left", "step", "time"))
-    message = said.get("message")
+    fraction, seconds_left, step, time, pid = (
+        _number(said.get(name)) for name in ("fraction", "seconds_left", "step", "time", "pid")
+    )
+    message, state = said.get("message"), said.get("state")
     return RunState(
         fraction=None if fraction is None else min(max(fraction, 0.0), 1.0),
         message=printable(message) if isinstance(message, str) else None,
         seconds_left=None if seconds_left is None else max(0.0, seconds_left),
         step=None if step is None else int(step),
         time=time,
+        state=state if state in ("running", "finished", "stopped") else None,
+        pid=None if pid is None else int(pid),
     )
 
 

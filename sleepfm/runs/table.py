@@ -293,6 +293,10 @@ class JobTable:
         where, values = _filter(states=states, kinds=kinds, subject=subject, parent=parent, search=search, archived=archived)
         return int(self._connection.execute(f"SELECT COUNT(*) FROM jobs WHERE {where}", values).fetchone()[0])
 
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all jobs, archived ones too."""
+        return frozenset(row["id"] for row in self._connection.execute("SELECT id FROM jobs"))
+
     def head(self, lane: Lane) -> Job | None:
         """Return the job that is next in its lane, None when nobody waits."""
         row = self._connection.execute(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +82,7 @@ def test_what_is_done_to_a_run_stands_in_the_table_and_in_the_audit_log(
     capsys.readouterr()
     assert said(capsys, home, "note", job.id, "  too slow ")["note"] == "too slow"
     assert said(capsys, home, "archive", job.id)["archived"] is True
-    assert said(capsys, home, "list") == {"runs": [], "count": 0}
+    assert said(capsys, home, "list") == {"runs": [], "count": 0, "unqueued": []}
     assert [one["id"] for one in said(capsys, home, "list", "--archived")["runs"]] == [job.id]
     assert said(capsys, home, "archive", job.id, "--undo")["archived"] is False
     resumed = said(capsys, home, "resume", job.id)
@@ -98,3 +100,34 @@ def test_the_list_is_filtered_and_says_what_it_leaves_out(capsys: pytest.Capture
     assert said(capsys, home, "list", "--kind", "import", "--limit", "1")["count"] == 3
     assert main(["runs", "list", "--kind", "import", "--limit", "1", "--home", str(home.root)]) == 0
     assert "and 2 more" in capsys.readouterr().out
+
+
+def test_training_that_was_started_on_the_command_line_is_listed_as_its_folder_says(
+    capsys: pytest.CaptureFixture[str], home: Home, job: Job
+) -> None:
+    def folder(name: str, **said: Any) -> None:
+        (home.runs / name).mkdir()
+        (home.runs / name / "config.yaml").write_text(f"name: {name}\n")
+        (home.runs / name / "state.json").write_text(json.dumps({"fraction": 0.5, "message": "step 5 of 10\x1b[31m"} | said))
+
+    now = time.time()
+    folder("trains", state="running", pid=os.getpid(), time=now)
+    folder("done", state="finished", pid=os.getpid(), time=now - 1, fraction=1.0)
+    folder("another has its pid", state="running", pid=os.getpid(), time=1000.0)
+    folder("gone", state="running", pid=2**22 + 7, time=now - 2)
+    folder("by hand", state=["running"], pid="1", time=now)
+    (home.runs / job.id / "config.yaml").write_text("of a run with a row\n")
+    (home.runs / job.id / "state.json").write_text(json.dumps({"state": "running", "pid": os.getpid(), "time": now}))
+    told = said(capsys, home, "list")
+    assert [one["id"] for one in told["runs"]] == [job.id]
+    assert [(one["folder"], one["state"], one["pid"]) for one in told["unqueued"]] == [
+        ("trains", "running", os.getpid()),
+        ("done", "finished", None),
+        ("gone", "crashed", None),
+        ("another has its pid", "crashed", None),
+    ]
+    assert [one["folder"] for one in said(capsys, home, "list", "--state", "running")["unqueued"]] == ["trains"]
+    assert main(["runs", "list", "--home", str(home.root)]) == 0
+    text = capsys.readouterr().out
+    assert "outside the queue:\ntrains  running    50 %  step 5 of 10" in text
+    assert "\x1b" not in text

@@ -58,7 +58,7 @@ def test_what_a_run_says_about_itself(home: Home) -> None:
     file.write_text(
         json.dumps({"state": "running", "fraction": 0.25, "message": "step 5", "seconds_left": 9, "step": 5, "time": 1})
     )
-    assert run_state(home, "r1") == RunState(fraction=0.25, message="step 5", seconds_left=9, step=5, time=1)
+    assert run_state(home, "r1") == RunState(fraction=0.25, message="step 5", seconds_left=9, step=5, time=1, state="running")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00", '{"a": ' * 3000, "NaN"])
