@@ -94,13 +94,13 @@ def show_choices(
     """Show what is looked for as a line of lists, and go there when one is changed."""
     ids = [one.id for one in library.studies(limit=CHOICES)]
     ids = ids if study.id in ids else [study.id, *ids]
-    chosen = pick("Study", ids, study.id, width=190)
+    chosen = pick("Study", ids, study.id, width=184)
     if chosen != study.id:
         st.query_params.pop("at", None)
         go(study=chosen)
     labels = {one.name: printable(one.label) for one in encoders}
     current = None if encoder is None else encoder.name
-    named = pick("Encoder", list(labels), current, width=198, words=labels.__getitem__, place="Choose an encoder")
+    named = pick("Encoder", list(labels), current, width=226, words=labels.__getitem__, place="Choose an encoder")
     if named != current:
         go(encoder=named)
     modalities = [modality.value for modality in Modality]

@@ -5,6 +5,16 @@ import { shortNumber } from "./points.js";
 
 const BAR_WIDTH = 178;
 const BAR_HEIGHT = 14;
+const DIGITS = 4; // of a field of the range
+
+/** A number with four digits, rounded away from the others so that a range from it still holds it; values are single floats. */
+function outward(value, up) {
+  const rounded = Number(value.toPrecision(DIGITS));
+  const holds = up ? Math.fround(rounded) >= Math.fround(value) : Math.fround(rounded) <= Math.fround(value);
+  if (holds) return rounded;
+  const unit = 10 ** (Math.floor(Math.log10(Math.abs(value))) + 1 - DIGITS);
+  return Number((rounded + (up ? unit : -unit)).toPrecision(DIGITS));
+}
 
 export class Legend {
   constructor(select, choose) {
@@ -89,7 +99,7 @@ export class Legend {
       const input = element("input");
       input.type = "number";
       input.step = "any";
-      input.value = value === null ? "" : String(value);
+      input.value = value === null ? "" : String(outward(value, name === "to"));
       input.setAttribute("aria-label", `${name} (${column.unit})`);
       // Streamlit keeps some keys for itself; what is typed here is ours
       input.addEventListener("keydown", (event) => {

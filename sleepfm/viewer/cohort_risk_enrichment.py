@@ -181,10 +181,13 @@ def _data(one: ConditionRisk, names: dict[str, str]) -> dict[str, object]:
 
 
 def words(estimate: Estimate, *, percent: bool = False, digits: int = 2) -> str:
-    """Return "0.71 (0.62 to 0.80)", in whole per cent where asked for; the reason where there is no value."""
+    """Return "0.71 (0.62 to 0.80)", in whole per cent where asked for; the reason where there is no value.
+
+    Where every resample gave the same value, as of a handful of people, that is no interval: none is said.
+    """
     if estimate.value is None:
         return f"– ({estimate.reason})"
     factor, digits, unit = (100.0, 0, " %") if percent else (1.0, digits, "")
-    if estimate.low is None or estimate.high is None:
+    if estimate.low is None or estimate.high is None or estimate.low == estimate.high:
         return f"{minus(factor * estimate.value, digits)}{unit}"
     return f"{minus(factor * estimate.value, digits)}{unit} ({interval(factor * estimate.low, factor * estimate.high, digits)})"

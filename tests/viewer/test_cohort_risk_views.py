@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from sleepfm.analysis.estimates import Estimate
 from sleepfm.inference.embedding_files import EmbeddingOrigin, Embeddings, embedding_paths, write_embeddings
 from sleepfm.library import facts
 from sleepfm.library.cohort_answers import cohort_answer
@@ -110,6 +111,12 @@ def test_cohort_shows_groups_beside_age_and_sex_and_what_the_top_had(library: Li
     assert "does not beat age and sex" in conditions.shown.set_index("Condition").loc["SIM-01", "Beside age and sex"]
     assert list(people.data["log_hazard"]) == sorted(found.log_hazard_n, reverse=True)
     assert set(people.data["group"]) == {"lowest half", "highest half"}
+
+
+def test_an_interval_of_no_width_is_none() -> None:
+    assert words(Estimate(0.5, 0.25, 0.75, 9, 9)) == "0.50 (0.25 to 0.75)"
+    assert words(Estimate(1.0, 1.0, 1.0, 2, 2), percent=True) == "100 %"
+    assert words(Estimate(0.5, None, None, 1, 1)) == "0.50"
 
 
 def test_names_of_conditions_are_no_markup_in_figures(library: Library) -> None:
