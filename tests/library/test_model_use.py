@@ -135,7 +135,7 @@ def test_runs_that_name_a_model_use_it_and_those_of_another_name_do_not(library:
 
 
 def test_runs_of_the_command_line_are_found_by_their_folders(library: Library) -> None:
-    by_hand = (("broken", "base: [\n"), ("deep", "base: " + "[" * 5000), ("day", "base: 2001-13-45\n"))
+    by_hand = (("broken", "base: [\n"), ("deep", "base: " + "[" * 1200), ("day", "base: 2001-13-45\n"))
     for name, text in (("mine", "encoder: base\nname: mine\n"), *by_hand, ("else", "encoder: {base: 1}\n")):
         (library.home.runs / name).mkdir()
         (library.home.runs / name / "config.yaml").write_text(text, encoding="utf-8")

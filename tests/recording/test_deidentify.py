@@ -320,6 +320,7 @@ def test_a_name_of_short_pieces_is_found_with_any_separators_in_both_orders(
 ) -> None:
     whole = written.join(pieces)
     known = named(f"X F X {whole.title()}")
+    assume(written not in (" ", ", ") or not {"m", "f"} & set(pieces))  # alone between blanks it is the sex
     assume(any(not says_nobody(f"{a} {b}") and len(a + b) > 2 and known.sequences & {(a, b)} for a, b in pairwise(pieces)))
     text = between.join(reversed(pieces) if turned else pieces).upper()
     assert known.traces_in(f"{around[0]}{text}{around[1]}")

@@ -68,7 +68,7 @@ def test_cut_anywhere(tmp_path: Path, reserved: str, length: int) -> None:
     open_and_use(path)
 
 
-@settings(quick, max_examples=400)
+@settings(quick, max_examples=200)
 @given(
     st.sampled_from(sorted(BASES)),
     st.lists(st.tuples(st.integers(0, 1300), st.binary(min_size=1, max_size=12)), min_size=1, max_size=4),
@@ -94,7 +94,7 @@ FIELDS = {"n_records": 236, "record_s": 244, "n_signals": 252, "header_bytes": 1
 COLUMNS = {"unit": 96, "physical_min": 104, "physical_max": 112, "digital_min": 120, "digital_max": 128, "samples": 216}
 
 
-@settings(quick, max_examples=400)
+@settings(quick, max_examples=200)
 @given(st.sampled_from(sorted(BASES)), st.dictionaries(st.sampled_from([*FIELDS, *COLUMNS]), NUMBERS, min_size=1, max_size=4))
 def test_any_number_in_any_field(tmp_path: Path, reserved: str, values: dict[str, str]) -> None:
     raw = bytearray(BASES[reserved])

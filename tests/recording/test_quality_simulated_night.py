@@ -14,7 +14,7 @@ from sleepfm.simulation.study import simulate
 from sleepfm.vocabulary import EPOCH_S, EventName
 
 
-@pytest.mark.parametrize("seed", [1, 5, 9])
+@pytest.mark.parametrize("seed", [1, 9])
 def test_the_leads_that_came_off_and_popped_are_found_and_no_other(tmp_path: Path, seed: int) -> None:
     (study,) = simulate(tmp_path, studies=1, hours=1.0, seed=seed)["studies"]
     with open_recording(study["edf"]) as recording:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wfdb_files import annotation_bytes, write_cinc
 
 from sleepfm.errors import ScoringError
+from sleepfm.recording.scorings.codes import CodesNeededError
 from sleepfm.recording.scorings.formats import detect_format, read_events, read_scoring
 from sleepfm.vocabulary import Stage
 
@@ -126,7 +127,7 @@ def test_a_damaged_file_is_read_or_refused(data: st.DataObject) -> None:
         for read in (read_scoring, read_events):
             try:
                 found = read(path)
-            except ScoringError:
+            except (ScoringError, CodesNeededError):  # two bytes may be all that is left: a digit
                 continue
             assert len(getattr(found, "stages", found)) <= 60 * 24 * 120  # what is read fits a recording
 
