@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 VIEWER = '[data-sleepfm="viewer"]'
 CURVES = '[data-sleepfm="curves"]'
 NIGHT = "sim-5-0001"
-STEPS = 80
+STEPS = 40
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,8 @@ def test_from_the_form_through_a_killed_app_to_a_staged_night(tab: Any, home: Pa
 
     worker = row(home, "pretrain")
     assert worker.state is JobState.RUNNING
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGSTOP)  # it must not be done before the app is back
     os.kill(app.process.pid, signal.SIGKILL)
     app.process.wait(timeout=10)
     apps.append(start_app(home, int(app.url.rpartition(":")[2])))
@@ -110,6 +112,7 @@ def test_from_the_form_through_a_killed_app_to_a_staged_night(tab: Any, home: Pa
     seen = wait_for_step(tab, 3)
     still = row(home, "pretrain")
     assert (still.pid, still.state) == (worker.pid, JobState.RUNNING)
+    os.kill(worker.pid, signal.SIGCONT)
     wait_for_step(tab, seen + 1)
     tab.get_by_role("button", name="Fine-tune from it").click()
     done = row(home, "pretrain")

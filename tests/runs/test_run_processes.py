@@ -143,7 +143,7 @@ def test_a_process_tells_which_gpus_it_was_given() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has priority classes")
-def test_a_run_stands_back_as_a_session_too(tmp_path: Path) -> None:
+def test_a_run_stands_back_as_a_session_too() -> None:
     code = "import os; from sleepfm.runs.processes import stand_back; stand_back(); print(os.nice(0)); "
     code += "print(open('/proc/self/autogroup').read() if os.path.exists('/proc/self/autogroup') else 'no groups')"
     for asked, nice in (("12", 12), ("much", 10)):
