@@ -11,133 +11,20 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import sleepfm
 from sleepfm.errors import RequestError
 from sleepfm.home import Home
 from sleepfm.runs.database import connect, transaction
+from sleepfm.runs.job import OPEN_STATES, RESUMABLE_STATES, TRAINING_KINDS, Job, JobState, Lane, job_of, seconds_left
 from sleepfm.runs.submitter import submitter
 from sleepfm.text import printable
 
+__all__ = ["OPEN_STATES", "RESUMABLE_STATES", "TRAINING_KINDS", "Job", "JobState", "JobTable", "Lane", "seconds_left"]
 
-class JobState(StrEnum):
-    """Where a job stands (contracts, `runs show`)."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    CRASHED = "crashed"
-
-
-OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
-RESUMABLE_STATES = (JobState.FAILED, JobState.STOPPED, JobState.CRASHED)
-TRAINING_KINDS = ("pretrain", "finetune")
-"""Runs that end with a model on the shelf; their row's subject says how it will be called."""
 _LONGEST_NOTE = 10_000
-
-
-class Lane(StrEnum):
-    """Jobs of one lane share its places; short ones do not wait behind a night of training, nor staging behind it.
-
-    A lane has one place, but for `TRAIN_CUDA`, which has one for each GPU, and `CLUSTER`, where the cluster itself queues.
-    """
-
-    QUICK = "quick"
-    HEAVY = "heavy"
-    TRAIN_CPU = "train-cpu"
-    TRAIN_CUDA = "train-cuda"
-    CLUSTER = "cluster"
-
-    @property
-    def trains(self) -> bool:
-        """Whether its workers train on this machine for hours, and so stand back behind everything else."""
-        return self in (Lane.TRAIN_CPU, Lane.TRAIN_CUDA)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One row of the table.
-
-    Attributes
-    ----------
-    devices
-        How many of the lane's places it takes (GPUs; processes on a CPU share one place).
-    launcher
-        "local" or "slurm".
-    external
-        The cluster's id of the job, while and after it is there.
-    attempt
-        Counts from 1; resuming a run begins the next.
-    submitted_by
-        The user; empty for jobs that the software starts by itself.
-    parent
-        The run that this one was cloned from.
-    version
-        Of the software that queued it.
-    """
-
-    id: str
-    kind: str
-    lane: Lane
-    title: str
-    subject: str | None
-    parameters: dict[str, Any]
-    state: JobState
-    progress: float
-    message: str
-    result: dict[str, Any] | None
-    error: str | None
-    stop_requested: bool
-    pid: int | None
-    pid_started: float | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    devices: int = 1
-    launcher: str = "local"
-    external: str | None = None
-    attempt: int = 1
-    kill_requested: bool = False
-    submitted_by: str = ""
-    note: str = ""
-    archived: bool = False
-    parent: str | None = None
-    version: str = ""
-
-    @property
-    def open(self) -> bool:
-        """Whether the job is still to run or running."""
-        return self.state in OPEN_STATES
-
-    @property
-    def stop_words(self) -> str:
-        """How the end of a job is told that its user asked for."""
-        return "killed by the user" if self.kill_requested else "stopped by the user"
-
-    @property
-    def resumable(self) -> bool:
-        """Whether it may be queued again."""
-        return self.state in RESUMABLE_STATES
-
-    def seconds_left(self, now: datetime | None = None) -> float | None:
-        """Return the time left in seconds, from the pace so far; None until there is a pace to speak of."""
-        if self.state is not JobState.RUNNING or self.started_at is None:
-            return None
-        return seconds_left(self.progress, self.started_at, now)
-
-
-def seconds_left(progress: float, started_at: datetime, now: datetime | None = None) -> float | None:
-    """Return the time left in seconds at the pace so far, None while too little is done to tell."""
-    if progress < 0.03:
-        return None
-    elapsed = ((now or datetime.now(UTC)) - started_at).total_seconds()
-    return elapsed * (1 - progress) / progress if elapsed > 0 else None  # the clock was set back
 
 
 class JobTable:
@@ -188,7 +75,7 @@ class JobTable:
                     (kind, subject, stored),
                 ).fetchone()
                 if row is not None:
-                    return _job(row)
+                    return job_of(row)
             self._refuse_same_model(kind, subject)
             created = datetime.now(UTC)
             identifier = f"{created:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -198,7 +85,7 @@ class JobTable:
                 (identifier, kind, lane, title, subject, stored, created.isoformat(),
                  devices, launcher, submitted_by or submitter(), parent, sleepfm.__version__),
             )  # fmt: skip
-            return _job(self._row(identifier))
+            return job_of(self._row(identifier))
 
     def resume(self, identifier: str, *, submitted_by: str = "") -> Job:
         """Queue a job again that failed, was stopped or crashed: the same id and folder, the next attempt, its old place in line.
@@ -223,7 +110,7 @@ class JobTable:
                 " WHERE id = ?",
                 (sleepfm.__version__, submitted_by, submitted_by, identifier),
             )
-            return _job(self._row(identifier))
+            return job_of(self._row(identifier))
 
     def _refuse_same_model(self, kind: str, subject: str | None) -> None:
         if kind not in TRAINING_KINDS or subject is None:
@@ -242,7 +129,7 @@ class JobTable:
         RequestError
             When there is no job with this id.
         """
-        return _job(self._row(identifier))
+        return job_of(self._row(identifier))
 
     def _row(self, identifier: str) -> sqlite3.Row:
         row: sqlite3.Row | None = self._connection.execute("SELECT * FROM jobs WHERE id = ?", (identifier,)).fetchone()
@@ -277,7 +164,7 @@ class JobTable:
         rows = self._connection.execute(
             f"SELECT * FROM jobs WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?", (*values, limit, offset)
         )
-        return tuple(_job(row) for row in rows)
+        return tuple(job_of(row) for row in rows)
 
     def count(
         self,
@@ -302,7 +189,7 @@ class JobTable:
         row = self._connection.execute(
             "SELECT * FROM jobs WHERE state = 'queued' AND lane = ? ORDER BY created_at, id LIMIT 1", (lane,)
         ).fetchone()
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def claim(self, lane: Lane, *, only: str | None = None) -> Job | None:
         """Take the oldest queued job of a lane as running, or None; two claimants never get the same one.
@@ -320,7 +207,7 @@ class JobTable:
                 "UPDATE jobs SET state = 'running', started_at = ?, message = 'starting' WHERE id = ?",
                 (datetime.now(UTC).isoformat(), job.id),
             )
-            return _job(self._row(job.id))
+            return job_of(self._row(job.id))
 
     def unclaim(self, identifier: str, *, attempt: int) -> bool:
         """Put a claimed job back into the queue for which nothing was started, and return whether that was so.
@@ -411,7 +298,7 @@ class JobTable:
                 " WHERE id = ? AND state IN ('queued', 'running')",
                 (datetime.now(UTC).isoformat(), identifier),
             )
-            return _job(self._row(identifier))
+            return job_of(self._row(identifier))
 
     def annotate(self, identifier: str, note: str) -> Job:
         """Keep a note with a job, in place of the one before.
@@ -426,7 +313,7 @@ class JobTable:
         with transaction(self._connection):
             self._row(identifier)
             self._connection.execute("UPDATE jobs SET note = ? WHERE id = ?", (note, identifier))
-            return _job(self._row(identifier))
+            return job_of(self._row(identifier))
 
     def archive(self, identifier: str, *, archived: bool = True) -> Job:
         """Put an ended job away, or bring it back; its folder stays.
@@ -440,7 +327,7 @@ class JobTable:
             if self._row(identifier)["state"] in OPEN_STATES and archived:
                 raise RequestError(f"run {identifier} is open: stop it, or wait for its end, before it is archived")
             self._connection.execute("UPDATE jobs SET archived = ? WHERE id = ?", (archived, identifier))
-            return _job(self._row(identifier))
+            return job_of(self._row(identifier))
 
     def _change(self, statement: str, values: tuple[Any, ...]) -> bool:
         with transaction(self._connection):
@@ -471,39 +358,3 @@ def _filter(
     if archived is not None:
         where = f"{where} AND archived = {int(archived)}"
     return where, values
-
-
-def _job(row: sqlite3.Row) -> Job:
-    return Job(
-        id=row["id"],
-        kind=row["kind"],
-        lane=Lane(row["lane"]),
-        title=row["title"],
-        subject=row["subject"],
-        parameters=json.loads(row["parameters"]),
-        state=JobState(row["state"]),
-        progress=row["progress"],
-        message=row["message"],
-        result=None if row["result"] is None else json.loads(row["result"]),
-        error=row["error"],
-        stop_requested=bool(row["stop_requested"]),
-        pid=row["pid"],
-        pid_started=row["pid_started"],
-        created_at=datetime.fromisoformat(row["created_at"]),
-        started_at=_time(row["started_at"]),
-        finished_at=_time(row["finished_at"]),
-        devices=row["devices"],
-        launcher=row["launcher"],
-        external=row["external"],
-        attempt=row["attempt"],
-        kill_requested=bool(row["kill_requested"]),
-        submitted_by=row["submitted_by"],
-        note=row["note"],
-        archived=bool(row["archived"]),
-        parent=row["parent"],
-        version=row["version"],
-    )
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
