@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from sleepfm.administration.roles import Role
 from sleepfm.errors import SleepFMError
-from sleepfm.inference.risk_request import OLDEST, YOUNGEST, sexes_of
+from sleepfm.inference.risk_request import OLDEST, YOUNGEST, require_person, sexes_of
 from sleepfm.inference.simulated_models import simulated_warning
 from sleepfm.library.facts import person
 from sleepfm.library.job_risk import submit_risk
@@ -117,10 +117,8 @@ def ask_person(library: Library, study: Study, model: ModelChoice) -> tuple[floa
     }
     age = st.number_input(
         f"Age{FROM_TABLE}" if from_table[age_key] else "Age (years)",
-        YOUNGEST,
-        OLDEST,
-        known_age,
-        1.0,
+        value=known_age,  # no limits here: the browser keeps a number beyond them on the screen and the last one within in force
+        step=1.0,
         format="%g",
         placeholder="years",
         key=age_key,
@@ -148,6 +146,16 @@ def ask_person(library: Library, study: Study, model: ModelChoice) -> tuple[floa
     return age, sex, players
 
 
+def refused_person(model: ModelChoice, age: float | None, sex: Sex | None) -> str | None:
+    """Return why a model cannot be asked by this age and sex, which is said under the row too; None when it can."""
+    try:
+        require_person(model.card, age, sex)
+    except SleepFMError as error:
+        st.session_state["risk refused"] = str(error)
+        return str(error)
+    return None
+
+
 def show_assess(library: Library, study: Study, choices: list[ModelChoice], running: Job | None) -> ModelChoice | None:
     """Draw the row that asks: model, person, and the button or how far it is; return the model that is chosen."""
     model = choose_model(library, study, choices)
@@ -158,7 +166,7 @@ def show_assess(library: Library, study: Study, choices: list[ModelChoice], runn
         show_progress(library.home, running, width=225)
         return model
     lacking = [name for name, value in (("age", age), ("sex", sex)) if model.card.takes_demographics and value is None]
-    why = f"Needs {' and '.join(lacking)}" if lacking else None
+    why = f"Needs {' and '.join(lacking)}" if lacking else refused_person(model, age, sex)
     if study.status in UNREADABLE:
         why = "The recording is missing or was changed"
     if action_button("Assess", type="primary", disabled=why is not None, help=why):

@@ -100,7 +100,7 @@ def show_choices(
         go(study=chosen)
     labels = {one.name: printable(one.label) for one in encoders}
     current = None if encoder is None else encoder.name
-    named = pick("Encoder", list(labels), current, width=226, words=labels.__getitem__, place="Choose an encoder")
+    named = pick("Encoder", list(labels), current, width=234, words=labels.__getitem__, place="Choose an encoder")
     if named != current:
         go(encoder=named)
     modalities = [modality.value for modality in Modality]

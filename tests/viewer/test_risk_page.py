@@ -163,6 +163,10 @@ def test_a_real_night_waits_for_a_simulated_model_to_be_named_and_for_age_and_se
     assert assess().disabled
     next(one for one in test.selectbox if one.label == "Sex").select("female").run()
     assert not assess().disabled
+    for age in (0.0, 300.0):  # what stands on the screen is what is asked with, or nothing is
+        test.number_input[0].set_value(age).run()
+        assert assess().disabled
+        assert f"age {age:g}: give the age at the recording in years, from 1 to 120" in said(test)
     put_result(library, study, made_up_result(study=study, trained_on=SIMULATED))
     assert "means nothing" in page().warning[0].value.replace("\\", "")
 
