@@ -52,4 +52,4 @@ def settle_types(night: EngineNight, found: EngineEvents) -> None:
             " central and mixed ones obstructive."
         )
     if uncertain:
-        found.remarks.append(f"{uncertain} apneas whose type cannot be told are marked as obstructive.")
+        found.remarks.append(f"Apneas whose type cannot be told, marked as obstructive: {uncertain}.")

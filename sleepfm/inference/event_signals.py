@@ -125,7 +125,9 @@ def event_traces(
             volts = _TO_VOLTS.get(recording.channel(derivation.plus).unit, _TO_VOLTS["µV"])
             x = np.clip(x * np.float32(volts), -_LARGEST_V, _LARGEST_V)
         traces[part] = Trace(derivation.label, rate, x, unusable)
-    for together in (*((flow,) for flow in FLOWS), _BELTS):  # how the belts compare says which of them works
+    units = {recording.channel(chosen[part][0].plus).unit for part in _BELTS if part in chosen}
+    belts = [_BELTS] if len(units) == 1 else [(belt,) for belt in _BELTS]
+    for together in (*((flow,) for flow in FLOWS), *belts):  # how belts of one unit compare says which of them works
         _make_unitless([traces[part] for part in together if part in traces])
     samples = math.ceil(recording.duration_s * RATE_HZ)
     for part, label, values in (

@@ -22,9 +22,10 @@ ABSENT = 0.15
 doi:10.1007/s10439-010-0189-x)."""
 PRESENT = 0.30
 """Of the same, twice what is none: our choice."""
-_MISSED = 1.5
-"""So many usual breaths without effort are a pause: our choice, more than lies between two breaths, less than two of them."""
-_EDGE = 0.5
+_MISSED = 1.2
+"""So many usual breaths without movement are a pause: our choice, between half a breath (from in to out) and the one and a half
+that are there when one is left out."""
+_EDGE = 0.4
 """Of a usual breath: movement so near to an end of the apnea may be the breath before or after it."""
 _USUAL_WITHIN_S = 120.0
 _LEAST_BREATHS = 6
@@ -144,15 +145,18 @@ def _seen_by(belt: Belt, start_s: float, stop_s: float, others: Sequence[tuple[f
     around = belt.x[first : round((stop_s + _USUAL_WITHIN_S) * _RATE_HZ)].copy()
     for other_s, until_s in (*others, (start_s, stop_s)):
         around[max(0, round(other_s * _RATE_HZ) - first) : max(0, round(until_s * _RATE_HZ) - first)] = np.nan
-    breaths = np.concatenate([*(_breaths(piece) for piece in _pieces(around)), np.empty((0, 3))])
-    if len(breaths) < 2 * _LEAST_BREATHS:
+    pieces = [_breaths(piece) for piece in _pieces(around)]
+    sizes = np.concatenate([*(breaths[:, 2] for breaths in pieces), []])
+    apart_s = np.concatenate([*(breaths[2:, 0] - breaths[:-2, 0] for breaths in pieces), []])
+    apart_s = apart_s[apart_s <= _BREATH_S[1]]
+    if min(len(sizes) / 2, len(apart_s)) < _LEAST_BREATHS:
         return None
-    _, length_s, usual = np.median(breaths, axis=0)
+    usual = float(np.median(sizes))
     if usual < _WEAK * belt.usual:
         return None
     moves = _swings(within, ABSENT * usual)
     moves = moves[(moves[:, 1] >= _BREATH_S[0] / 4) & (moves[:, 1] <= _BREATH_S[1] / 2)]
-    return _Seen(2 * float(length_s), np.column_stack([start_s + moves[:, 0], moves[:, 2] / usual]), around)
+    return _Seen(float(np.median(apart_s)), np.column_stack([start_s + moves[:, 0], moves[:, 2] / usual]), around)
 
 
 def _move_together(seen: Sequence[_Seen]) -> bool:

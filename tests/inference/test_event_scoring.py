@@ -224,6 +224,16 @@ def test_channels_are_chosen_by_kind_and_brought_to_volts() -> None:
     assert left[int(735.5 * LEG_RATE_HZ) :][:100].std() == pytest.approx(right[int(852.5 * LEG_RATE_HZ) :][:100].std(), rel=0.5)
 
 
+def test_belts_are_compared_only_when_they_have_one_unit() -> None:
+    weak = Kind.EFFORT_ABDOMEN, "mV", 32.0, breathing(0.01, [CENTRAL], 4)
+    other_unit = Kind.EFFORT_ABDOMEN, "H", 32.0, breathing(1e-7, [CENTRAL], 4)
+    sizes = []
+    for abdomen in (weak, other_unit):
+        traces = traces_of(night(**{"Belt 2": abdomen}))
+        sizes.append(float(np.std(traces[Part.ABDOMEN].x) / np.std(traces[Part.THORAX].x)))
+    assert sizes == pytest.approx([0.01, 1.0], rel=0.1)
+
+
 def test_psgscoring_guesses_nothing_from_the_names_it_is_given() -> None:
     trace = Trace("SpO2 flow leg chin", RATE_HZ, np.zeros(1, np.float32), np.zeros(1, bool))
     given = EngineNight(dict.fromkeys(Part, trace), np.zeros(1, np.int8), np.zeros(1, bool), "")
