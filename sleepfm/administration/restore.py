@@ -134,6 +134,7 @@ def restore(archive: Path | str, root: Path | str, *, replace: bool = False, pro
         As `check`, or the disk is full. The home that is there stays as it was.
     """
     path, target = Path(archive).expanduser().absolute(), Path(root).expanduser().absolute()
+    _require_file(path)
     there = require_place(target, replace=replace)
     manifest = check(path, part(progress, 0.0, 0.4))
     with _staging(target, manifest.bytes) as staging:
@@ -144,10 +145,14 @@ def restore(archive: Path | str, root: Path | str, *, replace: bool = False, pro
     return RestoreResult(target, len(manifest.files), studies, kept, crashed, stopped)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+def _require_file(path: Path) -> None:
     if not path.is_file():
         raise RequestError(f"{path}: there is no such file; name a file that `sleepfm backup` made")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    _require_file(path)
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as opened:
             yield opened

@@ -12,10 +12,11 @@ from sleepfm.administration.readable_folders import ReadableFolders, require_dat
 from sleepfm.errors import RequestError
 from sleepfm.evaluation.learning_curve_settings import NIGHTS, CurveSettings
 from sleepfm.home import Home
+from sleepfm.library.training_runs import local_lane
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress
 from sleepfm.runs.dispatcher import ensure_running
-from sleepfm.runs.table import Job, JobTable, Lane
+from sleepfm.runs.table import Job, JobTable
 from sleepfm.training.config_files import explain
 from sleepfm.training.finetune_settings import NightData
 from sleepfm.training.run_paths import named_paths
@@ -69,7 +70,7 @@ def submit_curve(
     try:
         job = table.add(
             "curve",
-            lane=Lane.HEAVY,
+            lane=local_lane(settings.device),  # it trains for hours: staging does not wait behind it
             title=f"Learning curve of {encoder}",
             parameters={"task": task, "config": settings.model_dump(mode="json")},
             submitted_by=submitted_by,

@@ -231,7 +231,7 @@ def _submit(
         raise RequestError(f"{printable(launcher)!r} is no launcher; known are {', '.join(LAUNCHERS)}")
     if not 1 <= devices <= _MOST_DEVICES:
         raise RequestError(f"{devices} devices: choose 1 to {_MOST_DEVICES}")
-    lane = Lane.CLUSTER if launcher != "local" else _local_lane(settings.training.device, devices)
+    lane = Lane.CLUSTER if launcher != "local" else local_lane(settings.training.device, devices)
     require_free_name(Shelf(home.models), settings.name)
     table = JobTable(home)
     try:
@@ -253,7 +253,14 @@ def _submit(
     return job
 
 
-def _local_lane(device: str, devices: int) -> Lane:
+def local_lane(device: str, devices: int = 1) -> Lane:
+    """Return where work that trains on this machine waits: for a GPU, or for the processor.
+
+    Raises
+    ------
+    RequestError
+        When the machine has not so many devices, or none of this kind.
+    """
     there = len(gpus()) if device != "cpu" else 0
     if device == "cuda" and not there:
         raise RequestError("no CUDA device on this machine: choose the device cpu or auto")

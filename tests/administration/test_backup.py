@@ -476,3 +476,10 @@ def test_writers_wait_only_for_a_moment(home: Home, tmp_path: Path) -> None:
     restore(tmp_path / "b.tar", tmp_path / "new")
     with Library.open(tmp_path / "new") as library:
         assert "meanwhile" in [job.title for job in library.jobs.list()]
+
+
+def test_a_backup_that_is_not_there_is_said_before_what_is_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "something").write_text("is there")
+    with pytest.raises(RequestError, match="there is no such file"):
+        restore(tmp_path / "nowhere.tar", tmp_path / "home")

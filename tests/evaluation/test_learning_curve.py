@@ -200,6 +200,7 @@ def test_the_job_draws_the_curve_in_its_own_folder(cohort: NightCohort, tmp_path
         embeddings=cohort.embeddings, submitted_by="ada", start=False,
     )  # fmt: skip
     assert JobTable(home).get(job.id).submitted_by == "ada"
+    assert job.lane.trains, "staging does not wait behind it"
     config = {**job.parameters["config"], "training": COURSE.model_dump(mode="json"), "head": HEAD, "yasa": False}
     result = learning_curve(home, {**job.parameters, "config": config, "job": job.id}, silent)
     assert [(row["nights"], row["method"]) for row in result["curve"]] == [(1, PROBE), (1, FINE_TUNED)]
