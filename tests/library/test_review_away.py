@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -76,7 +78,17 @@ def test_it_is_nowhere_shown_or_counted_and_comes_back_as_it_was(library: Librar
     assert document(library, scoring).stages.tolist() == [2] * EPOCHS
 
 
-def test_while_away_it_is_locked_and_its_scorer_may_begin_anew(library: Library, scoring: int) -> None:
+class PutBack(datetime):
+    """A clock that somebody put back."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2001, 1, 1, tzinfo=tz)
+
+
+def test_while_away_it_is_locked_and_its_scorer_may_begin_anew(
+    library: Library, scoring: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     away(library, scoring)
     with pytest.raises(ReviewLockedError, match="put away; the Finish page"):
         apply_edits(library, scoring, [Edit("l", "score", Patch(((1, 2, 0),)))], user="ada")
@@ -89,8 +101,9 @@ def test_while_away_it_is_locked_and_its_scorer_may_begin_anew(library: Library,
     assert other != scoring
     with pytest.raises(RequestError, match="another scoring of this night by now; put that away first"):
         bring_back(library, scoring, user="ada", reason="x", admin=True)
+    monkeypatch.setattr("sleepfm.library.review_store.datetime", PutBack)
     away(library, other)
-    assert {one.review.scoring for one in put_away_of(library, "night")} == {scoring, other}
+    assert [one.review.scoring for one in put_away_of(library, "night")] == [other, scoring]  # the last one first
     bring_back(library, scoring, user="ada", reason="x", admin=False)
     with pytest.raises(RequestError, match="is not put away"):
         bring_back(library, scoring, user="ada", reason="x", admin=False)
