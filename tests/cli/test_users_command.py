@@ -8,14 +8,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
 
+from sleepfm.administration import passwords
 from sleepfm.administration.accounts import Accounts
 from sleepfm.administration.audit import entries
 from sleepfm.cli.main import main, parser
 from sleepfm.runs.database import connect
 
 PASSWORD = "seven quiet nights"
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture
