@@ -48,10 +48,31 @@ def html_report(data: ReportData, figures: Figures | None = None) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="referrer" content="no-referrer"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(content.title(data))}</title><style>{STYLE}</style></head>\n<body><main>\n"
+        # browsers print the title on every sheet, and some of them the running heads too
+        f"<title>{escape(' · '.join(one for one in (content.title(data), content.state_headline(data), large) if one))}</title>"
+        f"<style>{STYLE}{_running_heads(data)}</style></head>\n<body><main>\n"
         + "\n".join(part for part in parts if part)
         + "\n</main></body></html>\n"
     )
+
+
+def _running_heads(data: ReportData) -> str:
+    """Return what stands on every sheet of paper: which study it is, what its state is, and which sheet of how many."""
+    left, right, below = (
+        _css_string(text)
+        for text in (f"Polysomnography report · {content.title(data)}", content.state_headline(data), content.RESEARCH)
+    )
+    look = "font:8pt system-ui,sans-serif;color:#5b6673"
+    return (
+        f"@page{{@top-left{{content:{left};{look}}}@top-right{{content:{right};{look};font-weight:700}}"
+        f"@bottom-left{{content:{below};{look}}}"
+        f'@bottom-right{{content:"page " counter(page) " of " counter(pages);{look}}}}}'
+    )
+
+
+def _css_string(text: str) -> str:
+    """Return a text as a string of CSS in which nothing but its letters has a meaning, whatever it holds."""
+    return '"' + "".join(letter if letter.isalnum() or letter in " .,;·-_" else f"\\{ord(letter):x} " for letter in text) + '"'
 
 
 def _head(data: ReportData) -> str:

@@ -39,11 +39,15 @@ border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 footer{margin-top:30px;padding-top:8px;border-top:1px solid var(--line);color:var(--quiet);font-size:12.5px}
 .mark{display:none}
 @media print{
-.mark{display:block;position:fixed;inset:42% 0 auto;text-align:center;font-size:62pt;font-weight:700;color:#d9a400;
-opacity:.16;transform:rotate(-28deg)}
-body{font-size:9.5pt}main{max-width:none;padding:0}.simulated{margin:0}
-figure,article,tr{break-inside:avoid}h2{break-after:avoid}
+.mark{display:block;position:fixed;inset:42% 0 auto;text-align:center;font-size:36pt;font-weight:700;color:#d9a400;
+opacity:.16;transform:rotate(-28deg);white-space:nowrap}
+body{font-size:8.5pt}main{max-width:none;padding:0}.simulated{margin:0;padding:4pt 10pt}.simulated b{font-size:17pt}
+header{margin:6pt 0 6pt}h1{font-size:16pt}h2{font-size:10pt}.state b{font-size:12pt}dl{margin-bottom:6pt;padding:4pt 0}
+.groups{columns:2;column-gap:26px}article{margin-bottom:8pt}article th{white-space:nowrap}article tr>*{padding-block:1px}
+dt,article i,article h2 i,.quiet,figcaption,footer{font-size:7.5pt}
+.again{font-size:12pt}figure{margin-top:8pt}.table{margin-top:14pt}
+figure,article,tr{break-inside:avoid}h2,.again{break-after:avoid}
 .simulated,.state,.remarks{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-.table table{font-size:8.5pt}}
+.table table{font-size:8pt}}
 @page{margin:14mm}
 """

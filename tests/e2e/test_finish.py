@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pypdfium2
@@ -53,7 +54,16 @@ def choose(tab: Any, view: str) -> None:
     tab.get_by_role("radio", name=view, exact=True).or_(tab.get_by_role("button", name=view, exact=True)).first.click()
 
 
-def test_from_the_numbers_to_a_report_that_is_signed_off_on(tab: Any, app: RunningApp) -> None:
+def printed(tab: Any, file: Path) -> list[str]:
+    """Return the text of each sheet that the browser prints of a file."""
+    page = tab.context.new_page()
+    page.goto(file.as_uri())
+    made = pypdfium2.PdfDocument(page.pdf(prefer_css_page_size=True))
+    page.close()
+    return [" ".join(sheet.get_textpage().get_text_range().split()) for sheet in made]
+
+
+def test_from_the_numbers_to_a_report_that_is_signed_off_on(tab: Any, app: RunningApp, tmp_path: Path) -> None:
     number = new_review(app)
     tab.goto(f"{app.url}/finish?study={NIGHT}")
     table = tab.get_by_role("table", name="Statistics of the night")
@@ -81,7 +91,14 @@ def test_from_the_numbers_to_a_report_that_is_signed_off_on(tab: Any, app: Runni
     assert all("SIMULATED RECORDING" in page.get_textpage().get_text_range() for page in pages)
     with tab.expect_download() as download:
         tab.get_by_role("button", name="HTML").click()
-    assert download.value.path().read_text("utf-8").startswith("<!doctype html>")
+    report = tmp_path / "report.html"
+    download.value.save_as(report)
+    assert report.read_text("utf-8").startswith("<!doctype html>")
+    sheets = printed(tab, report)
+    assert len(sheets) > 2
+    for at, sheet in enumerate(sheets, start=1):  # each says whose it is and what it is worth, wherever it gets to
+        for words in (f"Sleep study {NIGHT}", "UNSIGNED DRAFT", "SIMULATED RECORDING", f"page {at} of {len(sheets)}"):
+            assert words in sheet
 
     edit(app, number)
     assert tab.url.endswith("&view=report")

@@ -19,6 +19,7 @@ from make_edf import write_edf
 from sleepfm.analysis.agreement import agree
 from sleepfm.library.library import Library
 from sleepfm.recording.scorings.formats import read_scoring
+from sleepfm.runs.table import OPEN_STATES
 
 pytestmark = pytest.mark.browser
 
@@ -205,12 +206,13 @@ def test_an_empty_library_gets_a_demo_night_that_says_it_is_simulated(page: Any,
         page.goto(app.url)
         row(page, "demo_night").wait_for(timeout=90_000)
         row(page, "demo_night").get_by_text("simulated", exact=True).wait_for()
-        with Library.open(app.home) as library:  # that nights are staged is seen with others
-            while not (staging := library.jobs.list(kinds=("stage",))):
+        with Library.open(app.home) as library:  # that nights are looked through and staged is seen with others
+            while len(jobs := library.jobs.list(kinds=("prepare", "stage"))) < 2:
                 page.wait_for_timeout(100)
-            library.jobs.request_stop(staging[0].id)
-            while library.study("demo_night").quality is None:  # the click below meets the moment at which all work has ended
-                page.wait_for_timeout(200)
+            for job in jobs:
+                library.jobs.request_stop(job.id)
+            while library.jobs.list(states=OPEN_STATES):  # the click below meets the moment at which all work has ended
+                page.wait_for_timeout(100)
         row(page, "demo_night").get_by_role("link", name="demo_night").click()
         drawn(page, 1)
         page.locator(VIEWER).get_by_text("SIMULATED RECORDING").wait_for()
@@ -219,19 +221,19 @@ def test_an_empty_library_gets_a_demo_night_that_says_it_is_simulated(page: Any,
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_the_app_is_killed_while_a_night_is_staged_and_nothing_is_lost(page: Any, shared: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_the_app_is_killed_while_a_night_is_staged_and_nothing_is_lost(page: Any, tmp_path: Path, name: str) -> None:
+    home, night = tmp_path / "home", write_edf(tmp_path / f"{name}.edf", seconds=600)
     first = start_app(home, free_port())
     page.goto(f"{first.url}/studies")
     page.get_by_text("No studies yet").wait_for()
-    add(page, shared / "data/psg/ucddb018_eeg.edf")
-    row(page, "ucddb018_eeg").wait_for()
+    add(page, night)
+    row(page, name).wait_for()
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait(timeout=10)
     second = start_app(home, free_port())
     try:
         page.goto(f"{second.url}/studies")
-        wait_for_status(page, "ucddb018_eeg", "staged")
+        wait_for_status(page, name, "staged")
     finally:
         stop_app(second)
 
