@@ -37,7 +37,6 @@ NUMBERS, SIGN, REPORT, EXPORT = "Numbers", "Sign-off", "Report", "Export"
 VIEWS = {view.lower(): view for view in (NUMBERS, SIGN, REPORT, EXPORT)}  # as they stand in the address
 VIEW = "finish view"
 PAPER_NAMES = {"a4": "A4", "letter": "Letter"}
-PREVIEW_PX = 900
 UNREADABLE = (StudyStatus.MISSING, StudyStatus.CHANGED)
 
 # a table of numbers and a page of paper need the room that Streamlit leaves between its elements
@@ -180,7 +179,7 @@ def show_report(library: Library, study: Study, one: StoredScoring) -> None:
             show_files(stored)
     show_report_notices(library, study, one, stored, running)
     if stored is not None and (may(Role.SCORER) or not stored.identified):
-        report_preview(study.id, one.id, stamp=stored.made_at.isoformat(), height=PREVIEW_PX)
+        report_preview(study.id, one.id, stamp=stored.made_at.isoformat())
 
 
 def ask_report(library: Library, study: Study, one: StoredScoring, stored: StoredReport | None, running: Job | None) -> None:

@@ -29,7 +29,7 @@ class Preview {
     return this.visit;
   }
 
-  async load({ address, title, height }, wanted) {
+  async load({ address, title }, wanted) {
     this.fetching?.abort();
     this.fetching = new AbortController();
     this.say("The report is being fetched …");
@@ -37,7 +37,7 @@ class Preview {
       const answer = await fetchChecked(address, this.fetching.signal);
       const text = await answer.text();
       if (wanted !== this.wanted) return;
-      this.show(text, title, height);
+      this.show(text, title);
       this.root.dataset.shown = wanted;
     } catch (error) {
       if (error.name !== "AbortError" && wanted === this.wanted) this.fail(error);
@@ -45,13 +45,12 @@ class Preview {
   }
 
   /** Put the report into a frame of its own: one that was hidden stays blank in Chromium when its document is replaced. */
-  show(text, title, height) {
+  show(text, title) {
     this.said.hidden = true;
     this.frame = element("iframe", { title });
     this.frame.setAttribute("sandbox", "");
     this.frame.setAttribute("referrerpolicy", "no-referrer");
     this.frame.tabIndex = 0;
-    this.frame.style.height = `${height}px`;
     this.frame.srcdoc = text;
     this.root.append(this.frame);
   }

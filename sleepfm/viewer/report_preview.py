@@ -66,15 +66,13 @@ def _component() -> Any:
     return st.components.v2.component("sleepfm.report", css=asset_text("report/preview.css"), js=_LOADER)
 
 
-def report_preview(study: str, scoring: int, *, stamp: str, height: int) -> None:
+def report_preview(study: str, scoring: int, *, stamp: str) -> None:
     """Show the report of a study's scoring.
 
     Parameters
     ----------
     stamp
         Anything; when it changes the report is fetched again.
-    height
-        In pixels.
     """
     base = f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
     _component()(
@@ -83,7 +81,6 @@ def report_preview(study: str, scoring: int, *, stamp: str, height: int) -> None
             "module": base + asset_url(app_folder() / "assets", "report/preview.js"),
             "address": f"{base}{REPORT_PATH}?{urlencode({'study': study, 'scoring': scoring})}",
             "stamp": stamp,
-            "height": height,
             "title": f"Report of {study}",
         },
     )
