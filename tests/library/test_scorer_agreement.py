@@ -9,9 +9,10 @@ import pytest
 
 from sleepfm.errors import RequestError, ScoringError
 from sleepfm.home import Home, open_home
-from sleepfm.library import facts, reviews
+from sleepfm.library import facts
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
+from sleepfm.library.review_begin import begin
 from sleepfm.library.scorer_agreement import begun_from, library_agreement, scored_night, scorers
 from sleepfm.recording.fingerprint import fingerprint
 from sleepfm.recording.scorings.scoring import Event, Scoring
@@ -46,7 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
             scored_on = said("psgscoring") | {"scoring": made}
             store_events(library, study, events, engine="psgscoring", model="0.37.0", provenance=scored_on)
             if n < 2:
-                reviews.begin(library, study, scorer="Anna", user="anna", base=made)
+                begin(library, study, scorer="Anna", user="anna", base=made)
     return home
 
 
