@@ -104,7 +104,7 @@ def read_settings(home: Home) -> AppSettings:
         raise SleepFMError(f"{file}: not a text file in UTF-8; {_REMEDY}") from None
     except json.JSONDecodeError as error:
         raise SleepFMError(f"{file}: line {error.lineno}: not JSON ({error.msg}); {_REMEDY}") from None
-    except RecursionError:
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
         raise SleepFMError(f"{file}: not settings; {_REMEDY}") from None
     if not isinstance(content, dict):
         raise SleepFMError(f"{file}: holds no settings; {_REMEDY}")

@@ -135,7 +135,7 @@ def _sections(config: Path, task: Task | None) -> list[Mapping[str, Any]]:
         content = json.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{config}: cannot be read ({error.strerror})") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(f"{config}: not JSON") from None
     if not isinstance(content, dict):
         raise ModelError(f"{config}: not a configuration")

@@ -82,7 +82,7 @@ def results_of(folder: Path, sha256: str) -> Results | None:
         return None
     try:
         said = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ScoringError(f"{file}: cannot be read ({error}); run the recording again") from None
     if not isinstance(said, dict) or said.get("sha256") != sha256:
         return None

@@ -58,7 +58,7 @@ def read_splits(path: Path, subject_of: Mapping[str, str]) -> Splits:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"{path}: cannot be read ({error.strerror}); make splits with `sleepfm splits`") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SleepFMError(f"{path}: not JSON ({printable(str(error))})") from None
     if not isinstance(content, dict) or not any(name in content for name in LISTS):
         raise SleepFMError(f"{path}: holds none of the lists {', '.join(LISTS)}")

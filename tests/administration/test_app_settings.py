@@ -98,6 +98,13 @@ def test_whatever_json_the_file_holds_it_is_settings_or_one_line(
     assert "\n" not in said
 
 
+@pytest.mark.parametrize("text", ["[" * 10_000, '{"session_hours": ' + "9" * 5000 + "}"])
+def test_nesting_and_digits_without_end_are_one_line(home: Home, text: str) -> None:
+    home.settings_file.write_text(text)
+    with pytest.raises(SleepFMError, match="not settings"):
+        read_settings(home)
+
+
 def test_a_value_that_does_not_fit_is_refused_and_nothing_is_stored(home: Home) -> None:
     for wrong in ({"device": "tpu"}, {"folders": ["relative"]}, {"session_hours": 0}, {"retention": {"logs_days": 10**9}}):
         with pytest.raises(RequestError, match=next(iter(wrong))):

@@ -264,7 +264,7 @@ def test_a_configuration_lacking_a_number_names_it(shelf: Shelf, checkpoint: Che
     (folder / "config.json").write_text(json.dumps({"model": "SetTransformer", "embed_dim": 16}))
     with pytest.raises(ModelError, match=r"needs num_heads|modalities"):
         import_model(shelf, folder, "base")
-    for content in ("[1]", "{", "\udcff".encode("utf-8", "surrogateescape")):
+    for content in ("[1]", "{", "[" * 10_000, "\udcff".encode("utf-8", "surrogateescape")):
         (folder / "config.json").write_bytes(content if isinstance(content, bytes) else content.encode())
         with pytest.raises(ModelError, match=r"config\.json"):
             import_model(shelf, folder, "base")

@@ -75,6 +75,7 @@ def test_leakage_is_refused_by_name(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("no json", "not JSON"),
+        ("[" * 10_000, "not JSON"),
         ("[]", "none of the lists"),
         ('{"training": ["a"]}', "none of the lists"),
         ('{"train": ["a"], "tset": []}', "unknown list 'tset'"),
