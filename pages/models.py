@@ -26,9 +26,14 @@ READ, OPENED, SHOWN, VISIT = "models read", "models opened", "models shown", "mo
 # a table and a card need the room that Streamlit leaves between its elements
 TIGHT = """<style>
 .stMainBlockContainer { padding-left: 1.4rem; padding-right: 1.4rem; }
-.stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml) { display: none; }
+.stMainBlockContainer [data-testid="stElementContainer"]:has(> .stHtml > style) { display: none; }
 .stMainBlockContainer > .stVerticalBlock { gap: 0.6rem; }
 .stMainBlockContainer table { font-size: 13px; }
+.stMainBlockContainer a.export {
+  display: inline-block; padding: 0.45rem 0.75rem; border: 1px solid rgba(49, 51, 63, 0.2); border-radius: 0.5rem;
+  color: inherit; text-decoration: none; font-size: 0.875rem;
+}
+.stMainBlockContainer a.export:hover, .stMainBlockContainer a.export:focus-visible { border-color: #2f6fae; color: #2f6fae; }
 .stMainBlockContainer table th { display: none; }
 .stMainBlockContainer table td:first-child { white-space: nowrap; vertical-align: top; }
 .stMainBlockContainer table td:last-child { overflow-wrap: anywhere; }

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
 
 from sleepfm.errors import SleepFMError
 from sleepfm.library.library import Library
 from sleepfm.library.model_use import ModelUse, RunUse, made_by, remove_unused, uses
-from sleepfm.models.archive import ARCHIVE_SUFFIX, pack
 from sleepfm.models.card import SIMULATED, Task
 from sleepfm.models.readme import SIMULATED_NOTICE
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.text import plain, printable
 from sleepfm.viewer.chart_export import show_chart
 from sleepfm.viewer.models_figure import quality_figure
+from sleepfm.viewer.models_routes import export_address
 from sleepfm.viewer.models_words import TASK_WORDS, card_rows, default_of, default_words, metric_rows, state_words, training_rows
 from sleepfm.viewer.signed_in import acting
 
@@ -98,14 +96,8 @@ def _show_actions(library: Library, shelf: Shelf, entry: ShelfEntry, used: Model
             st.markdown(plain(_retire_words(entry, used)))
             if st.button("Retire it", key=f"retire {name}"):
                 _act(library, "retire model", name, partial(shelf.retire, name), f"{name} is retired: offered no more.")
-    st.download_button(
-        "Export",
-        partial(_zip_of, entry),
-        f"{name}{ARCHIVE_SUFFIX}",
-        "application/zip",
-        help="Weights, card and reference as one zip file, which Import takes.",
-        on_click=partial(_note_export, library.home.root, name),
-    )
+    about = "Weights, card and reference as one zip file, which Import takes."
+    st.html(f'<a class="export" href="{export_address(name)}" download title="{about}">Export</a>', width="content")
     why = "It came with the software." if entry.bundled else f"Used by {used.words()}: retire it instead." if used.any else ""
     with st.popover("Remove", disabled=bool(why), help=plain(why) or None):
         st.markdown("Nothing used it. Its files are deleted; this cannot be taken back.")
@@ -124,16 +116,6 @@ def _act(library: Library, action: str, name: str, do: Callable[[], object], don
         said = ("success", done)
     st.session_state.setdefault(MESSAGES, []).append(said)
     st.rerun()
-
-
-def _note_export(root: Path, name: str) -> None:
-    with Library.open(root) as library, acting(library, "export model", name):
-        pass
-
-
-def _zip_of(entry: ShelfEntry) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="sleepfm-export-") as folder:
-        return pack(entry, Path(folder) / "model.zip").read_bytes()
 
 
 def _retire_words(entry: ShelfEntry, used: ModelUse) -> str:

@@ -31,6 +31,7 @@ from sleepfm.viewer.assets import app_folder
 from sleepfm.viewer.gate import Gate
 from sleepfm.viewer.library_source import LibrarySource
 from sleepfm.viewer.map_routes import map_routes
+from sleepfm.viewer.models_routes import models_routes
 from sleepfm.viewer.report_preview import report_routes
 from sleepfm.viewer.review_routes import review_routes
 from sleepfm.viewer.routes import viewer_routes
@@ -107,6 +108,7 @@ def create_app(home: Home, sign_in: SignIn | None = None, names: OwnNames = LOCA
             *map_routes(home),
             *run_routes(home),
             *settings_routes(home),
+            *models_routes(home),
             *upload_routes(home),
         ],
         middleware=[

@@ -121,7 +121,7 @@ def test_safetensors_are_imported_and_a_pickle_is_refused(app: RunningApp, tab: 
 
     open_model(tab, app, "mine")
     with tab.expect_download() as download:
-        tab.get_by_role("button", name="Export").click()
+        tab.get_by_role("link", name="Export").click()
     assert download.value.suggested_filename == "mine.zip"
     tab.get_by_role("button", name="Remove").click()
     tab.get_by_role("button", name="Remove it for good").click()
