@@ -60,8 +60,13 @@ def standing(score: float, score_n: np.ndarray, confidence: float = 0.95) -> Sta
     if not n:
         return Standing(0, 0, undefined("nobody to compare with", n=0, subjects=0))
     share = (lower + equal / 2) / n
-    # Wilson, J Am Stat Assoc 1927, 22:209-212
+    return Standing(lower, equal, Estimate(share, *wilson(share, n, confidence), n, n))
+
+
+def wilson(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a share of n (Wilson, J Am Stat Assoc 1927, 22:209-212)."""
     z = float(ndtri(0.5 + confidence / 2))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
-    return Standing(lower, equal, Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach), n, n))
+    # the share itself is inside, whatever the last bit says
+    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))

@@ -6,11 +6,12 @@ share is read beside the one that chance alone gives, drawing among other people
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sleepfm.analysis.estimates import Estimate, undefined
+from sleepfm.analysis.matching import wilson
 from sleepfm.analysis.resampling import RESAMPLES, bootstrap
 from sleepfm.progress import Progress, silent
 
@@ -81,7 +82,8 @@ class Purity:
     Attributes
     ----------
     share
-        Mean over rows of the share of their neighbours with the same label (0 to 1), with its interval over people.
+        Mean over rows of the share of their neighbours with the same label (0 to 1), with its interval over people. Where all or
+        none of the neighbours share it a bootstrap has no width, however few the people are: the interval is Wilson's then.
     chance
         The same share if neighbours were drawn at random among other people's rows; None where there is none.
     by_label
@@ -130,8 +132,19 @@ def purity(
         if not of_label_q.any():
             break
         part = people.part(of_label_q)
-        by_label[int(label)] = (part.estimate(part.sample_mean(share_q[of_label_q])), float(chance_q[of_label_q].mean()))
-    return Purity(people.estimate(people.sample_mean(share_q)), float(chance_q.mean()), by_label)
+        by_label[int(label)] = (
+            _of_people(part.estimate(part.sample_mean(share_q[of_label_q]))),
+            float(chance_q[of_label_q].mean()),
+        )
+    return Purity(_of_people(people.estimate(people.sample_mean(share_q))), float(chance_q.mean()), by_label)
+
+
+def _of_people(share: Estimate) -> Estimate:
+    """Return a share with Wilson's interval over its people where every resample gave the same, all or nothing."""
+    if share.value not in (0.0, 1.0) or share.low is None or share.low != share.high:
+        return share
+    low, high = wilson(share.value, share.subjects)
+    return replace(share, low=low, high=high)
 
 
 def _chance(label_n: np.ndarray, subject_n: np.ndarray, label_q: np.ndarray, subject_q: np.ndarray) -> np.ndarray:

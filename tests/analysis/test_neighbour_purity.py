@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.neighbors import NearestNeighbors
 
 from sleepfm.analysis.neighbour_purity import MOST_GROUPS, NOBODY, nearest_others, neighbours_of, purity
@@ -101,6 +102,17 @@ def test_the_person_alone_makes_no_neighbours() -> None:
     neighbours = nearest_others(x_ne, subject_n, np.arange(40), k=3)
     found = purity(subject_n, subject_n, np.arange(40), neighbours)
     assert (found.share.value, found.chance) == (0.0, 0.0)
+
+
+def test_all_or_nothing_of_a_few_people_is_not_certain() -> None:
+    subject_n = np.arange(6)
+    site_n = np.array([0, 0, 0, 1, 1, 1])
+    x_ne = unit(np.eye(2)[site_n] + 0.01 * np.random.default_rng(0).standard_normal((6, 2)))
+    found = purity(site_n, subject_n, np.arange(6), nearest_others(x_ne, subject_n, np.arange(6), k=1))
+    assert found.share.value == 1.0
+    assert (found.share.low, found.share.high) == pytest.approx(binomtest(6, 6).proportion_ci(method="wilson"))
+    of_site, _ = found.by_label[0]
+    assert (of_site.low, of_site.high) == pytest.approx(binomtest(3, 3).proportion_ci(method="wilson"))
 
 
 def test_what_cannot_be_said_has_its_reason() -> None:
