@@ -39,8 +39,20 @@ _LAST_WORDS = 4
 
 
 def ensure_running(home: Home) -> None:
-    """Start a dispatcher for this home folder; a second one finds the lock taken and ends."""
-    process = spawn_detached(["sleepfm.runs.dispatcher", str(home.root)], home.runs / "dispatcher.log")
+    """Start a dispatcher for this home folder; a second one finds the lock taken and ends.
+
+    Raises
+    ------
+    SleepFMError
+        No process can be started now: what was queued waits.
+    """
+    try:
+        process = spawn_detached(["sleepfm.runs.dispatcher", str(home.root)], home.runs / "dispatcher.log")
+    except OSError as error:
+        raise SleepFMError(
+            f"it is in the queue, but no process to work it off could be started ({error.strerror or error}); a running app tries"
+            " again within a minute"
+        ) from error
     # somebody must ask for its exit code, else it stays a zombie for as long as the app runs
     threading.Thread(target=process.wait, daemon=True).start()
 

@@ -61,7 +61,7 @@ def audit_rows(lines: Iterable[AuditEntry]) -> list[dict[str, str]]:
             "Who": printable(one.user),
             "What": printable(one.action),
             "To what": printable(one.subject),
-            "Detail": printable(", ".join(f"{name}: {_short(value)}" for name, value in one.detail.items())),
+            "Detail": printable(", ".join(f"{name}: {_short(value)}" for name, value in one.detail.items() if value is not None)),
         }
         for one in lines
     ]

@@ -280,6 +280,13 @@ def test_the_loop_goes_on_when_the_disk_is_away_for_a_while(home: Home, monkeypa
     assert next(troubles, None) is None
 
 
+def test_where_no_process_can_be_started_it_is_said_that_the_job_waits(home: Home) -> None:
+    home.runs.rmdir()
+    home.runs.write_text("no folder: nothing can be written there")
+    with pytest.raises(SleepFMError, match="it is in the queue, but no process"):
+        ensure_running(home)
+
+
 def test_open_jobs_that_no_dispatcher_sees_to_are_noticed(home: Home) -> None:
     table = JobTable(home)
     assert not nobody_works(home)
