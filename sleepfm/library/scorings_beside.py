@@ -59,7 +59,10 @@ def files_beside(recordings: Collection[Path]) -> dict[Path, list[Path]]:
     """
     found: dict[Path, list[Path]] = defaultdict(list)
     for folder in dict.fromkeys(recording.parent for recording in recordings):
-        files = sorted(folder.iterdir())
+        try:
+            files = sorted(folder.iterdir())
+        except PermissionError:
+            continue  # its recordings can be opened by name, and nothing else there can be seen
         names = _names([file for file in files if file.suffix.lower() in RECORDING_SUFFIXES])
         for file in files:
             if file.suffix.lower() in _SUFFIXES and file not in recordings and file.is_file():
