@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from e2e.conftest import RunningApp, free_port, start_app, stop_app
 from explore_home import SHIPPED, explore_home
+from viewer.made_up_risk import made_up_result
 
-from sleepfm.library.facts import store
-from sleepfm.library.job_risk import assess
+from sleepfm.library import facts, risks
 from sleepfm.library.library import Library
-from sleepfm.library.risks import risks
-from sleepfm.progress import silent
+from sleepfm.models.card import read_card
 from sleepfm.runs.table import JobState, Lane
 from sleepfm.viewer.risk_words import ACCEPT
 
@@ -33,12 +32,16 @@ STEPS = "The steps as numbers"
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     """Give an app with a small simulated cohort, two nights of it of one person."""
     home = explore_home(tmp_path_factory.mktemp("risk") / "home", studies=4)
+    card = read_card(SHIPPED / MODEL)
+    told = {"age": 63.4, "sex": "male", "conditions": card.labels, "simulated_recording": True}
+    told |= {"model": MODEL, "weights_sha256": card.weights_sha256, "trained_on": card.trained_on}
     with Library(home) as library:
         for night in NIGHTS[:2]:
-            store(library, night, {"subject": "sim-3-p0001"})
+            facts.store(library, night, {"subject": "sim-3-p0001"})
+        other = made_up_result(len(card.labels), study=NIGHTS[1], **told)
+        risks.store(library, other, {"key": "made up", "source_sha256": library.study(NIGHTS[1]).sha256})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLEEPFM_BUNDLED_MODELS", str(SHIPPED))
-        assess(home, {"study": NIGHTS[1], "model": MODEL, "age": 63.4, "sex": "male", "demographic_players": False}, silent)
         running = start_app(home.root, free_port())
     yield running
     stop_app(running)
@@ -82,7 +85,7 @@ def test_from_the_notice_to_a_score_to_a_window_to_its_traces(tab: Any, app: Run
     choose(tab, "Condition", re.compile("SIM-06"))
     tab.locator(".js-plotly-plot .barlayer").first.wait_for(state="attached")
     with Library.open(app.home) as library:
-        result = risks(library, night)[0].result
+        result = risks.risks(library, night)[0].result
     assert result.age == 41.3
     score = float(result.log_hazard_k[result.index("SIM-06")])
     tab.wait_for_function(
