@@ -98,7 +98,8 @@ def show_imports(library: Library) -> None:
         elif job.error:
             st.error(plain(f"{job.title}: {job.error}"))
         elif job.result is not None and job.result["failed"]:
-            with st.expander(plain(f"{job.title}: {len(job.result['failed'])} files could not be added")):
+            left_out = len(job.result["failed"])
+            with st.expander(plain(f"{job.title}: {left_out} {'file' if left_out == 1 else 'files'} to look at")):
                 st.dataframe(
                     [{"File": printable(one["file"]), "Why": printable(one["error"])} for one in job.result["failed"]],
                     hide_index=True,
