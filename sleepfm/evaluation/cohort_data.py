@@ -22,12 +22,11 @@ from sleepfm.recording.opening import RECORDING_SUFFIXES
 from sleepfm.signals.cohort_folders import convert_cohort
 from sleepfm.signals.cohort_sources import CohortSource
 from sleepfm.signals.cohort_trees import Cohort, CohortStudy, read_cohort
-from sleepfm.signals.convert import find_recordings
+from sleepfm.signals.convert import SIGNAL_SUFFIXES, find_recordings
 from sleepfm.signals.study_ids import study_id
 from sleepfm.text import printable
 from sleepfm.training.config_files import read_settings, shipped_configs
 from sleepfm.training.splits import Splits, read_splits
-from sleepfm.training.windows import SIGNAL_SUFFIXES
 
 NUMBERS = ("age", "bmi", "ahi")
 """Columns that are numbers whatever stands in them; what is none is not known."""

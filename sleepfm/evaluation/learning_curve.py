@@ -30,6 +30,7 @@ from sleepfm.models.card import SIMULATED
 from sleepfm.models.networks import load_model
 from sleepfm.models.shelf import Shelf
 from sleepfm.progress import Progress, part
+from sleepfm.signals.convert import SIGNAL_SUFFIXES
 from sleepfm.training.finetune_settings import NightData, StagingSettings
 from sleepfm.training.finetuning import evenly, finetune
 from sleepfm.training.night_embeddings import embed_nights, find_encoder, recordings_of
@@ -37,7 +38,6 @@ from sleepfm.training.night_labels import STAGES, Gathered, StageReader, gather_
 from sleepfm.training.nights import LabelledNight
 from sleepfm.training.predictions import predict_stages
 from sleepfm.training.splits import Splits, read_splits, read_subjects, share_of_subjects, write_splits
-from sleepfm.training.windows import SIGNAL_SUFFIXES
 from sleepfm.vocabulary import SCORED_STAGES
 
 FINE_TUNED, PROBE, YASA = "fine-tuned", "logistic probe", "YASA"

@@ -33,7 +33,8 @@ from sleepfm.signals.store_writing import Layout, make_folder
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import Kind
 
-STUDY_SUFFIXES = (*RECORDING_SUFFIXES, ".hdf5", ".h5")
+SIGNAL_SUFFIXES = (".hdf5", ".h5")
+STUDY_SUFFIXES = (*RECORDING_SUFFIXES, *SIGNAL_SUFFIXES)
 """What folders are searched for where a signals file is as good as the recording that it was made of."""
 _POLL_S = 0.05
 

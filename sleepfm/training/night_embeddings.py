@@ -20,10 +20,9 @@ from sleepfm.models.networks import Model, load_model
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, part, silent
 from sleepfm.recording.fingerprint import fingerprint
-from sleepfm.signals.convert import find_recordings
+from sleepfm.signals.convert import SIGNAL_SUFFIXES, find_recordings
 from sleepfm.signals.study_ids import study_id
 from sleepfm.training.processes import Team
-from sleepfm.training.windows import SIGNAL_SUFFIXES
 
 _EMBEDDING_FOLDERS = ("5s", "5min")
 

@@ -13,7 +13,7 @@ from sleepfm.models.card import SIMULATED, SignalCoding
 from sleepfm.models.shelf import Shelf, ShelfEntry
 from sleepfm.progress import Progress, silent
 from sleepfm.recording.opening import open_recording
-from sleepfm.signals.convert import find_recordings
+from sleepfm.signals.convert import SIGNAL_SUFFIXES, find_recordings
 from sleepfm.signals.store import open_signals
 from sleepfm.signals.study_ids import study_id
 from sleepfm.training.finetune_settings import FinetuneSettings
@@ -21,7 +21,7 @@ from sleepfm.training.finetuning import evenly
 from sleepfm.training.night_embeddings import find_encoder, recordings_of
 from sleepfm.training.preflight_checks import NAMED, OPENED, Findings, Lists, some
 from sleepfm.training.settings import PretrainSettings
-from sleepfm.training.windows import SIGNAL_SUFFIXES, TrainingRecording, look_through
+from sleepfm.training.windows import TrainingRecording, look_through
 
 _PUBLISHED_RECIPE = "published"
 

@@ -156,14 +156,19 @@ def read_column(path: Path, column: str) -> dict[str, str]:
     SleepFMError
         It lacks the column.
     """
+    return {study: row[column] for study, row in read_table(path, (column,)).items() if row[column]}
+
+
+def read_table(path: Path, needed: Sequence[str] = ()) -> dict[str, dict[str, str]]:
+    """Return the rows of a cohort's CSV by `Study ID`, cells by column; errors as for `read_column`."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             columns = table.fieldnames or []
-            for needed in ("Study ID", column):
-                if needed not in columns:
-                    raise SleepFMError(f"{path}: has no column {printable(needed)}; it has {printable(', '.join(columns))}")
-            return {row["Study ID"]: row[column] for row in table if row["Study ID"] and row[column]}
+            for name in ("Study ID", *needed):
+                if name not in columns:
+                    raise SleepFMError(f"{path}: has no column {printable(name)}; it has {printable(', '.join(columns))}")
+            return {row["Study ID"]: {name: row[name] or "" for name in columns} for row in table if row["Study ID"]}
     except OSError as error:
         raise RequestError(f"{path}: cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:

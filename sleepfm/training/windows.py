@@ -21,13 +21,12 @@ from sleepfm.errors import RecordingError, RequestError, SleepFMError
 from sleepfm.inference.channel_choice import choose_channels
 from sleepfm.models.card import SignalCoding
 from sleepfm.progress import Progress, silent
-from sleepfm.signals.convert import find_recordings
+from sleepfm.signals.convert import SIGNAL_SUFFIXES, find_recordings
 from sleepfm.signals.hdf5 import open_hdf5
 from sleepfm.signals.store import SignalsFile, StoredChannel, open_signals
 from sleepfm.signals.study_ids import study_id
 from sleepfm.vocabulary import MODEL_RATE_HZ, Modality
 
-SIGNAL_SUFFIXES = (".hdf5", ".h5")
 _MOST_OPEN = 256
 _PUBLISHED_RECIPE = "published"
 _EXPONENT = np.uint16(0x7C00)

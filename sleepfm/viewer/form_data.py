@@ -21,6 +21,8 @@ from sleepfm.training.splits import Splits
 from sleepfm.viewer.form_data_source import (
     DATA_NAMES,
     DataPaths,
+    UndividedError,
+    about_listed,
     balance_rows,
     in_folder,
     list_rows,
@@ -32,6 +34,7 @@ from sleepfm.viewer.form_data_source import (
 from sleepfm.viewer.form_dataset import show_dataset_maker, show_dataset_work
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_fields import FieldDrawer
+from sleepfm.viewer.form_folder import show_folder_division
 from sleepfm.viewer.form_schema import REMOVE, at, fields_of
 
 DATASET, FOLDER, FILES = "Dataset", "Folder", "Files"
@@ -50,8 +53,7 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
             [DATASET, FOLDER, FILES],
             key=key,
             required=True,
-            help="A dataset made of the library's studies; a folder with signals, splits.json and cohort.csv; or each file by"
-            " its path.",
+            help="A dataset made of the library's studies; a folder with signals and cohort.csv; or each file by its path.",
             persist_state="session",
         )
     there = datasets(library.home)
@@ -62,6 +64,9 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
             _show_folder(library, draft)
     if chosen == FOLDER and (refused := state.get(draft.beside("folder refused"))):
         drawer.say(refused)
+    if chosen == FOLDER and (undivided := state.get(draft.beside("folder undivided"))):
+        show_folder_division(library, draft, Path(undivided), then=lambda: _take_folder(library, draft))
+        return
     if chosen == DATASET:
         show_dataset_work(library, draft)
         if state[draft.beside("dataset")] == NEW:
@@ -75,7 +80,7 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
 
 def forget_source(draft: Draft) -> None:
     """Ask anew where the data come from: the form was filled from elsewhere."""
-    for name in ("source", "dataset", "folder", "folder refused"):
+    for name in ("source", "dataset", "folder", "folder refused", "folder undivided"):
         st.session_state.pop(draft.beside(name), None)
 
 
@@ -185,25 +190,32 @@ def _dataset_words(one: Dataset) -> str:
 
 
 def _show_folder(library: Library, draft: Draft) -> None:
-    key, state, refused = draft.beside("folder"), st.session_state, draft.beside("folder refused")
-
-    def chose() -> None:
-        state.pop(refused, None)
-        typed = state[key].strip().strip('"')
-        try:
-            if typed:
-                _use(draft, in_folder(require_readable(library.home, Path(typed).expanduser())))
-        except SleepFMError as error:
-            state[refused] = str(error)
-
     st.text_input(
         "Folder",
-        key=key,
-        on_change=chose,
-        placeholder="/data/cohort with signals, splits.json and cohort.csv",
-        help="Scorings, events and follow-up tables (is_event.csv, time_to_event.csv, demographics.csv) are found there too.",
+        key=draft.beside("folder"),
+        on_change=lambda: _take_folder(library, draft),
+        placeholder="/data/cohort with signals and cohort.csv",
+        help="Scorings, events and follow-up tables (is_event.csv, time_to_event.csv, demographics.csv) are found there too."
+        " Who is trained on stands in its splits.json; where there is none, it is made here.",
         persist_state="session",
     )
+
+
+def _take_folder(library: Library, draft: Draft) -> None:
+    """Take the cohort in the folder that is typed; what is wrong with it, or that it is not divided, is kept to be said."""
+    state = st.session_state
+    for name in ("folder refused", "folder undivided"):
+        state.pop(draft.beside(name), None)
+    typed = state[draft.beside("folder")].strip().strip('"')
+    if not typed:
+        return
+    try:
+        folder = require_readable(library.home, Path(typed).expanduser())
+        _use(draft, in_folder(folder))
+    except UndividedError:
+        state[draft.beside("folder undivided")] = str(folder)
+    except SleepFMError as error:
+        state[draft.beside("folder refused")] = str(error)
 
 
 def _use(draft: Draft, paths: DataPaths) -> None:
@@ -238,7 +250,7 @@ def show_lists(made: list[Dataset], draft: Draft, drawer: FieldDrawer) -> None:
         return
     known = next((one for one in made if str(one.splits) == splits_file), None)
     rows = balance_rows(known.about["balance"]) if known is not None and "balance" in known.about else None
-    st.dataframe(rows or list_rows(splits, subject_of), hide_index=True)
+    st.dataframe(rows or list_rows(splits, subject_of, about_listed(Path(cohort) if cohort else None)), hide_index=True)
     left, middle, right = st.columns(3)
     fields = {one.name: one for one in fields_of(DataSettings)}
     with left:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from pydantic import BaseModel
 
 from sleepfm.errors import RequestError
+from sleepfm.library import facts
 from sleepfm.library.training_data import Dataset
 from sleepfm.text import printable
 from sleepfm.training.settings import PretrainSettings
 from sleepfm.training.splits import LISTS, Splits, read_splits, read_subjects
+from sleepfm.viewer.form_cohort import about_people, known_age, known_sex, written_at
 from sleepfm.viewer.form_draft import Place
 from sleepfm.viewer.form_schema import REMOVE
 from sleepfm.vocabulary import STAGE_NAMES, STAGE_SHORT
@@ -40,6 +44,10 @@ class DataPaths:
     demographics: Path | None = None
 
 
+class UndividedError(RequestError):
+    """A folder holds no lists of who is trained on."""
+
+
 def of_dataset(dataset: Dataset) -> DataPaths:
     """Return the files of a dataset."""
     return DataPaths(
@@ -59,18 +67,17 @@ def in_folder(folder: Path) -> DataPaths:
 
     Raises
     ------
+    UndividedError
+        It has no splits.
     RequestError
-        There is no such folder, or it has no splits.
+        There is no such folder.
     """
     try:
         if not folder.is_dir():
             raise RequestError(f"{folder}: there is no such folder")
         splits = folder / "splits.json"
         if not splits.is_file():
-            raise RequestError(
-                f"{folder}: has no splits.json, the lists of who is trained on; make one with `sleepfm splits` from a table with"
-                " Study ID and Subject ID"
-            )
+            raise UndividedError(f"{folder}: has no splits.json, the lists of who is trained on; choose it to make them")
 
         def part(name: str) -> Path | None:
             return folder / name if (folder / name).is_dir() else None
@@ -110,7 +117,7 @@ def settings_of(kind: type[BaseModel], paths: DataPaths, splits: Splits) -> dict
 
 def read_lists(splits: Path, cohort: Path | None) -> tuple[Splits, dict[str, str]]:
     """Return who is in which list, and the subject of each study; errors as of the files, one line each."""
-    return _read_lists(splits, _written(splits), cohort, _written(cohort))
+    return _read_lists(splits, written_at(splits), cohort, written_at(cohort))
 
 
 @lru_cache(maxsize=8)  # a form asks with every letter that is typed into it
@@ -119,12 +126,14 @@ def _read_lists(splits: Path, _of_splits: int, cohort: Path | None, _of_cohort: 
     return read_splits(splits, subject_of), subject_of
 
 
-def _written(path: Path | None) -> int:
-    """Return when a file was written, in nanoseconds; 0 for one that is not there, which reading it then says."""
-    try:
-        return 0 if path is None else path.stat().st_mtime_ns
-    except OSError:
-        return 0
+def about_listed(cohort: Path | None) -> Mapping[str, Mapping[str, str]]:
+    """Return what a cohort's table says of each study by column; nothing without one."""
+    return {} if cohort is None else _about_listed(cohort, written_at(cohort))
+
+
+@lru_cache(maxsize=8)
+def _about_listed(cohort: Path, _of_cohort: int) -> Mapping[str, Mapping[str, str]]:
+    return about_people(cohort)
 
 
 def training_people(splits: Splits, subject_of: Mapping[str, str], lists: Sequence[str]) -> int:
@@ -133,13 +142,29 @@ def training_people(splits: Splits, subject_of: Mapping[str, str], lists: Sequen
     return len({subject_of.get(study, study) for study in splits.of(known)})
 
 
-def list_rows(splits: Splits, subject_of: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return what each list holds as rows of a table, where nothing but the lists is known."""
-    return [
-        {"List": name, "People": training_people(splits, subject_of, [name]), "Nights": len(getattr(splits, name))}
-        for name in LISTS
-        if getattr(splits, name)
-    ]
+def list_rows(
+    splits: Splits, subject_of: Mapping[str, str], about: Mapping[str, Mapping[str, str]] | None = None
+) -> list[dict[str, Any]]:
+    """Return what each list holds as rows of a table, with what the cohort's table says of sex, age and site, where it does."""
+    told = {name for cells in (about or {}).values() for name in (facts.SEX, facts.AGE, facts.SITE) if name in cells}
+    rows = []
+    for name in LISTS:
+        if not (listed := getattr(splits, name)):
+            continue
+        row: dict[str, Any] = {"List": name, "People": training_people(splits, subject_of, [name]), "Nights": len(listed)}
+        cells = [(about or {}).get(study, {}) for study in listed]
+        if facts.SEX in told:
+            row["Women"] = _women(Counter(known_sex(one.get(facts.SEX, "")) or "unknown" for one in cells))
+        if facts.AGE in told:
+            ages = [age for one in cells if (age := known_age(one.get(facts.AGE, ""))) is not None]
+            row["Age (years)"] = _age(
+                {"known": len(ages), "median": median(ages) if ages else None, "low": min(ages, default=None),
+                 "high": max(ages, default=None)}
+            )  # fmt: skip
+        if facts.SITE in told:
+            row["Nights by site"] = _sites(Counter(one.get(facts.SITE) or "unknown" for one in cells))
+        rows.append(row)
+    return rows
 
 
 def balance_rows(balance: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -24,11 +24,11 @@ from sleepfm.library.training_data import (
 from sleepfm.runs.table import OPEN_STATES
 from sleepfm.signals.recipes import RECIPES
 from sleepfm.text import plain, printable
-from sleepfm.training.splits import LISTS
 from sleepfm.viewer.form_data_source import balance_rows
 from sleepfm.viewer.form_draft import Draft
 from sleepfm.viewer.form_fields import FieldDrawer
 from sleepfm.viewer.form_presets import free_name
+from sleepfm.viewer.form_shares import ask_seed, ask_shares, whole
 from sleepfm.viewer.job_progress import show_progress
 from sleepfm.viewer.signed_in import acting
 
@@ -114,19 +114,7 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
         st.warning("These labels were made by a program: what learns from them copies its mistakes.", icon=":material/smart_toy:")
 
     columns = st.columns(7)
-    percent = {
-        one: columns[number].number_input(
-            f"{one.capitalize()} (%)",
-            0,
-            100,
-            round(100 * SHARES.get(one, 0.0)),
-            5,
-            key=key(one),
-            help="Of the people.",
-            persist_state="session",
-        )
-        for number, one in enumerate(LISTS)
-    }
+    shares = ask_shares(columns, key, SHARES)
     by = columns[4].selectbox(
         "Even by",
         ["", *(one for one in facts.columns(library) if one != facts.SUBJECT)],
@@ -136,9 +124,7 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
         " people of every group.",
         persist_state="session",
     )
-    seed = columns[5].number_input(
-        "Seed", 0, 2**31, 0, key=key("seed"), help="The same seed gives the same lists.", persist_state="session"
-    )
+    seed = ask_seed(columns[5], key)
     made_up, real = kinds_of_nights(library, studies)
     labelled, mixed = labels != NO_LABELS, False
     with columns[6]:
@@ -154,10 +140,8 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
             )  # fmt: skip
     choice = LibraryChoice(subset or None, labels, labelled=labelled)
     studies = chosen_studies(library, choice)
-    if sum(percent.values()) != 100:
-        FieldDrawer.say(f"The lists' shares add up to {sum(percent.values())} %: make it 100.")
+    if not whole(shares):
         return
-    shares = {one: share / 100 for one, share in percent.items()}
     splits = split_by_subject(library, studies, shares, seed, by=by or None)
     st.dataframe(balance_rows(balance(library, splits, scorings=labels)), hide_index=True)
     for note in notes_on(library, studies):

@@ -55,6 +55,8 @@ _NUMBERS: dict[str, str] = {
     "hidden": "hidden units",
     "width": "times the width",
 }
+_COUNTS = ("num_layers", "num_classes", "hidden")
+"""Those whose word stands in the plural, which one of them has not."""
 _SHOWN_LABELS = 12
 
 
@@ -84,6 +86,11 @@ class ShelfRow:
             "Weights": self.weights,
             "Encoder": self.encoder,
         }
+
+
+def _number_words(name: str, value: float) -> str:
+    words = _NUMBERS.get(name, name)
+    return f"{value:g} {words.removesuffix('s') if value == 1 and name in _COUNTS else words}"
 
 
 def shelf_rows(shelf: Shelf) -> list[ShelfRow]:
@@ -190,7 +197,7 @@ def metric_rows(metrics: Sequence[Metric]) -> list[dict[str, str]]:
 
 def card_rows(card: ModelCard) -> list[tuple[str, str]]:
     """Return what a card says, as pairs of a word and a text."""
-    numbers = ", ".join(f"{value:g} {_NUMBERS.get(name, name)}" for name, value in card.parameters.items())
+    numbers = ", ".join(_number_words(name, value) for name, value in card.parameters.items())
     rows = [
         ("Network", _architecture(card.architecture)),
         ("Numbers", numbers or "none"),

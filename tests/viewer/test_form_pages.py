@@ -127,13 +127,54 @@ def test_a_folder_that_is_gone_or_has_no_lists_is_said_at_once(library: Library,
     assert "there is no such folder" in said(test)
     (tmp_path / "empty").mkdir()
     take_folder(test, tmp_path / "empty")
-    assert "has no splits.json" in said(test)
+    assert "people can be divided only where it says whose each night is" in said(test)
+    assert "Write splits.json" not in [one.label for one in test.button]
     take_folder(test, cohort)
     assert can(test, "Check first")
     cohort.rename(tmp_path / "moved")
     test.run()
     assert "is not there; it may have been moved" in said(test)
     assert not can(test, "Check first")
+
+
+def test_a_folder_without_lists_is_divided_by_its_people(library: Library, cohort: Path) -> None:
+    (cohort / "splits.json").unlink()
+    people = {"a": ("A", "female", "40"), "b": ("A", "male", "64.5"), "c": ("B", "female", ""), "d": ("B", "male", "no age")}
+    with (cohort / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("Study ID", "Subject ID", "site", "sex", "age"))
+        rows.writerows((f"{who}{night}", who, *people[who]) for who in people for night in (1, 2))
+        rows.writerow(("z9", "z", "B", "", ""))
+    for who in people:
+        for night in (1, 2):
+            (cohort / f"{who}{night}.hdf5").touch()
+    (cohort / "stranger.hdf5").touch()
+
+    test = take_folder(open_page("pretrain"), cohort)
+    field(test, "Train (%)").set_value(60).run()
+    assert "add up to 90 %" in said(test)
+    field(test, "Train (%)").set_value(50)
+    field(test, "Validation (%)").set_value(0)
+    field(test, "Test (%)").set_value(50)
+    field(test, "Even by").set_value("site").run()
+    lists = test.dataframe[0].value
+    assert lists["People"].tolist() == [2, 2]
+    assert lists["Nights"].tolist() == [4, 4]
+    assert lists["Nights by site"].tolist() == ["A 2, B 2"] * 2
+    assert "1 of 9 nights stay in no list" in said(test)
+    assert "1 of cohort.csv's studies have no signals here" in said(test)
+    assert not (cohort / "splits.json").exists()
+    press(test, "Write splits.json")
+    assert not test.exception
+    written = json.loads((cohort / "splits.json").read_text(encoding="utf-8"))
+    assert sorted(written["train"] + written["test"]) == sorted(f"{who}{night}" for who in people for night in (1, 2))
+    assert {study[0] for study in written["train"]}.isdisjoint(study[0] for study in written["test"])
+    assert settings(test)["data"]["splits"] == str(cohort / "splits.json")
+    shown = test.dataframe[0].value
+    assert shown["Nights"].tolist() == [4, 4]
+    assert sum(int(words.split(" of ")[0]) for words in shown["Women"]) == 4
+    assert can(test, "Check first")
+    assert [row["action"] for row in library.connection.execute("SELECT action FROM audit")] == ["divide folder"]
 
 
 WRONG = [

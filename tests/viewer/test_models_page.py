@@ -235,7 +235,8 @@ def test_a_card_in_words_holds_everything_that_decides(tmp_path: Path) -> None:
         "Seed": "3",
     }
     coded = put_card(
-        tmp_path, "risky", Task.DISEASE, parameters={"embed_dim": 16}, demographics={"age_scale": 100.0}
+        tmp_path, "risky", Task.DISEASE, parameters={"embed_dim": 16, "num_layers": 1}, demographics={"age_scale": 100.0}
     ).card  # fmt: skip
     assert dict(card_rows(coded))["Age and sex"].startswith("age / 100 years; sex: coding unknown")
+    assert dict(card_rows(coded))["Numbers"] == "16 numbers in an embedding, 1 layer"
     assert [row.name for row in shelf_rows(Shelf(tmp_path, tmp_path / "nothing"))] == ["base", "risky"]
