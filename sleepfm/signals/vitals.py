@@ -131,8 +131,10 @@ def measure_vitals(recording: Recording, progress: Progress = silent) -> Vitals:
     recorded = recorded_seconds(recording)
     remarks: list[str] = []
     progress(0.0, "reading oxygen saturation")
-    spo2, spo2_channel, spo2_share = _best_number(recording, Kind.SPO2, SPO2_RANGE, recorded)
-    spo2 = without_slips(np.round(spo2, 2))  # an EDF's 16 bits make 92.9997 of 93: a fall of 3 % must not be one of 2.9994
+    spo2, oximeter, spo2_share = _best_number(recording, Kind.SPO2, SPO2_RANGE, recorded)
+    spo2 = np.round(spo2, 2)  # an EDF's 16 bits make 92.9997 of 93: a fall of 3 % must not be one of 2.9994
+    if oximeter is not None and oximeter.rate_hz >= 1:  # between two samples of a slower one a sleeper falls as far
+        spo2 = without_slips(spo2)
     if spo2_share is not None:
         spo2_share = float(np.isfinite(spo2[recorded]).mean()) if recorded.any() else 0.0
         if spo2_share < _ALL:
@@ -143,8 +145,8 @@ def measure_vitals(recording: Recording, progress: Progress = silent) -> Vitals:
     beats, rate, heart_channel, heart_share = _best_ecg(recording, recorded, remarks, part(progress, 0.1, 0.9))
     source = "ECG" if heart_channel else ""
     if not heart_channel:
-        rate, heart_channel, heart_share = _best_number(recording, Kind.PULSE, PULSE_RANGE, recorded)
-        source = "pulse" if heart_channel else ""
+        rate, pulse, heart_share = _best_number(recording, Kind.PULSE, PULSE_RANGE, recorded)
+        source, heart_channel = ("", "") if pulse is None else ("pulse", pulse.label)
     progress(0.95, "reading the position")
     position, names, position_channel = _position(recording, seconds, remarks)
     progress(1.0, "reading the position")
@@ -154,7 +156,7 @@ def measure_vitals(recording: Recording, progress: Progress = silent) -> Vitals:
         position_1hz=position,
         position_names=names,
         beats_s=beats,
-        spo2_channel=spo2_channel,
+        spo2_channel="" if oximeter is None else oximeter.label,
         heart_channel=heart_channel,
         position_channel=position_channel,
         heart_source=source,
@@ -222,16 +224,16 @@ def _of_kind(recording: Recording, kind: Kind) -> list[Channel]:
 
 def _best_number(
     recording: Recording, kind: Kind, limits: tuple[float, float], recorded: np.ndarray
-) -> tuple[np.ndarray, str, float | None]:
-    """Return the values of the best channel of a kind, NaN outside the limits, with its label and share; NaN without any."""
-    best: tuple[np.ndarray, str, float | None] = (np.full(len(recorded), np.nan, dtype=np.float32), "", None)
+) -> tuple[np.ndarray, Channel | None, float | None]:
+    """Return the values of the best channel of a kind, NaN outside the limits, with that and its share; NaN without any."""
+    best: tuple[np.ndarray, Channel | None, float | None] = (np.full(len(recorded), np.nan, dtype=np.float32), None, None)
     for channel in _of_kind(recording, kind):
         samples = recording.read(channel.index, 0.0, recording.duration_s)
         samples[~((samples >= limits[0] - _ROUNDING) & (samples <= limits[1] + _ROUNDING))] = np.nan
         values = per_second(samples.clip(*limits), channel.rate_hz, len(recorded))
         share = float(np.isfinite(values[recorded]).mean()) if recorded.any() else 0.0
         if best[2] is None or share > best[2]:
-            best = (values, channel.label, share)
+            best = (values, channel, share)
         if share >= _ENOUGH:
             break
     return best

@@ -63,6 +63,12 @@ def test_a_sensor_that_slips_is_no_desaturation_and_a_deep_fall_is_one() -> None
     assert "falls and comes back at a jump" in found.remarks[0]
 
 
+def test_a_fall_between_two_samples_of_a_slow_channel_is_believed() -> None:
+    found = vitals_of(SpO2=(Kind.SPO2, "%", 0.1, saturation(96.0, [(100, 120, 10.0)])))
+    assert found.spo2_share == 1.0
+    assert (found.spo2_1hz[100:120] == 86.0).all()
+
+
 def test_a_level_that_stays_is_believed() -> None:
     stays = np.array([96.0] * 10 + [80.0] * 100 + [96.0] * 10)
     assert without_slips(stays).tolist() == stays.tolist()
