@@ -241,8 +241,8 @@ class EmbeddingIndex:
             absent = np.full((n, width), np.nan, np.float32)
             for modality in Modality:
                 rows_ne = rows.get(modality, absent)
-                _write(self._half(modality), rows_ne.astype(_HALF), first_row, last=first_row == end)
-                _write(self._exact(modality), rows_ne.astype(_EXACT), first_row, last=first_row == end)
+                _write(self._half(modality), rows_ne.astype(_HALF), first_row)
+                _write(self._exact(modality), rows_ne.astype(_EXACT), first_row)
             connection = self._library.connection
             with transaction(connection):
                 connection.execute(
@@ -374,12 +374,13 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _write(path: Path, rows_ne: np.ndarray, first_row: int, *, last: bool) -> None:
-    """Write rows where they belong and to the disk; what stands behind the last ones is nobody's, and is cut off."""
+def _write(path: Path, rows_ne: np.ndarray, first_row: int) -> None:
+    """Write rows where they belong and to the disk.
+
+    What stands behind the last ones is nobody's, and stays: a search that maps the file would die with a file that shrinks.
+    """
     start = first_row * rows_ne.shape[1] * rows_ne.itemsize
     with path.open("r+b" if path.is_file() else "w+b") as file:
-        if last:
-            file.truncate(start)
         file.seek(start)
         file.write(rows_ne.tobytes())
         file.flush()
