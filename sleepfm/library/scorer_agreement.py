@@ -165,7 +165,8 @@ def _shared(library: Library, key_a: str, key_b: str) -> list[str]:
 
 def _studies_of(library: Library, key: str) -> set[str]:
     rows = library.connection.execute(
-        "SELECT DISTINCT study FROM scorings WHERE CASE engine WHEN ? THEN ? ELSE engine || ' ' || model END = ?",
+        "SELECT DISTINCT r.study FROM scorings r JOIN studies s ON s.id = r.study AND s.sha256 = r.source_sha256"
+        " WHERE CASE r.engine WHEN ? THEN ? ELSE r.engine || ' ' || r.model END = ?",
         (OWN_SCORING, OWN_SCORING, key),
     )
     return {row["study"] for row in rows}

@@ -12,6 +12,7 @@ from sleepfm.home import Home, open_home
 from sleepfm.library import facts
 from sleepfm.library.event_sets import store_events
 from sleepfm.library.library import Library
+from sleepfm.library.review_away import bring_back, put_away
 from sleepfm.library.review_begin import begin
 from sleepfm.library.scorer_agreement import begun_from, library_agreement, scored_night, scorers
 from sleepfm.recording.fingerprint import fingerprint
@@ -92,6 +93,19 @@ def test_a_review_begun_from_the_other_is_said_to_be(home: Home) -> None:
         stored = {one.engine: one for one in library.scorings("n0")}
     assert "began from YASA" in begun_from(stored["person"], stored["yasa"])
     assert begun_from(stored["person"], stored["file"]) == ""
+
+
+def test_a_scoring_that_was_put_away_takes_no_place_among_those_compared(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sleepfm.library.scorer_agreement.MOST_STUDIES", 1)
+    with Library(home) as library:
+        away = next(one.id for one in library.scorings("n1") if one.label == "Anna")
+        put_away(library, away, user="anna", reason="the wrong night", admin=False)
+        try:
+            found = library_agreement(home, "person Anna", "yasa yasa 0.8.1")
+        finally:
+            bring_back(library, away, user="anna", reason="it was the right one", admin=False)
+    assert [one.night for one in found.nights] == ["n0"]
+    assert not any("left out" in remark for remark in found.remarks)
 
 
 def test_one_and_the_same_or_nobody_in_common_is_one_line(home: Home) -> None:
