@@ -12,7 +12,7 @@ from sleepfm.home import Home
 from sleepfm.library.cohort_tables import files_with, import_table, tables_in
 from sleepfm.library.jobs import queue_study
 from sleepfm.library.library import Library
-from sleepfm.library.scorings_beside import files_beside, scoring_beside
+from sleepfm.library.scorings_beside import Beside, files_beside, scoring_beside
 from sleepfm.library.study import Study
 from sleepfm.progress import Progress, part
 from sleepfm.signals.convert import find_recordings
@@ -45,7 +45,10 @@ def import_folder(home: Home, parameters: dict[str, Any], progress: Progress) ->
         beside = files_beside(added)
         for number, (file, study) in enumerate(added.items()):
             progress(0.5 + 0.4 * number / len(added), f"looking beside {file.name}")
-            found = scoring_beside(library, study, beside.get(file, ()))
+            try:
+                found = scoring_beside(library, study, beside.get(file, ()))
+            except SleepFMError as error:  # of a scoring that is stored already
+                found = Beside(None, ((file, str(error)),))
             for one in beside.get(file, ()):
                 failed.pop(one, None)  # a scoring in EDF+ is no recording that failed
             failed |= dict(found.said)

@@ -80,6 +80,20 @@ def test_what_is_not_certain_is_said_and_left_to_a_person(library: Library, tmp_
     assert said == {}
 
 
+def test_a_damaged_scoring_of_one_study_stops_no_import(library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    for name in ("bad", "good"):
+        write_edf(folder / f"{name}.edf", seconds=120, labels=("C4-M1",))
+        scored(folder / f"{name}.xml", "nsrr")
+    imported(library, folder)
+    (kept,) = (library.study_folder("bad") / "scorings").iterdir()
+    kept.write_text("half of a fi")
+    scored(folder / "good.xml", "nsrr", OTHERS)
+    done = import_folder(library.home, {"folder": str(folder), "stage": False}, silent)
+    assert done["scored"] == ["good"]
+    assert [(Path(one["file"]).name, kept.name in one["error"]) for one in done["failed"]] == [("bad.edf", True)]
+
+
 def test_a_file_is_of_the_recording_with_the_longest_name(tmp_path: Path) -> None:
     names = (
         "n.edf",
