@@ -105,7 +105,7 @@ def _shown(content: bytes, fonts: Mapping[bytes, _Map]) -> Iterator[str]:
 def _text(raw: bytes, font: _Map) -> str:
     if not font:
         return raw.decode("latin-1")
-    width = len(next(iter(font)))
+    width = len(next(iter(font))) or 1  # a map may give an empty code, whoever wrote it
     return "".join(font.get(raw[at : at + width], "") for at in range(0, len(raw), width))
 
 

@@ -42,6 +42,18 @@ def signed() -> ReportData:
     return replace(made, facts=replace(made.facts, study="Meier_2"), standing=standing)
 
 
+def test_a_pdf_of_somebody_else_with_an_empty_code_in_a_map_is_searched_all_the_same() -> None:
+    objects = (
+        b"<</Font <</F1 2 0 R>> >>",
+        b"<</ToUnicode 3 0 R>>",
+        b"<<>> stream\nbeginbfchar <> <0041> endbfchar\nendstream",
+        b"<</Title (Anna Meier)>>",
+        b"<<>> stream\n/F1 12 Tf (abc) Tj\nendstream",
+    )
+    made = b"".join(b"%d 0 obj %b endobj\n" % (number, one) for number, one in enumerate(objects, start=1))
+    assert "Anna Meier" in "\n".join(pdf_texts(b"%PDF-1.4\n" + made))
+
+
 def test_a_signer_who_shares_the_patients_surname_does_not_give_the_patient_away() -> None:
     told = without_identity(signed(), PATIENT, code="study-1")
     assert told.facts.study == "study-1"
