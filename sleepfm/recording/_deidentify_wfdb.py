@@ -72,6 +72,8 @@ def deidentify_wfdb(
         target = out.parent / name
         if target.exists() and any(target.samefile(path.parent / own) for own in names):
             raise RequestError(f"{target}: is a signal file of the record itself, which is never changed; name another --out")
+        if target.exists() and not out.exists():
+            raise RequestError(f"{target}: is there already, and no copy made before; name another --out")
     tally = Tally()
     comments, kept, remarks = _comments(header, keep, study_id, tally)
     record, said, missing = _record_line(

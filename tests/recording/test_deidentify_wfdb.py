@@ -92,19 +92,23 @@ def test_requests_that_cannot_be_right_are_one_line(tmp_path: Path, capsys: pyte
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     (tmp_path / "eeg.hea").write_text(source.read_text().replace("Doe_leg.dat", "study_2.dat"))
     (tmp_path / "study_2.dat").write_bytes((tmp_path / "Doe_leg.dat").read_bytes())
+    other = tmp_path / "eighth_1.dat"
+    other.write_bytes(b"samples of another record")
     for made_from, out, words in (
         (source, "copy.edf", "name the header of the copy"),
         (source, "a copy.hea", "name the header of the copy"),
         (source, "Doe.hea", "the file's name holds"),
         (source, "Doe_Jane.hea", "is the recording itself"),
         (tmp_path / "eeg.hea", "study.hea", "is a signal file of the record itself"),
+        (source, "eighth.hea", "is there already"),
         (tmp_path / "none.hea", "copy.hea", "no such file"),
     ):
         with pytest.raises(RequestError, match=words):
             deidentify(made_from, tmp_path / out)
+    assert other.read_bytes() == b"samples of another record"
     assert main(["deidentify", str(source), "--out", str(tmp_path / "copy.edf")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     (tmp_path / "Doe_leg.dat").unlink()
     with pytest.raises(RecordingError, match="not beside it"):
         deidentify(source, tmp_path / "copy.hea")
-    assert {file.name for file in tmp_path.iterdir()} == {*before, "eeg.hea", "study_2.dat"} - {"Doe_leg.dat"}
+    assert {file.name for file in tmp_path.iterdir()} == {*before, "eeg.hea", "study_2.dat", other.name} - {"Doe_leg.dat"}
