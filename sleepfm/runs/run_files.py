@@ -18,6 +18,8 @@ LOG_FILE = "log.txt"
 STATE_FILE = "state.json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_STATE_BYTES = 1_000_000
+_LAST_TIME = 253402300800.0
+"""The year 10000: no calendar of Python's goes on."""
 _BYTES_A_LINE = 1_000
 
 
@@ -122,9 +124,9 @@ def state_in(folder: Path) -> RunState | None:
         message=printable(message) if isinstance(message, str) else None,
         seconds_left=None if seconds_left is None else max(0.0, seconds_left),
         step=None if step is None else int(step),
-        time=time,
+        time=time if time is not None and 0 <= time < _LAST_TIME else None,
         state=state if state in ("running", "finished", "stopped") else None,
-        pid=None if pid is None else int(pid),
+        pid=None if pid is None or pid < 1 else int(pid),
     )
 
 

@@ -116,6 +116,7 @@ def test_training_that_was_started_on_the_command_line_is_listed_as_its_folder_s
     folder("another has its pid", state="running", pid=os.getpid(), time=1000.0)
     folder("gone", state="running", pid=2**22 + 7, time=now - 2)
     folder("by hand", state=["running"], pid="1", time=now)
+    folder("no such numbers", state="running", pid=-5, time=1e18)
     (home.runs / job.id / "config.yaml").write_text("of a run with a row\n")
     (home.runs / job.id / "state.json").write_text(json.dumps({"state": "running", "pid": os.getpid(), "time": now}))
     told = said(capsys, home, "list")
@@ -125,6 +126,7 @@ def test_training_that_was_started_on_the_command_line_is_listed_as_its_folder_s
         ("done", "finished", None),
         ("gone", "crashed", None),
         ("another has its pid", "crashed", None),
+        ("no such numbers", "crashed", None),
     ]
     assert [one["folder"] for one in said(capsys, home, "list", "--state", "running")["unqueued"]] == ["trains"]
     assert main(["runs", "list", "--home", str(home.root)]) == 0
