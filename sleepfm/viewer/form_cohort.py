@@ -84,9 +84,15 @@ def _cohort_of(signals: Path, _of_signals: int, table: Path, _of_table: int) -> 
 
 
 def about_people(table: Path) -> Mapping[str, Mapping[str, str]]:
-    """Return the cells of cohort.csv by study and column; those that say whose it is, and empty ones, are left out."""
+    """Return the cells of cohort.csv by study and column.
+
+    Left out are those that say whose it is, empty ones, and columns without a name (the row numbers that pandas writes).
+    """
     told = read_table(table)
-    return {study: {name: cell for name, cell in row.items() if cell and name not in _KEYS} for study, row in told.items()}
+    return {
+        study: {name: cell for name, cell in row.items() if cell and name.strip() and name not in _KEYS}
+        for study, row in told.items()
+    }
 
 
 def groups_of(cohort: Cohort, column: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from sleepfm.viewer.form_data_source import (
     balance_rows,
     in_folder,
     list_rows,
+    no_data,
     of_dataset,
     read_lists,
     settings_of,
@@ -54,6 +55,7 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
             key=key,
             required=True,
             help="A dataset made of the library's studies; a folder with signals and cohort.csv; or each file by its path.",
+            on_change=lambda: _take_shown(library, draft),
             persist_state="session",
         )
     there = datasets(library.home)
@@ -119,9 +121,8 @@ def take_data_of(library: Library, draft: Draft, other: Draft) -> None:
         chosen = next((one for one in datasets(library.home) if one.name == state.get(other.beside("dataset"))), None)
         if chosen is not None:
             _use(draft, of_dataset(chosen))
-    elif source == FOLDER and at(other.content, ("data", "splits")):
-        with suppress(SleepFMError):  # what is wrong with it is said where it is chosen
-            _use(draft, in_folder(require_readable(library.home, Path(state[other.beside("folder")].strip()).expanduser())))
+    elif source == FOLDER:
+        _take_folder(library, draft)
     elif source == FILES:
         draft.change({("data",): copy.deepcopy(other.content["data"])})
 
@@ -172,6 +173,8 @@ def _show_datasets(made: list[Dataset], draft: Draft) -> None:
     def chose() -> None:
         if state[key] in there:
             _use(draft, of_dataset(there[state[key]]))
+        else:
+            draft.change(no_data(draft.kind))
 
     st.selectbox(
         "Dataset",
@@ -202,11 +205,15 @@ def _show_folder(library: Library, draft: Draft) -> None:
 
 
 def _take_folder(library: Library, draft: Draft) -> None:
-    """Take the cohort in the folder that is typed; what is wrong with it, or that it is not divided, is kept to be said."""
+    """Take the cohort in the folder that is typed; what is wrong with it, or that it is not divided, is kept to be said.
+
+    A folder that cannot be trained on leaves the form without data: those of another would be trained on under its name.
+    """
     state = st.session_state
     for name in ("folder refused", "folder undivided"):
         state.pop(draft.beside(name), None)
-    typed = state[draft.beside("folder")].strip().strip('"')
+    draft.change(no_data(draft.kind))
+    typed = state.get(draft.beside("folder"), "").strip().strip('"')
     if not typed:
         return
     try:
@@ -216,6 +223,18 @@ def _take_folder(library: Library, draft: Draft) -> None:
         state[draft.beside("folder undivided")] = str(folder)
     except SleepFMError as error:
         state[draft.beside("folder refused")] = str(error)
+
+
+def _take_shown(library: Library, draft: Draft) -> None:
+    """Take the dataset or folder that stands where data are asked for from now on; where none does, nothing changes."""
+    state = st.session_state
+    source = state[draft.beside("source")]
+    if source == FOLDER and state.get(draft.beside("folder"), "").strip():
+        _take_folder(library, draft)
+    elif source == DATASET:
+        chosen = next((one for one in datasets(library.home) if one.name == state.get(draft.beside("dataset"))), None)
+        if chosen is not None:
+            _use(draft, of_dataset(chosen))
 
 
 def _use(draft: Draft, paths: DataPaths) -> None:

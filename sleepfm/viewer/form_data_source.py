@@ -115,6 +115,15 @@ def settings_of(kind: type[BaseModel], paths: DataPaths, splits: Splits) -> dict
     return changes
 
 
+def no_data(kind: type[BaseModel]) -> dict[Place, Any]:
+    """Return the settings of a form for which no data are chosen."""
+    changes: dict[Place, Any] = {("data", "signals"): REMOVE, ("data", "splits"): REMOVE, ("data", "cohort"): None}
+    for name in ("scorings", "events", *TABLES):
+        if (field := kind.model_fields.get(name)) is not None:
+            changes[name,] = REMOVE if field.is_required() else None
+    return changes
+
+
 def read_lists(splits: Path, cohort: Path | None) -> tuple[Splits, dict[str, str]]:
     """Return who is in which list, and the subject of each study; errors as of the files, one line each."""
     return _read_lists(splits, written_at(splits), cohort, written_at(cohort))
@@ -154,7 +163,7 @@ def list_rows(
         row: dict[str, Any] = {"List": name, "People": training_people(splits, subject_of, [name]), "Nights": len(listed)}
         cells = [(about or {}).get(study, {}) for study in listed]
         if facts.SEX in told:
-            row["Women"] = _women(Counter(known_sex(one.get(facts.SEX, "")) or "unknown" for one in cells))
+            row["Nights of women"] = _women(Counter(known_sex(one.get(facts.SEX, "")) or "unknown" for one in cells))
         if facts.AGE in told:
             ages = [age for one in cells if (age := known_age(one.get(facts.AGE, ""))) is not None]
             row["Age (years)"] = _age(
@@ -182,7 +191,7 @@ def balance_rows(balance: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for stage, name in STAGE_NAMES.items():
             if name in one["epochs"]:
                 row[f"{STAGE_SHORT[stage]} (%)"] = round(100 * one["epochs"][name] / scored) if scored else None
-        row["Women"] = _women(one["sex"])
+        row["Nights of women"] = _women(one["sex"])
         row["Age (years)"] = _age(one["age"])
         row["Nights by site"] = _sites(one["site"])
         rows.append(row)

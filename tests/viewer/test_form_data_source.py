@@ -75,14 +75,14 @@ def test_a_balance_is_told_with_its_counts() -> None:
     }
     [row] = balance_rows([about])
     assert (row["W (%)"], row["N2 (%)"], row["R (%)"]) == (25, 75, 0)
-    assert (row["Women"], row["Age (years)"], row["Nights by site"]) == ("1 of 3", "52 (40–63)", "A 2, B 1")
+    assert (row["Nights of women"], row["Age (years)"], row["Nights by site"]) == ("1 of 3", "52 (40–63)", "A 2, B 1")
     nothing = about | {
         "epochs": dict.fromkeys(about["epochs"], 0), "site": {"unknown": 4}, "sex": {"unknown": 4},
         "age": {"known": 0, "median": None, "low": None, "high": None},
     }  # fmt: skip
     [row] = balance_rows([nothing])
     assert row["W (%)"] is None
-    assert row["Women"] == row["Age (years)"] == row["Nights by site"] == "not known"
+    assert row["Nights of women"] == row["Age (years)"] == row["Nights by site"] == "not known"
 
 
 def test_differences_are_told_setting_by_setting() -> None:

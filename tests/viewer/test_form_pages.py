@@ -131,6 +131,12 @@ def test_a_folder_that_is_gone_or_has_no_lists_is_said_at_once(library: Library,
     assert "Write splits.json" not in [one.label for one in test.button]
     take_folder(test, cohort)
     assert can(test, "Check first")
+    for other in ("nothing", "empty"):  # the data of one folder are not trained on under the name of another
+        take_folder(test, tmp_path / other)
+        assert "splits" not in settings(test)["data"]
+        assert not can(test, "Check first")
+    take_folder(test, cohort)
+    assert can(test, "Check first")
     cohort.rename(tmp_path / "moved")
     test.run()
     assert "is not there; it may have been moved" in said(test)
@@ -142,9 +148,9 @@ def test_a_folder_without_lists_is_divided_by_its_people(library: Library, cohor
     people = {"a": ("A", "female", "40"), "b": ("A", "male", "64.5"), "c": ("B", "female", ""), "d": ("B", "male", "no age")}
     with (cohort / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(("Study ID", "Subject ID", "site", "sex", "age"))
-        rows.writerows((f"{who}{night}", who, *people[who]) for who in people for night in (1, 2))
-        rows.writerow(("z9", "z", "B", "", ""))
+        rows.writerow(("Study ID", "Subject ID", "site", "sex", "age", ""))
+        rows.writerows((f"{who}{night}", who, *people[who], "7") for who in people for night in (1, 2))
+        rows.writerow(("z9", "z", "B", "", "", "7"))
     for who in people:
         for night in (1, 2):
             (cohort / f"{who}{night}.hdf5").touch()
@@ -156,6 +162,7 @@ def test_a_folder_without_lists_is_divided_by_its_people(library: Library, cohor
     field(test, "Train (%)").set_value(50)
     field(test, "Validation (%)").set_value(0)
     field(test, "Test (%)").set_value(50)
+    assert field(test, "Even by").options == ["nothing", "age", "sex", "site"]
     field(test, "Even by").set_value("site").run()
     lists = test.dataframe[0].value
     assert lists["People"].tolist() == [2, 2]
@@ -172,7 +179,7 @@ def test_a_folder_without_lists_is_divided_by_its_people(library: Library, cohor
     assert settings(test)["data"]["splits"] == str(cohort / "splits.json")
     shown = test.dataframe[0].value
     assert shown["Nights"].tolist() == [4, 4]
-    assert sum(int(words.split(" of ")[0]) for words in shown["Women"]) == 4
+    assert sum(int(words.split(" of ")[0]) for words in shown["Nights of women"]) == 4
     assert can(test, "Check first")
     assert [row["action"] for row in library.connection.execute("SELECT action FROM audit")] == ["divide folder"]
 
@@ -351,7 +358,12 @@ def test_each_task_has_its_settings_and_the_same_data(library: Library, cohort: 
     assert now["data"]["signals"] == [str(cohort)]
     assert now["ties"] == "efron"
     assert "is_event: is missing" in said(test) or "Is event is missing" in said(test)
-    choose(test, "Fine-tune for", "staging")
+    (cohort / "splits.json").unlink()
+    take_folder(test, cohort.parent)
+    take_folder(test, cohort)
+    choose(test, "Fine-tune for", "staging")  # a form that was not open yet divides the folder too
+    assert f"{cohort}: holds no file that ends in .hdf5" in said(test)
+    assert "splits" not in settings(test)["data"]
     field(test, "Class weights").set_value(1).run()  # balanced
     assert settings(test)["class_weights"] == "balanced"
 
