@@ -89,6 +89,9 @@ def test_the_finished_files_are_searched_not_only_what_they_are_made_of(tmp_path
         with pytest.raises(SleepFMError, match=r"study-1: was not written, for it still holds 1 word") as refused:
             require_nobody_in(named, content, "study-1")
         assert "anna" not in str(refused.value).lower()
+    kaplan = replace(told, cleaned_of=Identity(words=frozenset({"kaplan"})), facts=replace(told.facts, study="Kaplan-2"))
+    with pytest.raises(SleepFMError, match="was not written"):  # an author in the code is somebody's name too
+        require_nobody_in(kaplan, html_report(kaplan, figures).encode(), "study-1")
     (tmp_path / "named.pdf").write_bytes(pages)
     with pytest.raises(SleepFMError, match=r"named\.pdf"):
         require_no_identity([tmp_path / "named.pdf"], Identity(words=frozenset({"anna"})))
