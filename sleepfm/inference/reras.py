@@ -17,7 +17,7 @@ _LASTS_S = (10.0, 60.0)
 _LEAST_BREATHS = 3
 _LEAST_TO_COMPARE = 20
 _ENDS_WITHIN_S = 5.0
-"""Before the arousal or, with the breath that it cut, after its start: about a breath."""
+"""Before the arousal or, with the breath that it cut, after its start: about a breath. Nor are two breaths further apart."""
 
 
 def reras(
@@ -53,8 +53,11 @@ def reras(
         last = int(np.searchsorted(start_n, arousal_s)) - 1
         if last >= 0 and stop_n[last] > arousal_s and not flattened_n[last]:
             last -= 1  # the breath that the arousal cut is seldom flat
-        first = last
+        first, next_s = last, start_n[last]
         while first >= 0 and flattened_n[first] and arousal_s - start_n[first] <= _LASTS_S[1]:
+            if next_s - stop_n[first] > _ENDS_WITHIN_S:
+                break  # breaths before a stretch without any are no sequence with those behind it
+            next_s = start_n[first]
             first -= 1
         first += 1
         if last - first + 1 < _LEAST_BREATHS or arousal_s - stop_n[last] > _ENDS_WITHIN_S:

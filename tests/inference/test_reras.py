@@ -44,6 +44,14 @@ def test_breaths_of_an_apnea_or_hypopnea_are_not_counted_twice() -> None:
     assert reras(flattened, [241.0], [(180.0, 216.0)]) == [(216.0, 241.0)]
 
 
+def test_breaths_with_a_stretch_without_any_between_them_are_no_sequence() -> None:
+    apart = breaths((200, 216))
+    apart[apart[:, 0] >= 212, 0] += 30
+    assert reras(apart, [246.0], []) == []
+    apart[apart[:, 0] >= 212, 0] -= 26  # one breath was not found
+    assert reras(apart, [220.0], []) == [(200.0, 220.0)]
+
+
 def test_a_snorer_s_hour_is_no_rera_but_the_last_minute_before_an_arousal() -> None:
     ((start_s, stop_s),) = reras(breaths((100, 400)), [398.0], [])
     assert stop_s == 398.0
