@@ -33,7 +33,8 @@ def refuse(why: str) -> NoReturn:
 
 
 def show_said() -> None:
-    """Say once how the last act went."""
+    """Say once how the last act went, in a place that stays: what is open below would be mounted anew, and closed by it."""
     kind, said = st.session_state.pop(_SAID, ("", ""))
-    if said:
-        (st.error if kind == "error" else st.success)(plain(said))
+    with st.container():
+        if said:
+            (st.error if kind == "error" else st.success)(plain(said))

@@ -267,8 +267,12 @@ def test_a_scoring_is_put_away_with_a_reason_and_brought_back(
     assert [one.label for one in library.scorings("night")] == ["YASA"]
     assert f"{HOSTILE}'s scoring is put away." in texts(test)
     assert f"{HOSTILE}'s scoring (open): {getpass.getuser()}, " in texts(test)
+    places = [one.type for one in test.main.children.values()]
     next(one for one in test.text_input if one.label.startswith("Reason for bringing")).set_value("after all")
-    press(run(test), "Bring back")
+    run(test)
+    assert f"{HOSTILE}'s scoring is put away." not in texts(test)
+    assert [one.type for one in test.main.children.values()] == places  # else what stands open below is closed while it is filled
+    press(test, "Bring back")
     assert [one.label for one in library.scorings("night")] == [HOSTILE, "YASA"]
     for module in ("signed_in", "role_widgets", "finish_sign", "finish_away"):
         monkeypatch.setattr(f"sleepfm.viewer.{module}.current_user", lambda: User("bob", Role.SCORER, local=False))
