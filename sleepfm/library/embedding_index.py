@@ -1,4 +1,4 @@
-"""The index that neighbours are looked up in: unit vectors of every study, in files that are added to and never rewritten.
+"""The index that neighbours are looked up in: unit vectors of every study, in files that never shrink.
 
 For each encoder and grain there are two files a modality: half precision, which is scanned, and float32, which ranks the best.
 Row n of all of them is the same stretch of the same night. Which rows are whose stands in the database: rows are written and
