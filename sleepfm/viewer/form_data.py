@@ -226,14 +226,16 @@ def _take_folder(library: Library, draft: Draft) -> None:
 
 
 def _take_shown(library: Library, draft: Draft) -> None:
-    """Take the dataset or folder that stands where data are asked for from now on; where none does, nothing changes."""
+    """Take the dataset or folder that stands where data are asked for from now on: what is not shown is not trained on."""
     state = st.session_state
     source = state[draft.beside("source")]
-    if source == FOLDER and state.get(draft.beside("folder"), "").strip():
+    if source == FOLDER:
         _take_folder(library, draft)
     elif source == DATASET:
         chosen = next((one for one in datasets(library.home) if one.name == state.get(draft.beside("dataset"))), None)
-        if chosen is not None:
+        if chosen is None:
+            draft.change(no_data(draft.kind))
+        else:
             _use(draft, of_dataset(chosen))
 
 

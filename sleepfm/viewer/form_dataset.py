@@ -135,7 +135,7 @@ def _maker(library: Library, draft: Draft, total: int) -> None:
             )  # fmt: skip
         if made_up and real:
             mixed = st.toggle(
-                "Mix simulated", key=key("mixed"), persist_state="session",
+                "Mixed", key=key("mixed"), persist_state="session",
                 help="Simulated and real nights together: what learns from them counts as simulated.",
             )  # fmt: skip
     choice = LibraryChoice(subset or None, labels, labelled=labelled)

@@ -136,6 +136,9 @@ def test_a_folder_that_is_gone_or_has_no_lists_is_said_at_once(library: Library,
         assert "splits" not in settings(test)["data"]
         assert not can(test, "Check first")
     take_folder(test, cohort)
+    choose(test, "Data from", "Dataset")  # where none is chosen
+    assert not can(test, "Check first")
+    choose(test, "Data from", "Folder")
     assert can(test, "Check first")
     cohort.rename(tmp_path / "moved")
     test.run()
