@@ -66,7 +66,11 @@ def show_data(library: Library, draft: Draft, drawer: FieldDrawer) -> None:
             _show_folder(library, draft)
     if chosen == FOLDER and (refused := state.get(draft.beside("folder refused"))):
         drawer.say(refused)
-    if chosen == FOLDER and (undivided := state.get(draft.beside("folder undivided"))):
+    undivided = state.get(draft.beside("folder undivided"))
+    if chosen == FOLDER and undivided and (Path(undivided) / "splits.json").is_file():
+        _take_folder(library, draft)  # its lists have been made elsewhere meanwhile
+        st.rerun()
+    if chosen == FOLDER and undivided:
         show_folder_division(library, draft, Path(undivided), then=lambda: _take_folder(library, draft))
         return
     if chosen == DATASET:

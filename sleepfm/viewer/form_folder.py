@@ -74,7 +74,7 @@ def _asked(draft: Draft, cohort: Cohort) -> Splits | None:
 
 def _write(splits: Splits, path: Path) -> None:
     if path.exists():
-        raise RequestError(f"{path}: has been made meanwhile; choose the folder again")
+        raise RequestError(f"{path}: has been made meanwhile by somebody else; nothing was written")
     try:
         write_splits(splits, path)
     except OSError as error:

@@ -174,6 +174,11 @@ def test_a_folder_without_lists_is_divided_by_its_people(library: Library, cohor
     assert "1 of 9 nights stay in no list" in said(test)
     assert "1 of cohort.csv's studies have no signals here" in said(test)
     assert not (cohort / "splits.json").exists()
+    (cohort / "splits.json").write_text(json.dumps({"train": ["a1"]}), encoding="utf-8")
+    test.run()  # lists that were made elsewhere are taken
+    assert test.dataframe[0].value["Nights"].tolist() == [1]
+    (cohort / "splits.json").unlink()
+    field(test, "Folder").set_value(f" {cohort}").run()
     press(test, "Write splits.json")
     assert not test.exception
     written = json.loads((cohort / "splits.json").read_text(encoding="utf-8"))
