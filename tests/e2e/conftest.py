@@ -114,6 +114,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why a test needed its second try: what failed once will fail twice one day."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_sep("_", f"first try of {report.nodeid}")
+        terminalreporter.write_line("\n".join(line for line in report.longreprtext.splitlines() if line.startswith((">", "E "))))
+        terminalreporter.write_line("\n".join(text for name, text in report.sections if name == "the page")[:2000])
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
     """Give a headless browser for the whole run."""
