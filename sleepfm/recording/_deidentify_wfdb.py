@@ -101,6 +101,7 @@ def deidentify_wfdb(
                 here = part(progress, 0.8 + 0.2 * number / len(names), 0.8 + 0.2 * (number + 1) / len(names))
                 if found := traces_in_samples(made / name, identity, here):
                     raise SleepFMError(f"{out}: was not written, for the copy {left_words(found)}")
+            out.unlink(missing_ok=True)  # of an older copy, whose header must not stand over other samples
             for name in (*names.values(), out.name):  # the header last: until it is there, there is no record
                 (made / name).replace(out.parent / name)
     except OSError as error:

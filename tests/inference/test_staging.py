@@ -190,3 +190,26 @@ def test_signals_of_another_recipe_are_refused_by_sleepfm(vector_shelf: Shelf, s
 def test_a_recording_without_known_channels_has_no_eeg(tmp_path: Path, empty_shelf: Shelf) -> None:
     with pytest.raises(RecordingError, match="no EEG"):
         staged(write_edf(tmp_path / "x.edf", seconds=60, labels=("Xyzzy",)), empty_shelf)
+
+
+def test_yasa_is_loaded_where_its_compiled_parts_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+
+    usual, loaded = numba.jit, []
+
+    def load(name: str) -> str:
+        loaded.append(name)
+        if name == "antropy":
+            assert numba.jit is not usual
+            raise RuntimeError(why)
+        return name
+
+    monkeypatch.setattr(yasa_engine, "import_module", load)
+    why = "cannot cache function '_numba_sampen': no locator available"
+    assert yasa_engine._yasa() == "yasa"
+    assert numba.jit is usual
+    why = "something else"
+    with pytest.raises(RuntimeError, match="something else"):
+        yasa_engine._yasa()
+    assert numba.jit is usual
+    assert loaded == ["antropy", "yasa", "antropy"]
